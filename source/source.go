@@ -1,0 +1,69 @@
+package source
+
+import (
+	"context"
+	"time"
+)
+
+// Intake is the entrance of the flow. It is safe for concurrent use.
+type Intake interface {
+	// Take decodes in.Body in any wrapping, triages every finding in it and
+	// commits the result before it returns. It may be repeated with the same
+	// input: what was taken before changes nothing.
+	//
+	// A nil error means that everything in the body is decided durably:
+	// accepted, known, ignored, or parked as rejected. An error means that
+	// nothing may be acknowledged; the sender must come again.
+	Take(ctx context.Context, in Input) (Receipt, error)
+}
+
+// Input is one body from a source.
+type Input struct {
+	// Source is the configured name of the source: "sqs:findings".
+	Source string
+	Body   []byte
+	// Position names where the body came from, for people: a file's name, a
+	// message id, s3://bucket/key.
+	Position   string
+	ReceivedAt time.Time
+	// LookBack is set by sources that look back (GuardDuty API, S3 export) at
+	// their very first poll: what was last seen before AnnounceAfter is
+	// recorded without announcing it.
+	LookBack      bool
+	AnnounceAfter time.Time
+	// AsHistory records without announcing anything (import --as-history).
+	AsHistory bool
+	// Confirmed is set when the findings were read from GuardDuty itself and
+	// not from somewhere that others may write to.
+	Confirmed bool
+	// Refresh marks findings that were read again by id for open incidents, to
+	// learn that they were archived.
+	Refresh bool
+}
+
+// Receipt counts what became of an input.
+type Receipt struct {
+	Accepted   int // new findings and new revisions
+	Known      int // had them already
+	Ignored    int // events of GuardDuty that are not findings
+	Rejected   int // parked where `guardroom finding rejected list` shows them
+	Suppressed int // accepted, but a rule keeps it quiet (also counted in Accepted)
+	// Incidents are the numbers (INC-42) that were opened or updated, without
+	// repetition, at most 1,000.
+	Incidents []string
+	// References are S3 objects that the body points to; the source must fetch
+	// and take them before it acknowledges.
+	References []Reference
+	// Reasons holds one line for each rejected item, at most 20.
+	Reasons []string
+}
+
+// Reference is an S3 object that holds findings.
+type Reference struct{ Bucket, Key, Region string }
+
+// Source runs until its context ends. Run returns nil after an orderly stop:
+// nothing half-taken is acknowledged.
+type Source interface {
+	Name() string
+	Run(ctx context.Context) error
+}
