@@ -1,0 +1,211 @@
+package incident
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/guardroom/guardroom/internal/fault"
+)
+
+// Guardroom is the Who of entries that no person caused.
+const Guardroom = "guardroom"
+
+// entry appends to the timeline's numbering and returns the new entry.
+func (i *Incident) entry(now, eventAt time.Time, kind Kind, who, text string) Entry {
+	i.Entries++
+	i.UpdatedAt = now
+	if eventAt.IsZero() {
+		eventAt = now
+	}
+	return Entry{Seq: i.Entries, EventAt: eventAt, RecordedAt: now, Kind: kind, Who: who, Text: text}
+}
+
+// changed raises the revision: people can see a difference.
+func (i *Incident) changed(now time.Time) {
+	i.Revision++
+	i.UpdatedAt = now
+}
+
+// Acknowledge records that a person takes the incident. Acknowledging again by
+// the same person changes nothing; by another it is a take-over.
+func (i *Incident) Acknowledge(who string, now time.Time) ([]Entry, error) {
+	if i.State == Closed {
+		return nil, closedError(i, "acknowledged")
+	}
+	if i.AcknowledgedBy == who && i.State != Open {
+		return nil, nil
+	}
+	text := "acknowledged"
+	if i.State != Open {
+		text = "taken over from " + i.AcknowledgedBy
+	}
+	from := i.AcknowledgedBy
+	if i.State == Open {
+		i.State = Acknowledged
+	}
+	i.AcknowledgedAt, i.AcknowledgedBy = now, who
+	if i.Owner == "" || i.Owner == from {
+		i.Owner = who
+	}
+	i.Silent = false
+	e := i.entry(now, now, KindAcknowledged, who, text)
+	e.From, e.To = from, who
+	i.changed(now)
+	return []Entry{e}, nil
+}
+
+// Assign gives the incident to owner; an empty owner leaves it unassigned.
+func (i *Incident) Assign(owner, who string, now time.Time) ([]Entry, error) {
+	if i.State == Closed {
+		return nil, closedError(i, "assigned")
+	}
+	if i.Owner == owner {
+		return nil, nil
+	}
+	text := "assigned to " + owner
+	if owner == "" {
+		text = "unassigned"
+	}
+	e := i.entry(now, now, KindAssigned, who, text)
+	e.From, e.To = i.Owner, owner
+	i.Owner = owner
+	i.changed(now)
+	return []Entry{e}, nil
+}
+
+// AddNote adds a person's words to the timeline, in any state.
+func (i *Incident) AddNote(text, who string, now time.Time) ([]Entry, error) {
+	if text == "" {
+		return nil, fault.New(fault.Usage, "the note is empty", "give its text")
+	}
+	e := i.entry(now, now, KindNote, who, text)
+	i.changed(now)
+	return []Entry{e}, nil
+}
+
+// Close ends the incident with a verdict. Closing a closed incident with the
+// same verdict changes nothing; with another it is an error.
+func (i *Incident) Close(verdict Verdict, note, who string, now time.Time) ([]Entry, error) {
+	if i.State == Closed {
+		if i.Verdict == verdict {
+			return nil, nil
+		}
+		return nil, closedError(i, "closed again with another verdict")
+	}
+	if verdict == NoVerdict || verdict == Merged {
+		return nil, fault.New(fault.Usage, "closing needs a verdict", "use malicious, benign, false_positive, test or unknown")
+	}
+	return []Entry{i.close(verdict, note, who, now, now)}, nil
+}
+
+func (i *Incident) close(verdict Verdict, note, who string, eventAt, now time.Time) Entry {
+	from := i.State
+	i.State, i.Verdict, i.Note = Closed, verdict, note
+	i.ClosedAt, i.ClosedBy = now, who
+	text := "closed as " + verdict.Words()
+	if note != "" {
+		text += ": " + note
+	}
+	e := i.entry(now, eventAt, KindClosed, who, text)
+	e.From, e.To = string(from), string(verdict)
+	i.changed(now)
+	return e
+}
+
+// CloseArchived closes the incident because all of its findings were archived
+// in GuardDuty by others. It does nothing when some are not.
+func (i *Incident) CloseArchived(now time.Time) []Entry {
+	if i.State == Closed || i.FindingCount == 0 || i.ArchivedByOthers < i.FindingCount {
+		return nil
+	}
+	return []Entry{i.close(Unknown, "all of its findings were archived in GuardDuty", Guardroom, now, now)}
+}
+
+// Reopen opens a closed incident again. A merged incident cannot be reopened:
+// its findings live on in the one that it was merged into.
+func (i *Incident) Reopen(who, why string, now time.Time) ([]Entry, error) {
+	if i.State != Closed {
+		return nil, fault.New(fault.Conflict, fmt.Sprintf("%s is not closed but %s", i.Number, i.State), "nothing to do")
+	}
+	if i.Verdict == Merged {
+		return nil, fault.New(fault.Conflict, fmt.Sprintf("%s was merged into %s", i.Number, i.MergedInto),
+			fmt.Sprintf("reopen %s instead", i.MergedInto))
+	}
+	text := "reopened"
+	if why != "" {
+		text += ": " + why
+	}
+	e := i.entry(now, now, KindReopened, who, text)
+	e.From, e.To = string(i.Verdict), string(Open)
+	i.State, i.Verdict, i.Note = Open, NoVerdict, ""
+	i.ClosedAt, i.ClosedBy = time.Time{}, ""
+	i.AcknowledgedAt, i.AcknowledgedBy = time.Time{}, ""
+	i.Silent = false
+	i.changed(now)
+	return []Entry{e}, nil
+}
+
+// Absorb records that other became part of i, and closes other as merged into
+// i. Both get their entries; other must not be closed.
+func (i *Incident) Absorb(other *Incident, why string, now time.Time) (mine, theirs []Entry) {
+	e := i.entry(now, now, KindAbsorbed, Guardroom, fmt.Sprintf("absorbed %s: %s", other.Number, why))
+	e.To = other.Number.String()
+	i.link(other.Number, "absorbed")
+	mine = append(mine, e)
+	if other.Severity > i.Severity {
+		mine = append(mine, i.raise(other.Severity, now, now))
+	}
+	i.changed(now)
+
+	other.MergedInto = i.Number
+	other.link(i.Number, "merged into")
+	theirs = append(theirs, other.close(Merged, "merged into "+i.Number.String(), Guardroom, now, now))
+	return mine, theirs
+}
+
+// LinkTo records a relation to another incident; a second link to the same one
+// changes nothing.
+func (i *Incident) LinkTo(other Number, why string, now time.Time) []Entry {
+	if other == i.Number || slices.ContainsFunc(i.Links, func(l Link) bool { return l.Number == other }) {
+		return nil
+	}
+	i.link(other, why)
+	e := i.entry(now, now, KindLinked, Guardroom, fmt.Sprintf("linked to %s: %s", other, why))
+	e.To = other.String()
+	i.changed(now)
+	return []Entry{e}
+}
+
+const maxLinks = 20
+
+func (i *Incident) link(other Number, why string) {
+	i.Links = append(i.Links, Link{Number: other, Why: why})
+	if len(i.Links) > maxLinks {
+		i.Links = i.Links[len(i.Links)-maxLinks:]
+	}
+}
+
+// Parked records, once per destination, that a delivery to it is parked.
+func (i *Incident) Parked(destination, message string, now time.Time) []Entry {
+	e := i.entry(now, now, KindDeliveryParked, Guardroom, fmt.Sprintf("the delivery to %s is parked: %s", destination, message))
+	e.To = destination
+	i.changed(now)
+	return []Entry{e}
+}
+
+func closedError(i *Incident, what string) error {
+	return fault.New(fault.Conflict, fmt.Sprintf("%s is closed (%s) and cannot be %s", i.Number, i.Verdict.Words(), what),
+		fmt.Sprintf("reopen it first: guardroom incident reopen %s", i.Number))
+}
+
+// Words returns the verdict as people write it: false positive.
+func (v Verdict) Words() string {
+	switch v {
+	case FalsePositive:
+		return "false positive"
+	case NoVerdict:
+		return "no verdict"
+	}
+	return string(v)
+}
