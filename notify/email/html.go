@@ -68,7 +68,7 @@ func htmlPart(b body) string {
 	}
 	if v.ClosingNote != "" && v.Kind == message.KindIncident {
 		w.heading("Closing note")
-		w.paragraph(richValue(escape.Defang(v.ClosingNote)))
+		w.paragraph(richValue(v.ClosingNote))
 	}
 	w.section(findingsHeading(v), v.Findings)
 	for _, l := range links(v) {

@@ -55,7 +55,7 @@ func textPart(b body) string {
 	}
 	if v.ClosingNote != "" && v.Kind == message.KindIncident {
 		w.heading("Closing note")
-		w.paragraph("", "", escape.Visible(escape.Defang(v.ClosingNote)))
+		w.paragraph("", "", escape.Visible(v.ClosingNote))
 	}
 	if len(v.Findings) > 0 {
 		w.heading(findingsHeading(v))

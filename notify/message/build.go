@@ -90,7 +90,7 @@ func Build(in Input) *View {
 		v.MergedInto = inc.MergedInto.String()
 	}
 	v.Headline = headline(inc, in.Explanation)
-	v.Sentence = sentence(inc, v.Headline)
+	v.Sentence = sentence(inc, in.Explanation)
 	v.Meaning = meaning(inc, in.Explanation)
 	v.Why = said(in.Explanation.Why, in.Explanation.Known)
 	v.DoNext = doNext(inc, in.Explanation)
@@ -133,19 +133,24 @@ func openingBand(inc *incident.Incident, timeline []incident.Entry) finding.Band
 
 // headline is what and where: Bitcoin mining from payments-api-3.
 func headline(inc *incident.Incident, x Explanation) Text {
-	var t Text
 	if inc.Sample {
-		t = Words("Sample: ")
+		return Words("Sample: ").Join(bareHeadline(inc, x))
 	}
-	if x.Known && x.Title != "" {
-		t = t.Words(x.Title)
-		if short := shortResource(inc); !short.IsEmpty() {
-			return t.Words(" " + preposition(x) + " ").Join(short)
-		}
-		return t.Words(" in ").Join(shortAccount(inc))
-	}
-	return t.Join(foreignTitle(inc))
+	return bareHeadline(inc, x)
 }
+
+func bareHeadline(inc *incident.Incident, x Explanation) Text {
+	if !described(x) {
+		return foreignTitle(inc)
+	}
+	if short := shortResource(inc); !short.IsEmpty() {
+		return Words(x.Title + " " + preposition(x) + " ").Join(short)
+	}
+	return Words(x.Title + " in ").Join(shortAccount(inc))
+}
+
+// described reports whether the headline is made of our own words.
+func described(x Explanation) bool { return x.Known && x.Title != "" }
 
 func preposition(x Explanation) string {
 	if x.Preposition == "" {
@@ -169,7 +174,10 @@ func foreignTitle(inc *incident.Incident) Text {
 		t = Words("A finding without a type")
 	}
 	r := inc.Lead.Resource
-	if mentions(title, r.ID) || mentions(title, r.Name) {
+	if titleNames(inc) {
+		if r.Name != "" && !mentions(title, r.Name) {
+			return t.Words(" (").Join(name(r.Name)).Words(")")
+		}
 		return t
 	}
 	if short := shortResource(inc); !short.IsEmpty() {
@@ -178,14 +186,25 @@ func foreignTitle(inc *incident.Incident) Text {
 	return t.Words(" in ").Join(shortAccount(inc))
 }
 
+// titleNames reports whether GuardDuty's own title says which resource it is.
+func titleNames(inc *incident.Incident) bool {
+	r := inc.Lead.Resource
+	return mentions(inc.Lead.Title, r.ID) || mentions(inc.Lead.Title, r.Name)
+}
+
 func mentions(title, s string) bool { return s != "" && strings.Contains(title, s) }
 
 // sentence is the whole message in one line, for notifications and readers
 // that show nothing else.
-func sentence(inc *incident.Incident, head Text) Text {
-	t := Words(severityWord(inc.Severity.Band()) + ": ").Join(head)
+func sentence(inc *incident.Incident, x Explanation) Text {
+	word := severityWord(inc.Severity.Band())
+	if inc.Sample {
+		word += ", sample"
+	}
+	t := Words(word + ": ").Join(bareHeadline(inc, x))
 	r := inc.Lead.Resource
-	if r.Name != "" && r.ID != "" && r.ID != r.Name && !sequence(inc) {
+	said := !described(x) && titleNames(inc)
+	if r.Name != "" && r.ID != "" && r.ID != r.Name && !sequence(inc) && !said {
 		t = t.Words(" (").Join(name(r.ID)).Words(")")
 	}
 	if !shortResource(inc).IsEmpty() {

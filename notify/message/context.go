@@ -47,10 +47,10 @@ func standing(inc *incident.Incident, now time.Time) Text {
 		return at(Words("Contained"), inc.ContainedAt, now)
 	case incident.Closed:
 		t := Words("Closed")
-		switch w := verdictWords(inc.Verdict); {
-		case inc.MergedInto > 0:
-			return at(t.Words(", merged into "+inc.MergedInto.String()), inc.ClosedAt, now)
-		case w != "":
+		if inc.MergedInto > 0 {
+			return at(t, inc.ClosedAt, now).Words(", merged into " + inc.MergedInto.String())
+		}
+		if w := verdictWords(inc.Verdict); w != "" {
 			t = t.Words(" as " + w)
 		}
 		if inc.ClosedBy != "" {
@@ -74,6 +74,8 @@ func assignment(inc *incident.Incident) Text {
 		return Text{}
 	case inc.Owner == "" && inc.State == incident.Acknowledged && inc.AcknowledgedBy != "":
 		return Text{} // somebody has it, and the state says who
+	case inc.Owner == "" && inc.AcknowledgedBy != "" && inc.State == incident.Contained:
+		return Words("acknowledged by ").Join(name(inc.AcknowledgedBy))
 	case inc.Owner == "":
 		return Words("unassigned")
 	case inc.State == incident.Acknowledged && inc.Owner == inc.AcknowledgedBy:

@@ -6,6 +6,7 @@ import (
 
 	"github.com/guardroom/guardroom/finding"
 	"github.com/guardroom/guardroom/incident"
+	"github.com/guardroom/guardroom/internal/escape"
 )
 
 // guardroomItself is the author of what no person did.
@@ -136,7 +137,8 @@ func (s *speaker) closed(e incident.Entry) Text {
 		t = t.Words(" as " + w)
 	}
 	if current && s.inc.Note != "" {
-		return t.Words(": ").Join(ended(s.inc.Note, maxNote))
+		// A note is a colleague's: its links are meant to be links.
+		return t.Words(": ").Join(stop(s.inc.Note, Value(escape.CutEnd(strings.TrimSpace(s.inc.Note), maxNote))))
 	}
 	return t.Words(".")
 }
@@ -157,7 +159,12 @@ func told(words, text string) Text {
 // ended is a text of others that ends like a sentence.
 func ended(s string, n int) Text {
 	s = strings.TrimSpace(s)
-	t := value(s, n)
+	return stop(s, value(s, n))
+}
+
+// stop adds the full stop that the text behind t does not have.
+func stop(s string, t Text) Text {
+	s = strings.TrimSpace(s)
 	if strings.HasSuffix(s, ".") || strings.HasSuffix(s, "!") || strings.HasSuffix(s, "?") {
 		return t
 	}

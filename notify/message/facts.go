@@ -226,7 +226,7 @@ func seen(inc *incident.Incident, now time.Time) Text {
 	t := Words(times)
 	switch first, last := inc.FirstSeen, inc.LastSeen; {
 	case first.IsZero() && last.IsZero():
-		t = t.Words(", at times that the finding does not give")
+		t = t.Words(", the finding does not say when")
 	case first.IsZero() || last.IsZero() || sameMinute(first, last):
 		if first.IsZero() {
 			first = last

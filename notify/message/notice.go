@@ -77,9 +77,11 @@ func BuildNotice(in NoticeInput) *View {
 		v.Sentence = Words("Resolved: ").Join(v.Headline).Words(".")
 		v.Context = []Text{Words("Resolved " + clock(in.Resolved, in.Now)), Words("lasted " + length(in.Resolved.Sub(in.Since)))}
 	} else {
-		v.Sentence = Words(severityWord(v.Band) + ": ").Join(v.Headline).Words(".")
-		if !v.Meaning.IsEmpty() {
-			v.Sentence = v.Sentence.Words(" ").Join(ended(in.Message, maxSentence))
+		v.Sentence = Words(severityWord(v.Band) + ": ").Join(v.Headline)
+		if v.Meaning.IsEmpty() {
+			v.Sentence = v.Sentence.Words(".")
+		} else {
+			v.Sentence = v.Sentence.Words(": ").Join(ended(in.Message, maxSentence))
 		}
 		if in.Hint != "" {
 			v.DoNext = []Text{value(in.Hint, maxSentence)}
