@@ -110,24 +110,37 @@ func (i *Incident) take(in Join) {
 	}
 	i.Findings = slices.DeleteFunc(i.Findings, func(r FindingRef) bool { return r.ID == ref.ID })
 	i.Findings = append(i.Findings, ref)
+	i.sortFindings()
+	i.addResource(resourceOf(f))
+	if f.Type.IsSequence() && f.Sequence != nil {
+		for _, r := range f.Sequence.Resources {
+			i.addResource(Resource{Kind: r.Kind, ID: cmp.Or(r.Name, r.UID), ARN: r.UID, Name: r.Name, Region: r.Region})
+		}
+	}
+	if i.leads(f) {
+		i.Lead = leadOf(f, in.Lists)
+	}
+}
+
+func (i *Incident) sortFindings() {
 	slices.SortStableFunc(i.Findings, func(a, b FindingRef) int {
 		return cmp.Or(b.UpdatedAt.Compare(a.UpdatedAt), cmp.Compare(a.ID, b.ID))
 	})
 	if len(i.Findings) > maxFindings {
 		i.Findings = i.Findings[:maxFindings]
 	}
+}
 
-	if r := resourceOf(f); r.ID != "" && !i.hasResource(r) {
-		i.Resources = append(i.Resources, r)
-		slices.SortStableFunc(i.Resources, func(a, b Resource) int {
-			return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID))
-		})
-		if len(i.Resources) > maxResources {
-			i.Resources = i.Resources[:maxResources]
-		}
+func (i *Incident) addResource(r Resource) {
+	if r.ID == "" || i.hasResource(r) {
+		return
 	}
-	if i.leads(f) {
-		i.Lead = leadOf(f, in.Lists)
+	i.Resources = append(i.Resources, r)
+	slices.SortStableFunc(i.Resources, func(a, b Resource) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID))
+	})
+	if len(i.Resources) > maxResources {
+		i.Resources = i.Resources[:maxResources]
 	}
 }
 

@@ -156,12 +156,27 @@ func (i *Incident) Absorb(other *Incident, why string, now time.Time) (mine, the
 	if other.Severity > i.Severity {
 		mine = append(mine, i.raise(other.Severity, now, now))
 	}
+	i.fold(other)
 	i.changed(now)
 
 	other.MergedInto = i.Number
 	other.link(i.Number, "merged into")
 	theirs = append(theirs, other.close(Merged, "merged into "+i.Number.String(), Guardroom, now, now))
 	return mine, theirs
+}
+
+// fold adds what other knew to the summary of i.
+func (i *Incident) fold(other *Incident) {
+	i.FindingCount += other.FindingCount
+	i.Occurrences += other.Occurrences
+	i.Findings = append(i.Findings, other.Findings...)
+	i.sortFindings()
+	for _, r := range other.Resources {
+		i.addResource(r)
+	}
+	i.FirstSeen, i.LastSeen = earliest(i.FirstSeen, other.FirstSeen), latest(i.LastSeen, other.LastSeen)
+	i.LastActivity = latest(i.LastActivity, other.LastActivity)
+	i.Silent = i.Silent && other.Silent
 }
 
 // LinkTo records a relation to another incident; a second link to the same one

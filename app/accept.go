@@ -1,0 +1,410 @@
+package app
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/guardroom/guardroom/audit"
+	"github.com/guardroom/guardroom/durable"
+	"github.com/guardroom/guardroom/finding"
+	"github.com/guardroom/guardroom/incident"
+	"github.com/guardroom/guardroom/source"
+	"github.com/guardroom/guardroom/store"
+	"github.com/guardroom/guardroom/triage"
+)
+
+// enqueuer adds durable work inside a transaction.
+type enqueuer interface {
+	Enqueue(ctx context.Context, tx *sql.Tx, destination string, item durable.Item, after time.Duration) error
+}
+
+// acceptance is one run of the accept transaction.
+type acceptance struct {
+	flow    *Flow
+	tx      *store.Tx
+	in      source.Input
+	receipt source.Receipt
+	touched []incident.Number
+	wants   map[incident.Number]*want
+}
+
+// lock takes the locks of the whole chunk in the order that holds everywhere:
+// finding ids, then merge keys.
+func (a *acceptance) lock(ctx context.Context, list []judged) error {
+	ids := make([]finding.ID, 0, len(list))
+	var keys []string
+	for _, j := range list {
+		ids = append(ids, j.finding.ID)
+		for _, k := range j.decision.Keys {
+			keys = append(keys, k.Value)
+		}
+	}
+	if err := a.tx.LockFindings(ctx, ids); err != nil {
+		return err
+	}
+	return a.tx.LockKeys(ctx, keys)
+}
+
+// finding accepts one revision of one finding.
+func (a *acceptance) finding(ctx context.Context, j judged) error {
+	f := j.finding
+	old, exists, err := a.tx.Finding(ctx, f.ID)
+	if err != nil {
+		return err
+	}
+	known := triage.Known{Exists: exists}
+	var digest []byte
+	if exists {
+		known.Newest = finding.Revision{ID: old.ID, UpdatedAt: old.UpdatedAt, Count: old.Count}
+		if digest, known.HasThis, err = a.tx.RevisionDigest(ctx, storedRevision(f)); err != nil {
+			return err
+		}
+	}
+	fresh := triage.Fresh(known, storedRevision(f))
+	if fresh == triage.Repeat {
+		return a.repeat(ctx, f, old, digest)
+	}
+	placement, err := a.place(ctx, j, old, fresh)
+	if err != nil {
+		return err
+	}
+	number, decision := incident.Number(0), "recorded"
+	switch {
+	case j.decision.Suppressed:
+		decision = "suppressed"
+		a.receipt.Suppressed++
+		if err := a.tx.Suppressed(ctx, j.decision.SuppressedBy); err != nil {
+			return err
+		}
+	case placement.Action != triage.Record:
+		decision = "incident"
+	}
+	if decision == "incident" || (placement.Action == triage.Record && placement.Into.Number > 0 && !j.decision.Suppressed) {
+		if number, err = a.incident(ctx, j, old, fresh, placement); err != nil {
+			return err
+		}
+	}
+	return a.record(ctx, j, old, exists, fresh, decision, number, placement)
+}
+
+// place finds out which incident the revision belongs to. A late revision
+// changes nothing that a newer one decided: it goes where its finding is.
+func (a *acceptance) place(ctx context.Context, j judged, old store.Finding, fresh triage.Freshness) (triage.Placement, error) {
+	if j.decision.Suppressed {
+		return triage.Placement{Action: triage.Record}, nil
+	}
+	if fresh != triage.Late {
+		return a.flow.triager.Place(ctx, a.tx, j.finding, j.decision, a.tx.Now())
+	}
+	c, ok, err := a.tx.IncidentOfFinding(ctx, j.finding.ID)
+	if err != nil || !ok || c.State == incident.Closed {
+		return triage.Placement{Action: triage.Record}, err
+	}
+	_ = old
+	return triage.Placement{Action: triage.Join, Into: c, By: "finding"}, nil
+}
+
+// incident opens, joins or reopens the incident of a revision and stores it.
+func (a *acceptance) incident(ctx context.Context, j judged, old store.Finding, fresh triage.Freshness, p triage.Placement) (incident.Number, error) {
+	f, now := j.finding, a.tx.Now()
+	join := incident.Join{Finding: f, Account: account(j), Lists: j.decision.Enrichment.ActorLists, Late: fresh == triage.Late, Now: now}
+	announce := a.announces(f)
+	var i *incident.Incident
+	var entries []incident.Entry
+	var err error
+	isNew := p.Action == triage.Open
+	if isNew {
+		n, err := a.tx.NextNumber(ctx)
+		if err != nil {
+			return 0, err
+		}
+		i, entries = incident.Start(incident.ID(a.flow.newID()), n, join)
+		i.Silent = !announce
+		if p.Continues > 0 {
+			entries = append(entries, i.LinkTo(p.Continues, "continues", now)...)
+		}
+	} else {
+		if i, err = a.tx.Incident(ctx, p.Into.Number); err != nil {
+			return 0, err
+		}
+		if p.Action == triage.Reopen {
+			if entries, err = i.Reopen(incident.Guardroom, "a new revision of "+f.Type.Name+" came", now); err != nil {
+				return 0, err
+			}
+		}
+		if i.State == incident.Closed {
+			// Recorded beside a closed incident, for instance archived.
+			return i.Number, nil
+		}
+		if old.Incident == i.Number {
+			join.Previous = &incident.FindingRef{ID: old.ID, Count: old.Count, Archived: old.Archived, UpdatedAt: old.UpdatedAt}
+		}
+		entries = append(entries, i.Join(join)...)
+		if announce {
+			i.Silent = false
+		}
+	}
+	for _, other := range p.Absorb {
+		mine, err := a.absorb(ctx, i, other)
+		if err != nil {
+			return 0, err
+		}
+		entries = append(entries, mine...)
+	}
+	for _, l := range p.Links {
+		entries = append(entries, i.LinkTo(l.Number, l.Why, now)...)
+	}
+	if err := a.tx.PutIncident(ctx, i, isNew, entries); err != nil {
+		return 0, err
+	}
+	if fresh != triage.Late || isNew {
+		if err := a.tx.SetKeys(ctx, i.Number, keyValues(j.decision.Keys), j.decision.ActorKeys, memberARNs(f), eventTime(f, now)); err != nil {
+			return 0, err
+		}
+	}
+	a.auditEntries(i, entries, placementWords(p))
+	a.touched = append(a.touched, i.Number)
+	a.want(i, entries, isNew, j.decision)
+	return i.Number, nil
+}
+
+// absorb merges another incident into i: its findings and keys move, it closes
+// everywhere with a link.
+func (a *acceptance) absorb(ctx context.Context, i *incident.Incident, c triage.Candidate) ([]incident.Entry, error) {
+	if c.Number == i.Number {
+		return nil, nil
+	}
+	other, err := a.tx.Incident(ctx, c.Number)
+	if err != nil {
+		return nil, err
+	}
+	if other.State == incident.Closed {
+		return i.LinkTo(other.Number, "part of this attack sequence", a.tx.Now()), nil
+	}
+	mine, theirs := i.Absorb(other, "its finding is part of this attack sequence", a.tx.Now())
+	if err := a.tx.MoveFindings(ctx, other.Number, i.Number); err != nil {
+		return nil, err
+	}
+	if err := a.tx.MoveKeys(ctx, other.Number, i.Number); err != nil {
+		return nil, err
+	}
+	if err := a.tx.PutIncident(ctx, other, false, theirs); err != nil {
+		return nil, err
+	}
+	a.auditEntries(other, theirs, "")
+	a.touched = append(a.touched, other.Number)
+	a.want(other, theirs, false, triage.Decision{})
+	return mine, nil
+}
+
+// announces reports whether this input may speak: what a source that looks back
+// finds at its first look is recorded and listed, unless it is fresh.
+func (a *acceptance) announces(f *finding.Finding) bool {
+	if a.in.AsHistory {
+		return false
+	}
+	return !a.in.LookBack || !eventTime(f, f.UpdatedAt).Before(a.in.AnnounceAfter)
+}
+
+// record stores the revision, the finding's newest form and the audit record.
+func (a *acceptance) record(ctx context.Context, j judged, old store.Finding, exists bool, fresh triage.Freshness, decision string, number incident.Number, p triage.Placement) error {
+	f, now := j.finding, a.tx.Now()
+	trace, err := json.Marshal(append(slices.Clip(j.decision.Trace), p.Steps...))
+	if err != nil {
+		return fmt.Errorf("encode the trace of finding %s: %w", f.ID, err)
+	}
+	digest := sha256.Sum256(f.Raw)
+	rev := storedRevision(f)
+	if err := a.tx.AddRevision(ctx, store.Revision{FindingID: f.ID, UpdatedAt: rev.UpdatedAt, Count: rev.Count, ReceivedAt: a.in.ReceivedAt,
+		Source: a.in.Source, Position: j.position, Freshness: string(fresh), Decision: decision, Severity: f.Severity,
+		Trace: trace, Digest: digest[:], Raw: j.raw}); err != nil {
+		return err
+	}
+	row := store.Finding{ID: f.ID, ARN: f.ARN, Type: f.Type.Name, AccountID: f.AccountID, Region: f.Region, Severity: f.Severity, Title: f.Title,
+		ResourceKind: f.Resource.Kind, ResourceID: f.Resource.ID, UpdatedAt: rev.UpdatedAt, Count: rev.Count, FirstSeen: f.FirstSeen, LastSeen: f.LastSeen,
+		FirstReceived: now, LastReceived: now, Archived: f.Archived, Sample: f.Sample, Decision: decision, Rule: j.decision.SuppressedBy,
+		Incident: number, Revisions: 1, Source: a.in.Source, DetectorID: f.DetectorID, Confirmed: a.in.Confirmed}
+	if exists {
+		row.FirstReceived, row.Revisions = old.FirstReceived, old.Revisions+1
+		row.ArchivedByUs = old.ArchivedByUs && f.Archived
+		row.Confirmed = row.Confirmed || old.Confirmed
+		if number == 0 {
+			row.Incident = old.Incident // a suppressed revision stays where its finding is
+		}
+		if fresh == triage.Late {
+			// Keep the newer revision's facts; only the count of revisions moves.
+			late := row
+			row = old
+			row.Revisions, row.LastReceived, row.Incident = late.Revisions, now, late.Incident
+		}
+	}
+	if err := a.tx.PutFinding(ctx, row, !exists); err != nil {
+		return err
+	}
+	a.receipt.Accepted++
+	why := decision
+	if j.decision.SuppressedBy != "" {
+		why = "suppressed by " + j.decision.SuppressedBy
+	} else if j.decision.Quiet != "" {
+		why += "; quiet: " + j.decision.Quiet
+	}
+	after := fmt.Sprintf("%s, revision %s, count %d, sha256:%s", fresh, rev.UpdatedAt.Format(time.RFC3339Nano), rev.Count, hex.EncodeToString(digest[:]))
+	if number > 0 {
+		after += ", " + number.String()
+	}
+	a.tx.Audit(audit.Record{Who: incident.Guardroom, Action: "finding.accepted", Object: "finding/" + string(f.ID), After: after, Why: why + ", from " + a.in.Source})
+	if exists && f.Archived != old.Archived && fresh != triage.Late {
+		return a.archived(ctx, row)
+	}
+	return nil
+}
+
+// repeat handles a revision that is stored already: nothing changes, but that
+// its finding was archived in GuardDuty meanwhile shows only in this way.
+func (a *acceptance) repeat(ctx context.Context, f *finding.Finding, old store.Finding, digest []byte) error {
+	a.receipt.Known++
+	if d := sha256.Sum256(f.Raw); !slices.Equal(d[:], digest) && !a.in.Refresh {
+		a.tx.Audit(audit.Record{Who: incident.Guardroom, Action: "finding.conflict", Object: "finding/" + string(f.ID),
+			Before: "sha256:" + hex.EncodeToString(digest), After: "sha256:" + hex.EncodeToString(d[:]),
+			Why: "the same revision came with other content from " + a.in.Source + "; the first one is kept"})
+	}
+	newest := finding.Revision{ID: old.ID, UpdatedAt: old.UpdatedAt, Count: old.Count}
+	if !a.in.Confirmed || storedRevision(f).Newer(newest) || newest.Newer(storedRevision(f)) || f.Archived == old.Archived {
+		return nil
+	}
+	old.Archived = f.Archived
+	if !f.Archived {
+		old.ArchivedByUs = false
+	}
+	if err := a.tx.PutFinding(ctx, old, false); err != nil {
+		return err
+	}
+	a.tx.Audit(audit.Record{Who: incident.Guardroom, Action: "finding.archived", Object: "finding/" + string(f.ID),
+		Before: fmt.Sprint(!f.Archived), After: fmt.Sprint(f.Archived), Why: "seen in GuardDuty"})
+	return a.archived(ctx, old)
+}
+
+// archived closes the incident of a finding when all of its findings were
+// archived by others. Only GuardDuty itself is believed: who may write to a
+// queue must not be able to close incidents.
+func (a *acceptance) archived(ctx context.Context, f store.Finding) error {
+	if !a.in.Confirmed || f.Incident == 0 {
+		return nil
+	}
+	i, err := a.tx.Incident(ctx, f.Incident)
+	if err != nil || i.State == incident.Closed {
+		return err
+	}
+	n, err := a.tx.CountArchivedByOthers(ctx, i.Number)
+	if err != nil {
+		return err
+	}
+	i.ArchivedByOthers = n
+	entries := i.CloseArchived(a.tx.Now())
+	if err := a.tx.PutIncident(ctx, i, false, entries); err != nil {
+		return err
+	}
+	a.auditEntries(i, entries, "")
+	if len(entries) > 0 {
+		a.touched = append(a.touched, i.Number)
+		a.want(i, entries, false, triage.Decision{})
+	}
+	return nil
+}
+
+// quietKinds are not worth an audit record of their own: the record of the
+// finding says the same.
+var quietKinds = map[incident.Kind]bool{incident.KindFindingJoined: true, incident.KindFindingUpdated: true, incident.KindResourceJoined: true}
+
+func (a *acceptance) auditEntries(i *incident.Incident, entries []incident.Entry, why string) {
+	for _, e := range entries {
+		if !quietKinds[e.Kind] {
+			a.tx.Audit(entryRecord(i, e, why))
+		}
+	}
+}
+
+// entryRecord is the audit record of a timeline entry.
+func entryRecord(i *incident.Incident, e incident.Entry, why string) audit.Record {
+	return audit.Record{Who: e.Who, Action: "incident." + string(e.Kind), Object: i.Number.String(), Before: e.From, After: e.To, Why: joinWords(e.Text, why)}
+}
+
+func joinWords(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + "; " + b
+}
+
+func placementWords(p triage.Placement) string {
+	if p.By == "" {
+		return ""
+	}
+	return "by " + p.By
+}
+
+// account is what triage knows of the finding's account; its number is always
+// the finding's.
+func account(j judged) incident.Account {
+	acc := j.decision.Account
+	acc.ID = j.finding.AccountID
+	return acc
+}
+
+func keyValues(keys []triage.Key) []string {
+	out := make([]string, len(keys))
+	for i, k := range keys {
+		out[i] = k.Value
+	}
+	return out
+}
+
+// memberARNs are the findings that an attack sequence names.
+func memberARNs(f *finding.Finding) []string {
+	if f.Sequence == nil {
+		return nil
+	}
+	var out []string
+	for _, s := range f.Sequence.Signals {
+		if s.Type == "FINDING" && s.UID != "" && !slices.Contains(out, s.UID) {
+			out = append(out, s.UID)
+		}
+	}
+	return out
+}
+
+func eventTime(f *finding.Finding, otherwise time.Time) time.Time {
+	if !f.LastSeen.IsZero() {
+		return f.LastSeen
+	}
+	if !f.UpdatedAt.IsZero() {
+		return f.UpdatedAt
+	}
+	return otherwise
+}
+
+// storedRevision is the revision as the store can tell it apart: to the
+// microsecond, and with the creation time where there is no update time.
+func storedRevision(f *finding.Finding) finding.Revision {
+	r := f.Revision()
+	if r.UpdatedAt.IsZero() {
+		r.UpdatedAt = f.CreatedAt
+	}
+	r.UpdatedAt = r.UpdatedAt.UTC().Truncate(time.Microsecond)
+	return r
+}
+
+func sum(b []byte) string {
+	d := sha256.Sum256(b)
+	return "sha256:" + hex.EncodeToString(d[:])
+}
+
+func keysOf[V any](m map[string]V) iter.Seq[string] { return maps.Keys(m) }

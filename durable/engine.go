@@ -1,0 +1,202 @@
+package durable
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/dbos-inc/dbos-transact-golang/dbos"
+	_ "github.com/dbos-inc/dbos-transact-golang/dbos/driver/sqlite" // DBOS asks for it, also with a handle of our own
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Version is pinned: the engine's default is a hash of the binary, so that
+// every upgrade would leave the work in flight to nobody.
+const Version = "guardroom-1"
+
+const (
+	appName      = "guardroom"
+	deliveryName = "guardroom.delivery"
+)
+
+// Item is one piece of work: bring this delivery up to date, if it is still of
+// this generation.
+type Item struct {
+	Destination string `json:"destination"`
+	Delivery    string `json:"delivery"`
+	Generation  int64  `json:"generation"`
+}
+
+// Handler does the work of an item. It is called at least once for every item,
+// may be called for items that are void by now, and returns an error only when
+// the store did not answer: the item is then kept for a later worker.
+type Handler func(ctx context.Context, item Item) error
+
+// Config is how an engine runs.
+type Config struct {
+	// SQLite or Pool is the database that the store uses.
+	SQLite *sql.DB
+	Pool   *pgxpool.Pool
+	// Executor names this process, fixed over its restarts and never shared.
+	Executor string
+	// Destinations get a queue each, so that a slow one holds up no other.
+	Destinations []string
+	// Concurrency is the number of items of one destination at a time.
+	Concurrency int
+	// Poll is how often queues are looked at.
+	Poll   time.Duration
+	Logger *slog.Logger
+}
+
+// Engine is DBOS with guardroom's queues.
+type Engine struct {
+	ctx      dbos.Context
+	cfg      Config
+	handler  Handler
+	launched bool
+
+	// stop ends the handlers under way at shutdown; what they leave undone is
+	// taken up at the next start.
+	stop context.CancelFunc
+	base context.Context //nolint:containedctx // it is the lifetime of the handlers
+}
+
+// Open connects the engine to the database and brings its own tables up to
+// date. Work is enqueued from then on; it runs after Launch.
+func Open(ctx context.Context, cfg Config) (*Engine, error) {
+	c, err := dbos.NewContext(ctx, dbos.Config{
+		AppName: appName, SQLiteSystemDB: cfg.SQLite, SystemDBPool: cfg.Pool,
+		ApplicationVersion: Version, ExecutorID: cfg.Executor, Logger: slog.New(quiet{cfg.Logger.Handler()}),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the durable engine: %w", err)
+	}
+	e := &Engine{ctx: c, cfg: cfg}
+	e.base, e.stop = context.WithCancel(context.WithoutCancel(ctx))
+	dbos.RegisterWorkflow(c, e.deliver, dbos.WithWorkflowName(deliveryName), dbos.WithMaxRecoveryAttempts(1000))
+	return e, nil
+}
+
+// QueueName is the queue of a destination.
+func QueueName(destination string) string { return "deliver/" + destination }
+
+// Enqueue adds an item inside the caller's transaction, not before `after`. The
+// destination's queue need not be run by this process.
+func (e *Engine) Enqueue(_ context.Context, tx *sql.Tx, destination string, item Item, after time.Duration) error {
+	opts := []dbos.EnqueueOption{
+		dbos.WithEnqueueTransaction(tx),
+		// A generation is never used twice, so neither is an id.
+		dbos.WithEnqueueWorkflowID(fmt.Sprintf("delivery/%s/%d", item.Delivery, item.Generation)),
+		dbos.WithEnqueueApplicationVersion(Version),
+	}
+	if after > 0 {
+		opts = append(opts, dbos.WithEnqueueDelay(after))
+	}
+	if _, err := dbos.Enqueue[string](e.ctx, QueueName(destination), deliveryName, item, opts...); err != nil {
+		return fmt.Errorf("enqueue delivery %s: %w", item.Delivery, err)
+	}
+	return nil
+}
+
+// Launch starts to run items with handler, beginning with what an earlier run
+// of this executor left. It returns when the queues run.
+func (e *Engine) Launch(handler Handler) error {
+	e.handler = handler
+	names := make([]string, 0, len(e.cfg.Destinations))
+	for _, d := range e.cfg.Destinations {
+		names = append(names, QueueName(d))
+	}
+	if len(names) == 0 {
+		// To the engine an empty list means every queue, not none.
+		names = []string{"none"}
+	}
+	dbos.ListenQueues(e.ctx, names...)
+	for _, name := range names {
+		_, err := dbos.RegisterQueue(e.ctx, name, dbos.WithWorkerConcurrency(e.cfg.Concurrency),
+			dbos.WithQueueBasePollingInterval(e.cfg.Poll), dbos.WithQueueOnConflict(dbos.QueueConflictAlwaysUpdate))
+		if err != nil {
+			return fmt.Errorf("register the queue %s: %w", name, err)
+		}
+	}
+	if err := dbos.Launch(e.ctx); err != nil {
+		return fmt.Errorf("start the durable engine: %w", err)
+	}
+	e.launched = true
+	return nil
+}
+
+// deliver is the workflow of one item. It has no steps: the delivery's row is
+// the checkpoint, and the handler may run again from the start at any time.
+func (e *Engine) deliver(_ dbos.Context, item Item) (string, error) {
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 10*time.Second) {
+		err := e.handler(e.base, item)
+		if err == nil {
+			return "", nil
+		}
+		if e.base.Err() != nil {
+			// The row still says that the work is ours and unfinished; the
+			// next start arms it anew (see notify.Deliverer.Recover).
+			return "stopped", nil
+		}
+		e.cfg.Logger.Warn("a delivery could not reach the store and waits", "delivery", item.Delivery, "error", err)
+		select {
+		case <-time.After(pause):
+		case <-e.base.Done():
+		}
+	}
+}
+
+// Shutdown stops taking items, lets those under way finish for at most grace,
+// and ends them then. What is unfinished is taken up at the next start.
+func (e *Engine) Shutdown(grace time.Duration) error {
+	if !e.launched {
+		e.stop()
+		return dbos.Shutdown(e.ctx, time.Second)
+	}
+	timer := time.AfterFunc(grace, e.stop)
+	defer timer.Stop()
+	err := dbos.Shutdown(e.ctx, grace+2*time.Second)
+	e.stop()
+	return err
+}
+
+// Prune deletes finished items older than age from the engine's tables, at most
+// a few thousand at a time. It reports how many.
+func (e *Engine) Prune(age time.Duration) (int, error) {
+	list, err := dbos.ListWorkflows(e.ctx, dbos.WithFilterName(deliveryName),
+		dbos.WithFilterStatus(dbos.WorkflowStatusSuccess, dbos.WorkflowStatusError, dbos.WorkflowStatusCancelled),
+		dbos.WithFilterCompletedBefore(time.Now().Add(-age)), dbos.WithFilterLimit(2000),
+		dbos.WithFilterLoadInput(false), dbos.WithFilterLoadOutput(false))
+	if err != nil {
+		return 0, fmt.Errorf("list finished work: %w", err)
+	}
+	ids := make([]string, len(list))
+	for i, w := range list {
+		ids[i] = w.ID
+	}
+	if len(ids) == 0 {
+		return 0, nil
+	}
+	if err := dbos.DeleteWorkflows(e.ctx, ids); err != nil {
+		return 0, fmt.Errorf("delete finished work: %w", err)
+	}
+	return len(ids), nil
+}
+
+// quiet lowers the engine's own news to debug; its warnings stay.
+type quiet struct{ slog.Handler }
+
+func (q quiet) Handle(ctx context.Context, r slog.Record) error {
+	if r.Level < slog.LevelWarn {
+		r.Level = slog.LevelDebug
+		if !q.Enabled(ctx, slog.LevelDebug) {
+			return nil
+		}
+	}
+	return q.Handler.Handle(ctx, r)
+}
+
+func (q quiet) WithAttrs(a []slog.Attr) slog.Handler { return quiet{q.Handler.WithAttrs(a)} }
+func (q quiet) WithGroup(n string) slog.Handler      { return quiet{q.Handler.WithGroup(n)} }

@@ -1,0 +1,294 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/guardroom/guardroom/internal/fault"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Backend is what differs between the databases. The folders sqlite and
+// postgres implement it.
+type Backend interface {
+	// Write runs fn in a transaction and returns after the commit. fn may be
+	// run again when the database asks for it, so it must have no effect
+	// outside of tx. Concurrent calls may share one commit; a failing fn never
+	// spoils its neighbours'.
+	Write(ctx context.Context, fn func(tx *sql.Tx) error) error
+	// Reader is the pool for reads. It must not be used for writing.
+	Reader() *sql.DB
+	// Dialect names the database.
+	Dialect() Dialect
+	// Backup writes a consistent copy of the live database to path, which must
+	// not exist.
+	Backup(ctx context.Context, path string) error
+	// Place says where the database is, without secrets.
+	Place() string
+	// Close ends all work; Write calls under way are finished first.
+	Close() error
+}
+
+// Dialect is the kind of database.
+type Dialect string
+
+// The databases.
+const (
+	SQLite   Dialect = "sqlite"
+	Postgres Dialect = "postgres"
+)
+
+// DB is an open store. It is safe for concurrent use.
+type DB struct {
+	backend Backend
+	now     func() time.Time
+
+	statements sync.Map // sql as written -> sql of the dialect
+}
+
+// New returns the store over an open backend, after bringing its schema up to
+// date. A schema that is newer than this program is refused.
+func New(ctx context.Context, backend Backend, now func() time.Time) (*DB, error) {
+	db := &DB{backend: backend, now: now}
+	if err := db.migrate(ctx); err != nil {
+		return nil, err
+	}
+	return db, nil
+}
+
+// Dialect names the database behind the store.
+func (db *DB) Dialect() Dialect { return db.backend.Dialect() }
+
+// Place says where the database is, without secrets.
+func (db *DB) Place() string { return db.backend.Place() }
+
+// Backend returns what the durable engine needs to share the database.
+func (db *DB) Backend() Backend { return db.backend }
+
+// Close closes the database after the writes under way.
+func (db *DB) Close() error { return db.backend.Close() }
+
+// Backup writes a consistent copy of the live store to path.
+func (db *DB) Backup(ctx context.Context, path string) error { return db.backend.Backup(ctx, path) }
+
+// Write runs fn in one transaction and returns after the commit, when all of
+// it is durable, or with an error, when none of it is. fn may run again after a
+// serialization failure; it must keep its effects inside tx and must not block
+// on anything else.
+func (db *DB) Write(ctx context.Context, fn func(tx *Tx) error) error {
+	return db.backend.Write(ctx, func(sqltx *sql.Tx) error {
+		tx := &Tx{q: q{db: db, run: sqltx}, sql: sqltx, now: db.now()}
+		if err := fn(tx); err != nil {
+			return err
+		}
+		return tx.flush(ctx)
+	})
+}
+
+// Tx is one transaction. It is not safe for concurrent use.
+type Tx struct {
+	q
+	sql   *sql.Tx
+	now   time.Time
+	audit []pendingAudit
+	after []func(context.Context, *sql.Tx) error
+}
+
+// SQL returns the transaction for the durable engine, which enqueues in it.
+func (tx *Tx) SQL() *sql.Tx { return tx.sql }
+
+// Now is the time of this transaction.
+func (tx *Tx) Now() time.Time { return tx.now }
+
+// BeforeCommit registers work for the end of the transaction, in the order
+// "deliveries, audit head last".
+func (tx *Tx) BeforeCommit(fn func(context.Context, *sql.Tx) error) {
+	tx.after = append(tx.after, fn)
+}
+
+func (tx *Tx) flush(ctx context.Context) error {
+	for _, fn := range tx.after {
+		if err := fn(ctx, tx.sql); err != nil {
+			return err
+		}
+	}
+	return tx.flushAudit(ctx)
+}
+
+// runner is what *sql.DB and *sql.Tx have in common.
+type runner interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// q runs the statements of this package in a transaction or on the read pool.
+type q struct {
+	db  *DB
+	run runner
+}
+
+func (db *DB) read() q { return q{db: db, run: db.backend.Reader()} }
+
+func (c q) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	res, err := c.run.ExecContext(ctx, c.db.sql(query), args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+func (c q) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return c.run.QueryContext(ctx, c.db.sql(query), args...)
+}
+
+func (c q) row(ctx context.Context, query string, args ...any) *sql.Row {
+	return c.run.QueryRowContext(ctx, c.db.sql(query), args...)
+}
+
+var placeholder = regexp.MustCompile(`\$(\d+)`)
+
+// sql returns the query in the dialect of the database. SQLite binds plain
+// question marks faster than numbered ones, so statements whose parameters
+// stand in order get those. FOR UPDATE means nothing to SQLite, whose
+// transactions already exclude each other.
+func (db *DB) sql(query string) string {
+	if db.backend.Dialect() != SQLite {
+		return query
+	}
+	if s, ok := db.statements.Load(query); ok {
+		return s.(string)
+	}
+	inOrder, next := true, 1
+	for _, m := range placeholder.FindAllStringSubmatch(query, -1) {
+		if m[1] != strconv.Itoa(next) {
+			inOrder = false
+		}
+		next++
+	}
+	s := strings.ReplaceAll(query, " FOR UPDATE", "")
+	if inOrder {
+		s = placeholder.ReplaceAllString(s, "?")
+	} else {
+		s = placeholder.ReplaceAllString(s, "?$1")
+	}
+	db.statements.Store(query, s)
+	return s
+}
+
+// ErrNewerSchema is wrapped by the error of New for a store that a newer
+// guardroom has migrated.
+var ErrNewerSchema = errors.New("the store was written by a newer guardroom")
+
+// migrate brings the schema up to date, one numbered file per transaction.
+func (db *DB) migrate(ctx context.Context) error {
+	files, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		return err
+	}
+	err = db.backend.Write(ctx, func(tx *sql.Tx) error {
+		if db.backend.Dialect() == Postgres {
+			// Several workers may start at once.
+			if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock(7203518)"); err != nil {
+				return err
+			}
+		}
+		if _, err := tx.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)"); err != nil {
+			return err
+		}
+		version, err := schemaVersion(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if version > len(files) {
+			return fault.Wrap(fault.Conflict, ErrNewerSchema,
+				fmt.Sprintf("the store has schema %d and this guardroom knows %d", version, len(files)),
+				"nothing was changed", "install the newer guardroom, or use another store")
+		}
+		for i := version; i < len(files); i++ {
+			if err := db.apply(ctx, tx, files[i]); err != nil {
+				return fmt.Errorf("apply %s: %w", files[i], err)
+			}
+		}
+		if _, err := tx.ExecContext(ctx, "DELETE FROM meta WHERE key = 'schema'"); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, "INSERT INTO meta (key, value) VALUES ('schema', '"+strconv.Itoa(len(files))+"')")
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("prepare the store: %w", err)
+	}
+	return nil
+}
+
+func schemaVersion(ctx context.Context, tx *sql.Tx) (int, error) {
+	var s string
+	err := tx.QueryRowContext(ctx, "SELECT value FROM meta WHERE key = 'schema'").Scan(&s)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(s)
+}
+
+func (db *DB) apply(ctx context.Context, tx *sql.Tx, file string) error {
+	b, err := migrations.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	words := strings.NewReplacer("{{blob}}", "BLOB", "{{seq}}", "INTEGER PRIMARY KEY")
+	if db.backend.Dialect() == Postgres {
+		words = strings.NewReplacer("{{blob}}", "BYTEA", "{{seq}}", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY")
+	}
+	for statement := range strings.SplitSeq(words.Replace(string(b)), ";\n") {
+		if strings.TrimSpace(statement) == "" {
+			continue
+		}
+		if _, err := tx.ExecContext(ctx, statement); err != nil {
+			return fmt.Errorf("%w in %q", err, firstLine(statement))
+		}
+	}
+	return nil
+}
+
+func firstLine(s string) string {
+	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
+	return s
+}
+
+// micros turns a time into what the database keeps; a zero time is 0.
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+// timeOf is the reverse of micros.
+func timeOf(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us).UTC()
+}
+
+func bit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

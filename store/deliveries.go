@@ -1,0 +1,235 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/guardroom/guardroom/notify"
+	"github.com/guardroom/guardroom/notify/message"
+)
+
+const deliveryColumns = `id, kind, subject, destination, wanted, done, armed, generation, status, attempts, failures, wanted_at, done_at,
+	next_at, failing_since, worker, claimed_at, state, reference, url, error, warnings, spacing, urgent, created_at, updated_at`
+
+func scanDelivery(s scanner) (notify.Delivery, error) {
+	var d notify.Delivery
+	var kind, status, state, fault, warnings string
+	var armed, urgent int
+	var wantedAt, doneAt, nextAt, failingSince, claimedAt, spacing, createdAt, updatedAt int64
+	err := s.Scan(&d.ID, &kind, &d.Subject, &d.Destination, &d.Wanted, &d.Done, &armed, &d.Generation, &status, &d.Attempts, &d.Failures,
+		&wantedAt, &doneAt, &nextAt, &failingSince, &d.Worker, &claimedAt, &state, &d.Reference, &d.URL, &fault, &warnings, &spacing, &urgent,
+		&createdAt, &updatedAt)
+	if err != nil {
+		return d, err
+	}
+	d.Kind, d.Status, d.Armed = message.Kind(kind), notify.Status(status), armed != 0
+	d.Urgent = urgent != 0
+	d.WantedAt, d.DoneAt, d.NextAt, d.FailingSince = timeOf(wantedAt), timeOf(doneAt), timeOf(nextAt), timeOf(failingSince)
+	d.ClaimedAt, d.CreatedAt, d.UpdatedAt, d.Spacing = timeOf(claimedAt), timeOf(createdAt), timeOf(updatedAt), time.Duration(spacing)
+	if state != "" {
+		d.State = json.RawMessage(state)
+	}
+	if fault != "" {
+		d.Fault = &notify.Fault{}
+		if err := json.Unmarshal([]byte(fault), d.Fault); err != nil {
+			return d, fmt.Errorf("the error of delivery %s: %w", d.ID, err)
+		}
+	}
+	if warnings != "" {
+		d.Warnings = strings.Split(warnings, "\n")
+	}
+	return d, nil
+}
+
+func (c q) deliveries(ctx context.Context, where string, args ...any) ([]notify.Delivery, error) {
+	rows, err := c.query(ctx, "SELECT "+deliveryColumns+" FROM deliveries "+where, args...)
+	if err != nil {
+		return nil, fmt.Errorf("list deliveries: %w", err)
+	}
+	defer rows.Close()
+	out := []notify.Delivery{}
+	for rows.Next() {
+		d, err := scanDelivery(rows)
+		if err != nil {
+			return nil, fmt.Errorf("list deliveries: %w", err)
+		}
+		out = append(out, d)
+	}
+	return out, rows.Err()
+}
+
+// Delivery loads a delivery for a change.
+func (tx *Tx) Delivery(ctx context.Context, id string) (notify.Delivery, error) {
+	return tx.delivery(ctx, "WHERE id = $1 FOR UPDATE", id)
+}
+
+func (c q) delivery(ctx context.Context, where, id string) (notify.Delivery, error) {
+	d, err := scanDelivery(c.row(ctx, "SELECT "+deliveryColumns+" FROM deliveries "+where, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return d, fmt.Errorf("delivery %s: %w", id, ErrNotFound)
+	}
+	if err != nil {
+		return d, fmt.Errorf("read delivery %s: %w", id, err)
+	}
+	return d, nil
+}
+
+// DeliveriesOf loads the deliveries of a subject for a change, in the order of
+// their destinations.
+func (tx *Tx) DeliveriesOf(ctx context.Context, subject string) ([]notify.Delivery, error) {
+	return tx.deliveries(ctx, "WHERE subject = $1 ORDER BY destination FOR UPDATE", subject)
+}
+
+// DeliveriesOfDestination loads the deliveries of a destination that have a
+// status, for a change, oldest first.
+func (tx *Tx) DeliveriesOfDestination(ctx context.Context, destination string, status notify.Status, max int) ([]notify.Delivery, error) {
+	return tx.deliveries(ctx, "WHERE destination = $1 AND status = $2 ORDER BY created_at, id LIMIT $3 FOR UPDATE", destination, string(status), max)
+}
+
+// CountNewDeliveries counts the deliveries of incidents to a destination that
+// were created since, but at most max.
+func (tx *Tx) CountNewDeliveries(ctx context.Context, destination string, since time.Time, max int) (int, error) {
+	var n int
+	err := tx.row(ctx, `SELECT COUNT(*) FROM (SELECT 1 FROM deliveries WHERE destination = $1 AND created_at >= $2 AND kind = 'incident' LIMIT $3) AS some`,
+		destination, micros(since), max).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count new deliveries to %s: %w", destination, err)
+	}
+	return n, nil
+}
+
+// PutDelivery inserts or replaces a delivery.
+func (tx *Tx) PutDelivery(ctx context.Context, d notify.Delivery, isNew bool) error {
+	var fault string
+	if d.Fault != nil {
+		b, err := json.Marshal(d.Fault)
+		if err != nil {
+			return fmt.Errorf("store delivery %s: %w", d.ID, err)
+		}
+		fault = string(b)
+	}
+	query := `UPDATE deliveries SET kind = $2, subject = $3, destination = $4, wanted = $5, done = $6, armed = $7, generation = $8,
+		status = $9, attempts = $10, failures = $11, wanted_at = $12, done_at = $13, next_at = $14, failing_since = $15, worker = $16,
+		claimed_at = $17, state = $18, reference = $19, url = $20, error = $21, warnings = $22, spacing = $23, urgent = $24,
+		created_at = $25, updated_at = $26 WHERE id = $1`
+	if isNew {
+		query = "INSERT INTO deliveries (" + deliveryColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
+			$15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)`
+	}
+	_, err := tx.exec(ctx, query, d.ID, string(d.Kind), d.Subject, d.Destination, d.Wanted, d.Done, bit(d.Armed), d.Generation,
+		string(d.Status), d.Attempts, d.Failures, micros(d.WantedAt), micros(d.DoneAt), micros(d.NextAt), micros(d.FailingSince),
+		d.Worker, micros(d.ClaimedAt), string(d.State), d.Reference, d.URL, fault, strings.Join(d.Warnings, "\n"), int64(d.Spacing), bit(d.Urgent),
+		micros(d.CreatedAt), micros(tx.now))
+	if err != nil {
+		return fmt.Errorf("store delivery %s: %w", d.ID, err)
+	}
+	return nil
+}
+
+// GetDelivery reads a delivery.
+func (db *DB) GetDelivery(ctx context.Context, id string) (notify.Delivery, error) {
+	return db.read().delivery(ctx, "WHERE id = $1", id)
+}
+
+// DeliveryFilter narrows a list of deliveries. Zero fields do not narrow.
+type DeliveryFilter struct {
+	Statuses    []notify.Status
+	Destination string
+	Subject     string
+	Behind      bool // only those that do not show what is wanted
+	After       Cursor
+	Limit       int
+}
+
+// Deliveries lists deliveries, newest created first, by keyset.
+func (db *DB) Deliveries(ctx context.Context, f DeliveryFilter) ([]notify.Delivery, error) {
+	w := where{}
+	if len(f.Statuses) > 0 {
+		in := make([]string, len(f.Statuses))
+		for i, s := range f.Statuses {
+			in[i] = w.arg(string(s))
+		}
+		w.parts = append(w.parts, "status IN ("+strings.Join(in, ", ")+")")
+	}
+	w.eq("destination", f.Destination)
+	w.eq("subject", f.Subject)
+	if f.Behind {
+		w.add("done < wanted")
+	}
+	if !f.After.At.IsZero() {
+		w.add("(created_at < $? OR (created_at = $? AND id > $?))", micros(f.After.At), micros(f.After.At), f.After.ID)
+	}
+	return db.read().deliveries(ctx, w.sql()+" ORDER BY created_at DESC, id LIMIT "+w.arg(limit(f.Limit)), w.args...)
+}
+
+// Unfinished counts the deliveries that are armed, and those that do not show
+// what is wanted without being armed (parked, paused, unknown).
+func (db *DB) Unfinished(ctx context.Context) (armed, stuck int, err error) {
+	err = db.read().row(ctx, `SELECT COALESCE(SUM(armed), 0), COALESCE(SUM(CASE WHEN armed = 0 AND done < wanted AND status <> 'digested' AND status <> 'dropped' THEN 1 ELSE 0 END), 0)
+		FROM deliveries WHERE armed = 1 OR done < wanted`).Scan(&armed, &stuck)
+	if err != nil {
+		return 0, 0, fmt.Errorf("count unfinished deliveries: %w", err)
+	}
+	return armed, stuck, nil
+}
+
+// Orphans returns the armed deliveries that a worker claimed before the given
+// moment and whose worker has had no heartbeat since, oldest first.
+func (tx *Tx) Orphans(ctx context.Context, before time.Time, max int) ([]notify.Delivery, error) {
+	return tx.deliveries(ctx, `WHERE armed = 1 AND worker <> '' AND claimed_at < $1
+		AND NOT EXISTS (SELECT 1 FROM workers WHERE workers.id = deliveries.worker AND workers.heartbeat >= $1)
+		ORDER BY claimed_at LIMIT $2 FOR UPDATE`, micros(before), max)
+}
+
+// ClaimedBy returns the armed deliveries that a worker has in hand.
+func (tx *Tx) ClaimedBy(ctx context.Context, worker string) ([]notify.Delivery, error) {
+	return tx.deliveries(ctx, "WHERE armed = 1 AND worker = $1 ORDER BY claimed_at FOR UPDATE", worker)
+}
+
+// OldestBehind returns when the oldest wish that a destination does not show
+// yet was made, by destination.
+func (db *DB) OldestBehind(ctx context.Context) (map[string]time.Time, error) {
+	rows, err := db.read().query(ctx, `SELECT destination, MIN(wanted_at) FROM deliveries
+		WHERE done < wanted AND status IN ('pending', 'parked', 'unknown', 'paused') GROUP BY destination`)
+	if err != nil {
+		return nil, fmt.Errorf("look for undelivered incidents: %w", err)
+	}
+	defer rows.Close()
+	out := map[string]time.Time{}
+	for rows.Next() {
+		var name string
+		var at int64
+		if err := rows.Scan(&name, &at); err != nil {
+			return nil, err
+		}
+		out[name] = timeOf(at)
+	}
+	return out, rows.Err()
+}
+
+// CountDeliveries counts deliveries by destination and status.
+func (db *DB) CountDeliveries(ctx context.Context) (map[string]map[notify.Status]int, error) {
+	rows, err := db.read().query(ctx, "SELECT destination, status, COUNT(*) FROM deliveries GROUP BY destination, status")
+	if err != nil {
+		return nil, fmt.Errorf("count deliveries: %w", err)
+	}
+	defer rows.Close()
+	out := map[string]map[notify.Status]int{}
+	for rows.Next() {
+		var name, status string
+		var n int
+		if err := rows.Scan(&name, &status, &n); err != nil {
+			return nil, err
+		}
+		if out[name] == nil {
+			out[name] = map[notify.Status]int{}
+		}
+		out[name][notify.Status(status)] = n
+	}
+	return out, rows.Err()
+}

@@ -1,0 +1,201 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/guardroom/guardroom/incident"
+)
+
+// NextNumber returns an incident number that was never used. A transaction that
+// fails leaves a gap on PostgreSQL.
+func (tx *Tx) NextNumber(ctx context.Context) (incident.Number, error) {
+	var n int64
+	err := tx.row(ctx, `INSERT INTO counters (name, value) VALUES ('incident', 1)
+		ON CONFLICT (name) DO UPDATE SET value = counters.value + 1 RETURNING value`).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("take the next incident number: %w", err)
+	}
+	return incident.Number(n), nil
+}
+
+// Incident loads an incident for a change; it is locked until the end of the
+// transaction.
+func (tx *Tx) Incident(ctx context.Context, n incident.Number) (*incident.Incident, error) {
+	return tx.incident(ctx, "WHERE number = $1 FOR UPDATE", int64(n))
+}
+
+// IncidentByID loads an incident for a change by its machine id.
+func (tx *Tx) IncidentByID(ctx context.Context, id incident.ID) (*incident.Incident, error) {
+	return tx.incident(ctx, "WHERE id = $1 FOR UPDATE", string(id))
+}
+
+// ErrNotFound is wrapped by errors about things that are not in the store.
+var ErrNotFound = errors.New("not found")
+
+func (c q) incident(ctx context.Context, where string, arg any) (*incident.Incident, error) {
+	var body string
+	err := c.row(ctx, "SELECT body FROM incidents "+where, arg).Scan(&body)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, fmt.Errorf("incident %v: %w", arg, ErrNotFound)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read incident %v: %w", arg, err)
+	}
+	var i incident.Incident
+	if err := json.Unmarshal([]byte(body), &i); err != nil {
+		return nil, fmt.Errorf("read incident %v: %w", arg, err)
+	}
+	return &i, nil
+}
+
+// PutIncident stores an incident and the timeline entries that its change made.
+func (tx *Tx) PutIncident(ctx context.Context, i *incident.Incident, isNew bool, entries []incident.Entry) error {
+	body, err := json.Marshal(i)
+	if err != nil {
+		return fmt.Errorf("store %s: %w", i.Number, err)
+	}
+	query := `UPDATE incidents SET state = $3, severity = $4, sample = $5, silent = $6, account_id = $7, region = $8, owner = $9,
+		opened_at = $10, updated_at = $11, last_activity = $12, closed_at = $13, revision = $14, merged_into = $15, body = $16
+		WHERE number = $1 AND id = $2`
+	if isNew {
+		query = `INSERT INTO incidents (number, id, state, severity, sample, silent, account_id, region, owner, opened_at, updated_at,
+			last_activity, closed_at, revision, merged_into, body)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`
+	}
+	_, err = tx.exec(ctx, query, int64(i.Number), string(i.ID), string(i.State), float64(i.Severity), bit(i.Sample), bit(i.Silent),
+		i.Account.ID, i.Region, i.Owner, micros(i.OpenedAt), micros(i.UpdatedAt), micros(i.LastActivity), micros(i.ClosedAt), i.Revision,
+		int64(i.MergedInto), string(body))
+	if err != nil {
+		return fmt.Errorf("store %s: %w", i.Number, err)
+	}
+	for _, e := range entries {
+		if _, err := tx.exec(ctx, `INSERT INTO timeline (incident, seq, event_at, recorded_at, kind, who, text, from_value, to_value)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`, int64(i.Number), e.Seq, micros(e.EventAt), micros(e.RecordedAt),
+			string(e.Kind), e.Who, e.Text, e.From, e.To); err != nil {
+			return fmt.Errorf("store the timeline of %s: %w", i.Number, err)
+		}
+	}
+	return nil
+}
+
+// GetIncident reads an incident by its number.
+func (db *DB) GetIncident(ctx context.Context, n incident.Number) (*incident.Incident, error) {
+	return db.read().incident(ctx, "WHERE number = $1", int64(n))
+}
+
+// GetIncidentByID reads an incident by its machine id.
+func (db *DB) GetIncidentByID(ctx context.Context, id incident.ID) (*incident.Incident, error) {
+	return db.read().incident(ctx, "WHERE id = $1", string(id))
+}
+
+// Timeline reads the newest `max` entries of an incident's timeline in their
+// order (0: all).
+func (db *DB) Timeline(ctx context.Context, n incident.Number, max int) ([]incident.Entry, error) {
+	if max <= 0 {
+		max = 1 << 30
+	}
+	rows, err := db.read().query(ctx, `SELECT seq, event_at, recorded_at, kind, who, text, from_value, to_value FROM
+		(SELECT * FROM timeline WHERE incident = $1 ORDER BY seq DESC LIMIT $2) AS newest ORDER BY seq`, int64(n), max)
+	if err != nil {
+		return nil, fmt.Errorf("read the timeline of %s: %w", n, err)
+	}
+	defer rows.Close()
+	out := []incident.Entry{}
+	for rows.Next() {
+		var e incident.Entry
+		var kind string
+		var event, recorded int64
+		if err := rows.Scan(&e.Seq, &event, &recorded, &kind, &e.Who, &e.Text, &e.From, &e.To); err != nil {
+			return nil, fmt.Errorf("read the timeline of %s: %w", n, err)
+		}
+		e.EventAt, e.RecordedAt, e.Kind = timeOf(event), timeOf(recorded), incident.Kind(kind)
+		out = append(out, e)
+	}
+	return out, rows.Err()
+}
+
+// IncidentFilter narrows a list of incidents. Zero fields do not narrow.
+type IncidentFilter struct {
+	States      []incident.State
+	Account     string
+	Region      string
+	Owner       string
+	MinSeverity float64
+	Since       time.Time // opened at or after
+	Samples     *bool
+	// Before continues a list below this number.
+	Before incident.Number
+	Limit  int
+}
+
+// Incidents lists incidents, newest number first, by keyset.
+func (db *DB) Incidents(ctx context.Context, f IncidentFilter) ([]*incident.Incident, error) {
+	w := where{}
+	if len(f.States) > 0 {
+		in := ""
+		for i, s := range f.States {
+			if i > 0 {
+				in += ", "
+			}
+			in += w.arg(string(s))
+		}
+		w.parts = append(w.parts, "state IN ("+in+")")
+	}
+	w.eq("account_id", f.Account)
+	w.eq("region", f.Region)
+	w.eq("owner", f.Owner)
+	if f.MinSeverity > 0 {
+		w.add("severity >= $?", f.MinSeverity)
+	}
+	if !f.Since.IsZero() {
+		w.add("opened_at >= $?", micros(f.Since))
+	}
+	if f.Samples != nil {
+		w.add("sample = $?", bit(*f.Samples))
+	}
+	if f.Before > 0 {
+		w.add("number < $?", int64(f.Before))
+	}
+	rows, err := db.read().query(ctx, "SELECT body FROM incidents "+w.sql()+" ORDER BY number DESC LIMIT "+w.arg(limit(f.Limit)), w.args...)
+	if err != nil {
+		return nil, fmt.Errorf("list incidents: %w", err)
+	}
+	defer rows.Close()
+	out := []*incident.Incident{}
+	for rows.Next() {
+		var body string
+		var i incident.Incident
+		if err := rows.Scan(&body); err != nil {
+			return nil, fmt.Errorf("list incidents: %w", err)
+		}
+		if err := json.Unmarshal([]byte(body), &i); err != nil {
+			return nil, fmt.Errorf("list incidents: %w", err)
+		}
+		out = append(out, &i)
+	}
+	return out, rows.Err()
+}
+
+// CountIncidents counts incidents by state.
+func (db *DB) CountIncidents(ctx context.Context) (map[incident.State]int, error) {
+	rows, err := db.read().query(ctx, "SELECT state, COUNT(*) FROM incidents GROUP BY state")
+	if err != nil {
+		return nil, fmt.Errorf("count incidents: %w", err)
+	}
+	defer rows.Close()
+	out := map[incident.State]int{}
+	for rows.Next() {
+		var s string
+		var n int
+		if err := rows.Scan(&s, &n); err != nil {
+			return nil, err
+		}
+		out[incident.State(s)] = n
+	}
+	return out, rows.Err()
+}

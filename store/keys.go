@@ -1,0 +1,133 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/guardroom/guardroom/finding"
+	"github.com/guardroom/guardroom/incident"
+	"github.com/guardroom/guardroom/triage"
+)
+
+var _ triage.Index = (*Tx)(nil)
+
+// candidate loads what triage wants to know of an incident, following merges to
+// the incident that lives on.
+func (tx *Tx) candidate(ctx context.Context, n int64) (triage.Candidate, bool, error) {
+	for hops := 0; n > 0 && hops < 32; hops++ {
+		i, err := tx.Incident(ctx, incident.Number(n))
+		if errors.Is(err, ErrNotFound) {
+			return triage.Candidate{}, false, nil
+		}
+		if err != nil {
+			return triage.Candidate{}, false, err
+		}
+		if i.MergedInto == 0 {
+			return triage.Candidate{ID: i.ID, Number: i.Number, State: i.State, Severity: i.Severity, Verdict: i.Verdict,
+				LastActivity: i.LastActivity, ClosedAt: i.ClosedAt, Sample: i.Sample}, true, nil
+		}
+		n = int64(i.MergedInto)
+	}
+	return triage.Candidate{}, false, nil
+}
+
+func (tx *Tx) candidateOf(ctx context.Context, what, query, arg string) (triage.Candidate, bool, error) {
+	var n int64
+	err := tx.row(ctx, query, arg).Scan(&n)
+	if errors.Is(err, sql.ErrNoRows) || (err == nil && n == 0) {
+		return triage.Candidate{}, false, nil
+	}
+	if err != nil {
+		return triage.Candidate{}, false, fmt.Errorf("look for the incident of %s: %w", what, err)
+	}
+	return tx.candidate(ctx, n)
+}
+
+// IncidentOfFinding implements triage.Index.
+func (tx *Tx) IncidentOfFinding(ctx context.Context, id finding.ID) (triage.Candidate, bool, error) {
+	return tx.candidateOf(ctx, "a finding", "SELECT incident FROM findings WHERE id = $1", string(id))
+}
+
+// IncidentOfKey implements triage.Index.
+func (tx *Tx) IncidentOfKey(ctx context.Context, key string) (triage.Candidate, bool, error) {
+	return tx.candidateOf(ctx, "a merge key", "SELECT incident FROM merge_keys WHERE key = $1", key)
+}
+
+// SequenceOf implements triage.Index.
+func (tx *Tx) SequenceOf(ctx context.Context, findingARN string) (triage.Candidate, bool, error) {
+	if findingARN == "" {
+		return triage.Candidate{}, false, nil
+	}
+	return tx.candidateOf(ctx, "an attack sequence", "SELECT incident FROM sequence_members WHERE finding_arn = $1", findingARN)
+}
+
+// IncidentOfARN returns the incident of the finding with this ARN.
+func (tx *Tx) IncidentOfARN(ctx context.Context, findingARN string) (triage.Candidate, bool, error) {
+	return tx.candidateOf(ctx, "a finding's ARN", "SELECT incident FROM findings WHERE arn = $1 AND incident > 0 ORDER BY id LIMIT 1", findingARN)
+}
+
+// IncidentsOfActor implements triage.Index.
+func (tx *Tx) IncidentsOfActor(ctx context.Context, key string, since time.Time) ([]triage.Candidate, error) {
+	rows, err := tx.query(ctx, "SELECT incident FROM actor_keys WHERE key = $1 AND at >= $2 ORDER BY at DESC LIMIT 5", key, micros(since))
+	if err != nil {
+		return nil, fmt.Errorf("look for incidents of an actor: %w", err)
+	}
+	var numbers []int64
+	for rows.Next() {
+		var n int64
+		if err := rows.Scan(&n); err != nil {
+			_ = rows.Close()
+			return nil, err
+		}
+		numbers = append(numbers, n)
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return nil, err
+	}
+	var out []triage.Candidate
+	for _, n := range numbers {
+		c, ok, err := tx.candidate(ctx, n)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			out = append(out, c)
+		}
+	}
+	return out, nil
+}
+
+// SetKeys makes an incident the holder of its merge keys and remembers its
+// actors and, for an attack sequence, the findings that it names.
+func (tx *Tx) SetKeys(ctx context.Context, n incident.Number, keys, actors, members []string, at time.Time) error {
+	for _, k := range keys {
+		if _, err := tx.exec(ctx, `INSERT INTO merge_keys (key, incident) VALUES ($1, $2)
+			ON CONFLICT (key) DO UPDATE SET incident = excluded.incident`, k, int64(n)); err != nil {
+			return fmt.Errorf("store a merge key of %s: %w", n, err)
+		}
+	}
+	for _, k := range actors {
+		if _, err := tx.exec(ctx, `INSERT INTO actor_keys (key, incident, at) VALUES ($1, $2, $3)
+			ON CONFLICT (key, incident) DO UPDATE SET at = excluded.at`, k, int64(n), micros(at)); err != nil {
+			return fmt.Errorf("store an actor of %s: %w", n, err)
+		}
+	}
+	for _, arn := range members {
+		if _, err := tx.exec(ctx, `INSERT INTO sequence_members (finding_arn, incident) VALUES ($1, $2)
+			ON CONFLICT (finding_arn) DO UPDATE SET incident = excluded.incident`, arn, int64(n)); err != nil {
+			return fmt.Errorf("store a member of the sequence in %s: %w", n, err)
+		}
+	}
+	return nil
+}
+
+// MoveKeys gives the merge keys of one incident to another.
+func (tx *Tx) MoveKeys(ctx context.Context, from, to incident.Number) error {
+	if _, err := tx.exec(ctx, "UPDATE merge_keys SET incident = $1 WHERE incident = $2", int64(to), int64(from)); err != nil {
+		return fmt.Errorf("move the merge keys of %s: %w", from, err)
+	}
+	return nil
+}

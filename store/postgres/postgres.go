@@ -1,0 +1,181 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/guardroom/guardroom/internal/fault"
+	"github.com/guardroom/guardroom/store"
+)
+
+// Backend is an open PostgreSQL database. It implements store.Backend.
+type Backend struct {
+	pool  *pgxpool.Pool
+	db    *sql.DB
+	place string
+	url   string
+}
+
+var _ store.Backend = (*Backend)(nil)
+
+// Open connects to the database that rawURL names. It blocks until a connection
+// stands or ctx ends.
+func Open(ctx context.Context, rawURL string) (*Backend, error) {
+	place := Place(rawURL)
+	cfg, err := pgxpool.ParseConfig(rawURL)
+	if err != nil {
+		// The driver's message may repeat the password.
+		return nil, fault.New(fault.Usage, "the store's URL is not one that PostgreSQL understands", "write postgres://user@host:5432/database")
+	}
+	if cfg.MaxConns < 12 {
+		cfg.MaxConns = 12
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", place, err)
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, fault.Wrap(fault.Unavailable, err, "connect to "+place, "nothing was changed", "check that the database runs and that the user may connect")
+	}
+	db := stdlib.OpenDBFromPool(pool)
+	return &Backend{pool: pool, db: db, place: place, url: rawURL}, nil
+}
+
+// Place returns the URL without its secrets.
+func Place(rawURL string) string {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return "postgres"
+	}
+	return "postgres://" + u.Host + u.Path
+}
+
+const maxAttempts = 12
+
+// Write implements store.Backend.
+func (b *Backend) Write(ctx context.Context, fn func(tx *sql.Tx) error) error {
+	for attempt := 1; ; attempt++ {
+		err := b.once(ctx, fn)
+		if err == nil || attempt == maxAttempts || !again(err) {
+			return err
+		}
+		pause := time.Duration(rand.Int64N(int64(time.Millisecond) << min(attempt, 7))) //nolint:gosec // jitter
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		}
+	}
+}
+
+func (b *Backend) once(ctx context.Context, fn func(tx *sql.Tx) error) (err error) {
+	tx, err := b.db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("a transaction panicked: %v", p)
+		}
+		if err != nil {
+			_ = tx.Rollback()
+		}
+	}()
+	if err := fn(tx); err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+// again reports whether the database asks to run the transaction once more:
+// https://www.postgresql.org/docs/15/errcodes-appendix.html
+func again(err error) bool {
+	var pe *pgconn.PgError
+	if !errors.As(err, &pe) {
+		return false
+	}
+	switch pe.Code {
+	case "40001", "40P01", "55P03", "23505":
+		// 23505: two transactions inserted the same new key; the second one
+		// finds it at its next attempt.
+		return true
+	}
+	return false
+}
+
+// Reader implements store.Backend.
+func (b *Backend) Reader() *sql.DB { return b.db }
+
+// Pool is the pool for the durable engine.
+func (b *Backend) Pool() *pgxpool.Pool { return b.pool }
+
+// Dialect implements store.Backend.
+func (b *Backend) Dialect() store.Dialect { return store.Postgres }
+
+// Place implements store.Backend.
+func (b *Backend) Place() string { return b.place }
+
+// Backup implements store.Backend with pg_dump in its custom format.
+func (b *Backend) Backup(ctx context.Context, path string) error {
+	tool, err := exec.LookPath("pg_dump")
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, err, "back up "+b.place, "the store is untouched", "install PostgreSQL's client programs, or use your database's own backups")
+	}
+	if _, err := os.Stat(path); err == nil {
+		return fault.New(fault.Conflict, path+" exists already", "name a file that does not exist")
+	}
+	tmp := path + ".part"
+	cmd := exec.CommandContext(ctx, tool, "--format=custom", "--file="+tmp) //nolint:gosec // our own arguments
+	cmd.Env = append(os.Environ(), connectionEnv(b.url)...)                 // not as arguments: those show in process lists
+	if out, err := cmd.CombinedOutput(); err != nil {
+		_ = os.Remove(tmp)
+		return fault.Wrap(fault.Unavailable, err, "back up "+b.place+": "+strings.TrimSpace(string(out)), "the store is untouched", "pg_dump must be at least as new as the server")
+	}
+	if err := os.Chmod(tmp, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}
+
+// connectionEnv gives the connection to libpq's programs by environment:
+// https://www.postgresql.org/docs/15/libpq-envars.html
+func connectionEnv(rawURL string) []string {
+	cfg, err := pgconn.ParseConfig(rawURL)
+	if err != nil {
+		return nil
+	}
+	env := []string{
+		"PGHOST=" + cfg.Host, fmt.Sprintf("PGPORT=%d", cfg.Port),
+		"PGUSER=" + cfg.User, "PGDATABASE=" + cfg.Database,
+	}
+	if cfg.Password != "" {
+		env = append(env, "PGPASSWORD="+cfg.Password)
+	}
+	if u, err := url.Parse(rawURL); err == nil && u.Query().Get("sslmode") != "" {
+		env = append(env, "PGSSLMODE="+u.Query().Get("sslmode"))
+	}
+	return env
+}
+
+// Close implements store.Backend.
+func (b *Backend) Close() error {
+	err := b.db.Close()
+	b.pool.Close()
+	return err
+}
