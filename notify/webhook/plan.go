@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/guardroom/guardroom/incident"
@@ -34,6 +35,18 @@ type msg struct {
 	event *message.Event // nil where it is none
 }
 
+// messageID is the webhook-id: the same at every attempt. Full stops separate
+// the parts of what is signed, so none may stand in it.
+func messageID(v *message.View, part string) string {
+	clean := strings.Map(func(r rune) rune {
+		if r <= ' ' || r >= 0x7f || r == '.' {
+			return '_'
+		}
+		return r
+	}, v.Delivery)
+	return clean + "-" + part
+}
+
 // next returns the message to send next, and false when v was told in full.
 func next(v *message.View, s state) (msg, bool) {
 	if v.Kind != message.KindIncident {
@@ -43,7 +56,7 @@ func next(v *message.View, s state) (msg, bool) {
 		return revision(v, map[message.Kind]string{message.KindDigest: TypeDigest, message.KindNotice: TypeNotice}[v.Kind]), true
 	}
 	if !s.Opened {
-		m := msg{id: v.Delivery + ".opened", kind: TypeOpened, at: v.OpenedAt}
+		m := msg{id: messageID(v, "opened"), kind: TypeOpened, at: v.OpenedAt}
 		for i := range v.Events {
 			if e := &v.Events[i]; e.Kind == incident.KindOpened {
 				m.event, m.seq = e, e.Seq
@@ -62,7 +75,7 @@ func next(v *message.View, s state) (msg, bool) {
 
 // revision is a message about a revision as such.
 func revision(v *message.View, kind string) msg {
-	return msg{id: fmt.Sprintf("%s.r%d", v.Delivery, v.Revision), kind: cmp.Or(kind, TypeTest), at: v.UpdatedAt}
+	return msg{id: messageID(v, fmt.Sprintf("r%d", v.Revision)), kind: cmp.Or(kind, TypeTest), at: v.UpdatedAt}
 }
 
 // nextEvent returns the oldest spoken entry that was not sent.
@@ -83,7 +96,7 @@ func nextEvent(v *message.View, s state) (msg, bool) {
 		if kind == TypeClosed && e.Seq == last && (v.Verdict == incident.Merged || v.MergedInto != "") {
 			kind = TypeMerged
 		}
-		return msg{id: fmt.Sprintf("%s.e%d", v.Delivery, e.Seq), kind: kind, at: e.At, seq: e.Seq, event: &e}, true
+		return msg{id: messageID(v, fmt.Sprintf("e%d", e.Seq)), kind: kind, at: e.At, seq: e.Seq, event: &e}, true
 	}
 	return msg{}, false
 }

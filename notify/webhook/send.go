@@ -128,7 +128,7 @@ func transportError(err error) *notify.Error {
 // Test implements notify.Notifier: it sends a message of type test.
 func (n *Notifier) Test(ctx context.Context) (string, error) {
 	at := n.now().UTC()
-	id := fmt.Sprintf("test.%x", at.UnixNano())
+	id := fmt.Sprintf("test-%x", at.UnixNano())
 	v := &message.View{Kind: message.KindTest, Delivery: id, Revision: 1, Band: finding.Informational, UpdatedAt: at,
 		Headline: message.Words("test from guardroom"),
 		Sentence: message.Words("A person asked for this test; there is nothing to do.")}
