@@ -125,6 +125,14 @@ type Threat struct {
 type Runtime struct {
 	Process *Process
 	Context []Property // sorted by name
+	// Processes are those of the context: modifyingProcess and targetProcess.
+	Processes []NamedProcess
+}
+
+// NamedProcess is a process with its part in the activity.
+type NamedProcess struct {
+	Name    string
+	Process Process
 }
 
 // Process is a process seen by the runtime agent.
@@ -142,7 +150,11 @@ type Scan struct {
 	Sources                              []string
 	FilesScanned, ThreatFiles            int
 	Truncated                            bool // the threat list is not complete
-	Threats                              []MalwareThreat
+	// TriggerType, BaselineResourceARN and UniqueThreats are of the scans of S3
+	// objects and backups.
+	TriggerType, BaselineResourceARN string
+	UniqueThreats                    int
+	Threats                          []MalwareThreat
 }
 
 // MalwareThreat is one malware that a scan found.
@@ -215,4 +227,10 @@ type SequenceResource struct {
 	UID, Name, AccountID, Region, Service, Partition, Type string
 	Kind                                                   ResourceKind
 	Tags                                                   []Tag
+	// Data is the block by type, flattened; the blocks that we know are typed
+	// beside it.
+	Data      []Property
+	AccessKey *AccessKey
+	Workload  *Workload
+	Instance  *Instance
 }

@@ -72,9 +72,24 @@ type Revision struct {
 	Count     int
 }
 
-// Revision returns the identity of this revision.
+// Revision returns the identity of this revision. Where the finding does not
+// say when it was updated, its newest other time takes that place.
 func (f *Finding) Revision() Revision {
-	return Revision{ID: f.ID, UpdatedAt: f.UpdatedAt, Count: f.Count}
+	return Revision{ID: f.ID, UpdatedAt: f.At(), Count: f.Count}
+}
+
+// At returns when the finding last changed: UpdatedAt, else the latest of its
+// other times. It is never zero for a finding that Decode accepted.
+func (f *Finding) At() time.Time {
+	at := f.UpdatedAt
+	if at.IsZero() {
+		for _, t := range [...]time.Time{f.CreatedAt, f.FirstSeen, f.LastSeen} {
+			if t.After(at) {
+				at = t
+			}
+		}
+	}
+	return at
 }
 
 // Newer reports whether r is a later revision than old of the same finding:

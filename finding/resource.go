@@ -36,7 +36,10 @@ type Bucket struct {
 	CreatedAt                time.Time
 	Encryption, KMSKeyARN    string
 	EffectivePermission      string // PUBLIC, NOT_PUBLIC, UNKNOWN
-	Objects                  []Object
+	// PublicFlags are the settings behind it that the finding names, for
+	// example bucket.blockPublicPolicy: false.
+	PublicFlags []Property
+	Objects     []Object
 }
 
 // Object is one S3 object.
