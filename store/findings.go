@@ -335,3 +335,13 @@ func Unpack(packed []byte) ([]byte, error) {
 	}
 	return decoder().DecodeAll(packed, nil)
 }
+
+// NewestRevisionOf reads the newest revision of a finding with its raw form.
+func (db *DB) NewestRevisionOf(ctx context.Context, id finding.ID) (Revision, bool, error) {
+	return db.read().NewestRevision(ctx, id)
+}
+
+// GetFinding reads the newest revision of a finding.
+func (db *DB) GetFinding(ctx context.Context, id finding.ID) (Finding, bool, error) {
+	return db.read().Finding(ctx, id)
+}

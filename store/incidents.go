@@ -199,3 +199,14 @@ func (db *DB) CountIncidents(ctx context.Context) (map[incident.State]int, error
 	}
 	return out, rows.Err()
 }
+
+// CountArchivedByOthers counts the findings of an incident that somebody else
+// archived in GuardDuty.
+func (tx *Tx) CountArchivedByOthers(ctx context.Context, n incident.Number) (int, error) {
+	var count int
+	err := tx.row(ctx, "SELECT COUNT(*) FROM findings WHERE incident = $1 AND archived = 1 AND archived_by_us = 0", int64(n)).Scan(&count)
+	if err != nil {
+		return 0, fmt.Errorf("count the archived findings of %s: %w", n, err)
+	}
+	return count, nil
+}
