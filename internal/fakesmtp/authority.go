@@ -20,7 +20,7 @@ type authority struct {
 	leaf tls.Certificate
 }
 
-func newAuthority(now time.Time) (*authority, error) {
+func newAuthority(now time.Time, only string) (*authority, error) {
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("make the key of the fake authority: %w", err)
@@ -44,6 +44,9 @@ func newAuthority(now time.Time) (*authority, error) {
 		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+	}
+	if only != "" {
+		leaf.DNSNames, leaf.IPAddresses = []string{only}, nil
 	}
 	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, ca, key.Public(), caKey)
 	if err != nil {

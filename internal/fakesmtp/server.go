@@ -21,6 +21,8 @@ type Options struct {
 	ImplicitTLS bool
 	// NoTLS offers no STARTTLS at all.
 	NoTLS bool
+	// CertificateName, if set, is the only name that the certificate is for.
+	CertificateName string
 	// Username and Password make AUTH PLAIN necessary before MAIL.
 	Username, Password string
 	// MaxMessageBytes is announced as SIZE and enforced with 552; 0 means 1 MiB.
@@ -72,7 +74,7 @@ func New(opts Options) *Server {
 
 // Start listens on a free port of 127.0.0.1 and serves until Close.
 func (s *Server) Start() error {
-	authority, err := newAuthority(time.Now())
+	authority, err := newAuthority(time.Now(), s.opts.CertificateName)
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func headerOf(s string) headerValue {
 }
 
 func headerText(t message.Text) headerValue {
-	return headerOf(t.Render(escape.Visible, escape.Visible))
+	return headerOf(t.Render(escape.Visible, harmless))
 }
 
 // String returns the value before encoding.

@@ -7,14 +7,13 @@ import (
 
 	"github.com/guardroom/guardroom/finding"
 	"github.com/guardroom/guardroom/incident"
-	"github.com/guardroom/guardroom/internal/escape"
 	"github.com/guardroom/guardroom/notify/message"
 )
 
 // rich renders t for HTML: our words and the values of others are both text.
 func rich(t message.Text) string { return t.Render(html.EscapeString, richValue) }
 
-func richValue(s string) string { return html.EscapeString(escape.Visible(s)) }
+func richValue(s string) string { return html.EscapeString(harmless(s)) }
 
 // style is for clients that prefer dark; everything else is inline, because
 // many clients throw style sheets away.
@@ -44,16 +43,16 @@ func htmlPart(b body) string {
 	}
 	w.add(`<table role="presentation" cellspacing="0" cellpadding="0"><tr>` + word +
 		`<td style="padding:2px 8px;font-weight:bold">` + head + `</td></tr></table>`)
-	w.paragraph(rich(v.Meaning))
-	w.section("Do next", v.DoNext)
 	if len(b.news) > 0 {
 		w.heading("What happened")
 		w.add(`<ul style="margin:4px 0;padding-left:20px">`)
 		for _, e := range b.news {
-			w.add(`<li>` + e.At.UTC().Format("15:04") + ` UTC ` + rich(e.Text) + `</li>`)
+			w.add(`<li>` + html.EscapeString(b.clock(e.At)) + ` ` + rich(e.Text) + `</li>`)
 		}
 		w.add(`</ul>`)
 	}
+	w.paragraph(rich(v.Meaning))
+	w.section("Do next", v.DoNext)
 	if len(v.Facts) > 0 {
 		w.add(`<table cellspacing="0" cellpadding="0" style="margin:12px 0;font:inherit">`)
 		for _, f := range v.Facts {
@@ -63,10 +62,12 @@ func htmlPart(b body) string {
 		w.add(`</table>`)
 	}
 	if !v.Why.IsEmpty() {
-		w.heading("Why it matters")
+		if v.Kind == message.KindIncident {
+			w.heading("Why it matters")
+		}
 		w.paragraph(rich(v.Why))
 	}
-	if v.ClosingNote != "" && v.Kind == message.KindIncident {
+	if v.ClosingNote != "" && !b.newsSayWhy() {
 		w.heading("Closing note")
 		w.paragraph(richValue(v.ClosingNote))
 	}

@@ -248,7 +248,7 @@ func (n *Notifier) nobody(warnings []string) error {
 // was when it began, how things stand is as of now.
 func (n *Notifier) mail(st *state, v *message.View) ([]byte, error) {
 	a := st.Begun
-	b := body{view: v}
+	b := body{view: v, date: a.At}
 	if st.Opened {
 		for _, e := range v.Events {
 			if e.Seq > st.Told && e.Seq <= a.UpTo {

@@ -249,7 +249,9 @@ func transmit(conn *smtp.Client, raw []byte) error {
 
 // compose makes the bytes of a mail. The same input gives the same bytes.
 func (s *settings) compose(e envelope, text, html string) ([]byte, error) {
-	sum := sha256.Sum256([]byte(e.messageID))
+	// The boundary depends on all that stands between its occurrences, so that
+	// nobody can write a text that holds it and begins a part of their own.
+	sum := sha256.Sum256([]byte(e.messageID + "\x00" + text + "\x00" + html))
 	m := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithBoundary("guardroom-"+hex.EncodeToString(sum[:16])))
 	m.FromMailAddress(s.from)
 	m.ToMailAddress(cloneAddresses(s.to)...)

@@ -1,10 +1,12 @@
 package email
 
 import (
+	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
-	"github.com/guardroom/guardroom/finding"
+	"github.com/guardroom/guardroom/incident"
 	"github.com/guardroom/guardroom/internal/escape"
 	"github.com/guardroom/guardroom/notify/message"
 )
@@ -16,30 +18,52 @@ const columns = 72
 type body struct {
 	view *message.View
 	news []message.Event
+	date time.Time // of the mail
+}
+
+// clock prints when an event was, with the date when that is not the mail's.
+func (b body) clock(t time.Time) string {
+	t = t.UTC()
+	if t.Format(time.DateOnly) == b.date.UTC().Format(time.DateOnly) {
+		return t.Format("15:04") + " UTC"
+	}
+	return t.Format("2006-01-02 15:04") + " UTC"
+}
+
+// newsSayWhy reports whether the closing note is told as news already.
+func (b body) newsSayWhy() bool {
+	return slices.ContainsFunc(b.news, func(e message.Event) bool { return e.Kind == incident.KindClosed })
 }
 
 // plain renders t for a text part: values are shown, never interpreted.
 func plain(t message.Text) string {
-	return t.Render(func(s string) string { return s }, escape.Visible)
+	return t.Render(func(s string) string { return s }, harmless)
 }
+
+// harmless is what a value of others goes through on its way into a mail. Mail
+// clients make links of whatever looks like one, so no host name stays alive:
+// the only links in a mail are ours.
+func harmless(s string) string { return escape.Visible(escape.Defang(s)) }
 
 // textPart is the complete message, readable in any client.
 func textPart(b body) string {
 	v := b.view
 	var w textWriter
-	w.paragraph("", "", severityPrefix(v)+plain(v.Headline))
+	// The first line is what clients show beside the subject.
+	w.paragraph("", "", plain(v.Sentence))
+	if len(b.news) > 0 {
+		w.heading("What happened")
+		for _, e := range b.news {
+			when := b.clock(e.At) + "  "
+			w.line(when, strings.Repeat(" ", len(when)), plain(e.Text))
+		}
+		w.blank()
+	}
 	w.paragraph("", "", plain(v.Meaning))
 	if len(v.DoNext) > 0 {
 		w.heading("Do next")
 		for _, t := range v.DoNext {
 			w.line("- ", "  ", plain(t))
-		}
-		w.blank()
-	}
-	if len(b.news) > 0 {
-		w.heading("What happened")
-		for _, e := range b.news {
-			w.line(e.At.UTC().Format("15:04")+" UTC  ", "           ", plain(e.Text))
 		}
 		w.blank()
 	}
@@ -50,12 +74,14 @@ func textPart(b body) string {
 		w.blank()
 	}
 	if !v.Why.IsEmpty() {
-		w.heading("Why it matters")
+		if v.Kind == message.KindIncident {
+			w.heading("Why it matters")
+		}
 		w.paragraph("", "", plain(v.Why))
 	}
-	if v.ClosingNote != "" && v.Kind == message.KindIncident {
+	if v.ClosingNote != "" && !b.newsSayWhy() {
 		w.heading("Closing note")
-		w.paragraph("", "", escape.Visible(v.ClosingNote))
+		w.paragraph("", "", harmless(v.ClosingNote))
 	}
 	if len(v.Findings) > 0 {
 		w.heading(findingsHeading(v))
@@ -82,20 +108,13 @@ func findingsHeading(v *message.View) string {
 	return "Findings"
 }
 
-// severityPrefix writes the word and the number; tests have none.
-func severityPrefix(v *message.View) string {
-	if w := severityWord(v); w != "" {
-		return w + "  "
-	}
-	return ""
-}
-
+// severityWord is the word with the number; tests have none.
 func severityWord(v *message.View) string {
 	switch v.Kind {
 	case message.KindTest:
 		return ""
 	case message.KindIncident:
-		return strings.ToUpper(v.Band.String()) + " " + finding.Severity(v.Severity).String()
+		return strings.ToUpper(v.Band.String()) + " " + v.Severity.String()
 	}
 	return strings.ToUpper(v.Band.String())
 }
