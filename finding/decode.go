@@ -344,6 +344,17 @@ func (d *decoder) text(s string, p place) {
 		d.rejected(p, fmt.Sprintf("wrapped in more than %d layers", maxLayers), []byte(s))
 		return
 	}
+	if len(s) <= d.limits.MaxFinding && strings.HasPrefix(s, "{") {
+		// Nearly always one good object: no need to look for its end first. A
+		// tree has replaced what was no UTF-8 before.
+		t := d.tree()
+		if t.parse(s, d.limits.MaxDepth) == nil {
+			d.object(t.rootValue(), p)
+			d.release(t)
+			return
+		}
+		d.release(t)
+	}
 	in := bytesInput([]byte(s))
 	if !in.skipSpace() {
 		d.rejected(p, "the text at "+p.at.Path+" is empty", nil)
@@ -364,6 +375,9 @@ func (d *decoder) tree() *tree {
 func (d *decoder) release(t *tree) {
 	if cap(t.nodes) < 1<<16 {
 		t.src, t.warnings = "", nil
+		if t.inner != nil {
+			t.inner.src = ""
+		}
 		d.free = append(d.free, t)
 	}
 }

@@ -52,7 +52,7 @@ func (in *input) fill() bool {
 		in.pos = 0
 	}
 	if cap(in.buf)-len(in.buf) < 4<<10 {
-		grown := make([]byte, len(in.buf), max(64<<10, 2*cap(in.buf)))
+		grown := make([]byte, len(in.buf), max(16<<10, 2*cap(in.buf)))
 		copy(grown, in.buf)
 		in.buf = grown
 	}

@@ -139,7 +139,6 @@ func readAdditionalInfo(service value, depth int) info {
 	if !v.present() {
 		return in
 	}
-	seen := map[string]bool{}
 	inner := v.get("value")
 	packed := inner.kind() == jsonString && strings.HasPrefix(strings.TrimSpace(inner.unquoted(false)), "{")
 	for _, m := range v.children() {
@@ -147,18 +146,18 @@ func readAdditionalInfo(service value, depth int) info {
 		if packed && (strings.EqualFold(key, "value") || strings.EqualFold(key, "type")) {
 			continue
 		}
-		seen[strings.ToLower(key)] = true
 		in.member(key, m)
 	}
 	if packed {
-		t := &tree{}
+		t := v.t.spare()
 		if err := t.parse(inner.unquoted(false), depth); err != nil {
 			inner.warn("service.additionalInfo.value is damaged JSON: kept as text")
 			in.extra = append(in.extra, Property{Name: "value", Value: inner.unquoted(true)})
 		} else {
 			in.hole = hasPlaceholder(t.rootValue())
 			for _, m := range t.rootValue().children() {
-				if key := lowerFirst(m.key()); !seen[strings.ToLower(key)] {
+				key := lowerFirst(m.key())
+				if k := strings.ToLower(key); k == "type" || k == "value" || !v.get(key).present() {
 					in.member(key, m)
 				}
 			}

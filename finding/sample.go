@@ -15,10 +15,8 @@ func isSample(f *Finding, v value, in info) bool {
 	if in.sample || in.hole || strings.HasPrefix(strings.TrimSpace(f.Title), "[SAMPLE]") {
 		return true
 	}
-	for _, r := range append([]Resource{f.Resource}, f.Context...) {
-		if r.Instance != nil && r.Instance.ID == "i-99999999" {
-			return true
-		}
+	if in := f.Instance(); in != nil && in.ID == "i-99999999" {
+		return true
 	}
 	return strings.Contains(v.raw(), placeholder) && hasPlaceholder(v)
 }

@@ -46,6 +46,15 @@ type tree struct {
 	depth    int // limit
 	root     int32
 	warnings []string
+	inner    *tree // for JSON inside a text
+}
+
+// spare returns a tree for JSON that stands in a text of this one.
+func (t *tree) spare() *tree {
+	if t.inner == nil {
+		t.inner = &tree{}
+	}
+	return t.inner
 }
 
 var errEnd = errors.New("the JSON ends in the middle")
