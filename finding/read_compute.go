@@ -141,12 +141,13 @@ func readRuntime(v value) *Runtime {
 		r.Process = &proc
 	}
 	if c := v.object("context"); c.present() {
-		for _, m := range c.children() {
-			name := lowerFirst(m.key())
-			if p := name; (p == "modifyingProcess" || p == "targetProcess") && m.kind() == jsonObject {
+		for _, name := range [...]string{"modifyingProcess", "targetProcess"} {
+			if m := c.get(name); m.kind() == jsonObject {
 				r.Processes = append(r.Processes, NamedProcess{Name: name, Process: readProcess(m)})
 			}
-			r.Context = flatten(r.Context, name, m, 0)
+		}
+		for _, m := range c.children() {
+			r.Context = flatten(r.Context, lowerFirst(m.key()), m, 0)
 		}
 		sortProperties(r.Context)
 	}
