@@ -32,13 +32,16 @@ func (r *rest) check(ctx context.Context, configured map[string]string) []notify
 		} `json:"service"`
 	}
 	err := r.get(ctx, "/services/"+url.PathEscape(r.service), "read the service", &service)
-	e := notify.AsError(err)
-	switch {
-	case err == nil:
+	reason := ""
+	if err != nil {
+		reason = notify.AsError(err).Reason
+	}
+	switch reason {
+	case "", "not_found":
 		out = append(out, notify.Finding{OK: true, What: "token", Message: "PagerDuty takes the token"})
-	case e.Reason == "auth":
+	case "auth":
 		return append(out, notify.Finding{What: "token", Message: err.Error(), Hint: "set api_token to a REST API key of the account"})
-	case e.Reason != "not_found":
+	default:
 		return append(out, notify.Finding{What: "token", Message: err.Error(), Hint: "check rest_url, region and the network"})
 	}
 	what := "service " + escape.Visible(r.service)
