@@ -1,0 +1,116 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// SocketPath is where the service of a SQLite store listens: beside the file.
+// A socket's name may be about a hundred bytes long; for a longer one it is a
+// name made from the path, in the folder for temporary files.
+func SocketPath(store string) string {
+	p := store + ".sock"
+	if len(p) < 100 {
+		return p
+	}
+	sum := sha256.Sum256([]byte(store))
+	return filepath.Join(os.TempDir(), fmt.Sprintf("guardroom-%d-%s.sock", os.Getuid(), hex.EncodeToString(sum[:8])))
+}
+
+// ListenSocket listens at path with mode 0600. A leftover socket of an earlier
+// run is removed; the store's lock makes sure that it is one.
+func ListenSocket(path string) (net.Listener, error) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("remove the old socket: %w", err)
+	}
+	old := unix.Umask(0o177)
+	l, err := net.Listen("unix", path)
+	unix.Umask(old)
+	if err != nil {
+		return nil, fmt.Errorf("listen at %s: %w", path, err)
+	}
+	return l, nil
+}
+
+// ServeSocket serves h on l until ctx ends. Who asks is the user of the peer's
+// process, as the kernel says.
+func ServeSocket(ctx context.Context, l net.Listener, h http.Handler) error {
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second,
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			who, err := peer(c)
+			if err != nil {
+				return ctx // no identity: every call is refused
+			}
+			return WithIdentity(ctx, who)
+		}}
+	stop := context.AfterFunc(ctx, func() {
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		_ = server.Shutdown(end)
+	})
+	defer stop()
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+func peer(c net.Conn) (Identity, error) {
+	u, ok := c.(*net.UnixConn)
+	if !ok {
+		return Identity{}, errors.New("not a Unix socket")
+	}
+	raw, err := u.SyscallConn()
+	if err != nil {
+		return Identity{}, err
+	}
+	var cred *unix.Ucred
+	var failed error
+	if err := raw.Control(func(fd uintptr) {
+		cred, failed = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) //nolint:gosec // a descriptor
+	}); err != nil {
+		return Identity{}, err
+	}
+	if failed != nil {
+		return Identity{}, failed
+	}
+	return Identity{Name: UserName(int(cred.Uid)), Local: true}, nil
+}
+
+// Self is the user of this process.
+func Self() Identity { return Identity{Name: UserName(os.Getuid()), Local: true} }
+
+// UserName is the name of a user by number. The environment has no say in it.
+func UserName(uid int) string {
+	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil && u.Username != "" {
+		return u.Username
+	}
+	return "uid:" + strconv.Itoa(uid)
+}
+
+// WithToken lets requests pass that carry the token, as "token".
+func WithToken(h http.Handler, token string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		// Hashes have equal lengths, so that the comparison tells nothing.
+		a, b := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(token))
+		if ok && token != "" && subtle.ConstantTimeCompare(a[:], b[:]) == 1 {
+			r = r.WithContext(WithIdentity(r.Context(), Identity{Name: "token"}))
+		}
+		h.ServeHTTP(w, r)
+	})
+}
