@@ -120,13 +120,17 @@ func name(s string) Text { return Value(escape.CutMiddle(s, maxName)) }
 // incident itself only remembers the highest.
 func openingBand(inc *incident.Incident, timeline []incident.Entry) finding.Band {
 	for _, e := range timeline {
-		if e.Kind != incident.KindSeverityRaised {
+		said := e.From
+		switch e.Kind {
+		case incident.KindOpened:
+			said = e.To
+		case incident.KindSeverityRaised:
+		default:
 			continue
 		}
-		if b, _, ok := parseSeverity(e.From); ok {
+		if b, _, ok := parseSeverity(said); ok {
 			return b
 		}
-		break
 	}
 	return inc.Severity.Band()
 }

@@ -49,7 +49,7 @@ func mining(change func(*message.Input)) message.Input {
 			FirstSeen: clock("10:02"), LastSeen: clock("10:41"),
 		},
 		Timeline: []incident.Entry{
-			{Seq: 1, EventAt: clock("10:42"), Kind: incident.KindOpened, Who: "guardroom", Text: "opened"},
+			{Seq: 1, EventAt: clock("10:42"), Kind: incident.KindOpened, Who: "guardroom", Text: "opened by CryptoCurrency:EC2/BitcoinTool.B!DNS", To: "8.0"},
 			{Seq: 2, EventAt: clock("10:42"), Kind: incident.KindFindingJoined, Who: "guardroom", Text: "finding a joined"},
 		},
 		Delivery: "dlv-1",
@@ -85,8 +85,11 @@ func TestBuildSaysEveryStateInPlainWords(t *testing.T) {
 			in.Timeline = append(in.Timeline, entry(3, "10:44", incident.KindAcknowledged, "ana", "acknowledged", "open", "acknowledged"))
 			in.Elsewhere = []message.Reference{
 				{Destination: "jira-sec", Type: "jira", Label: "SEC-88", State: "delivered"},
-				{Destination: "pd", Type: "pagerduty", Label: "PagerDuty acknowledged", State: "delivered"},
-				{Destination: "mail", Type: "email", State: "parked"}, {Destination: "hook", Type: "webhook", State: "pending"},
+				{Destination: "pd", Type: "pagerduty", Label: "guardroom/01jd", State: "delivered"},
+				{Destination: "soc", Type: "slack", Label: "C024BE91L/1700000000.000100", State: "pending"},
+				{Destination: "mail", Type: "email", State: "parked"}, {Destination: "hook", Type: "webhook", State: "delivered"},
+				{Destination: "jira-ops", Type: "jira", State: "unknown"}, {Destination: "new", Type: "jira", State: "pending"},
+				{Destination: "old", Type: "jira", Label: "OLD-1", State: "dropped"},
 			}
 		}},
 		{"raised_and_handed_over", func(in *message.Input) {
@@ -96,16 +99,19 @@ func TestBuildSaysEveryStateInPlainWords(t *testing.T) {
 			in.Timeline = append(in.Timeline,
 				entry(3, "10:44", incident.KindAcknowledged, "ana", "acknowledged", "", ""),
 				entry(4, "10:46", incident.KindSeverityRaised, "guardroom", "raised", "8.0", "9.5"),
-				entry(5, "10:47", incident.KindResourceJoined, "guardroom", "joined", "", "payments-api-4"),
-				entry(6, "10:50", incident.KindAcknowledged, "raj", "acknowledged", "", ""),
+				entry(5, "10:47", incident.KindResourceJoined, "guardroom", "payments-api-4 (i-0aaa) is affected too", "", "i-0aaa"),
+				entry(11, "10:53", incident.KindResourceJoined, "guardroom", "i-0bbb is affected too", "", "i-0bbb"),
+				entry(12, "10:53", incident.KindAssigned, "mei", "unassigned", "mei", ""),
+				entry(6, "10:50", incident.KindAcknowledged, "raj", "taken over from ana", "ana", "raj"),
 				entry(7, "10:51", incident.KindAssigned, "raj", "assigned", "", "mei"),
 				entry(8, "10:51", incident.KindAssigned, "mei", "assigned", "", "mei"),
 				entry(9, "10:52", incident.KindNote, "mei", "a note that is not spoken", "", ""),
-				entry(10, "10:53", incident.KindDeliveryParked, "guardroom", "jira-sec wants customfield_10050", "", ""),
+				entry(10, "10:53", incident.KindDeliveryParked, "guardroom", "the delivery to jira-sec is parked: customfield_10050 is required", "", "jira-sec"),
 			)
 			in.Incident.Resources = append(in.Incident.Resources, incident.Resource{Kind: finding.KindInstance, ID: "i-0aaa", Name: "payments-api-4"})
 		}},
 		{"raised_by_words", func(in *message.Input) {
+			in.Timeline[0].To = ""
 			in.Timeline = append(in.Timeline, entry(3, "10:46", incident.KindSeverityRaised, "guardroom", "raised", "Medium", "High"))
 		}},
 		{"contained", func(in *message.Input) {
@@ -119,13 +125,15 @@ func TestBuildSaysEveryStateInPlainWords(t *testing.T) {
 		}},
 		{"closed_because_merged", func(in *message.Input) {
 			in.Incident.State, in.Incident.Verdict, in.Incident.MergedInto = incident.Closed, incident.Merged, 7
+			in.Incident.Note, in.Incident.Links = "merged into INC-7", []incident.Link{{Number: 7, Why: "merged into"}, {Number: 3, Why: "absorbed"}}
 			in.Incident.ClosedAt, in.MergedLink = clock("10:53"), "https://guardroom.example.com/incidents/INC-7"
-			in.Timeline = append(in.Timeline, entry(3, "10:53", incident.KindClosed, "guardroom", "merged into INC-7", "", "merged"))
+			in.Timeline = append(in.Timeline, entry(3, "10:53", incident.KindClosed, "guardroom", "closed as merged: merged into INC-7", "open", "merged"))
 		}},
 		{"reopened", func(in *message.Input) {
 			in.Timeline = append(in.Timeline,
-				entry(3, "10:44", incident.KindClosed, "ana", "closed", "open", "benign"),
-				entry(4, "10:50", incident.KindReopened, "guardroom", "seen again after closing", "closed", "open"))
+				entry(3, "10:44", incident.KindClosed, "ana", "closed as benign: our own scanner", "open", "benign"),
+				entry(4, "10:50", incident.KindReopened, "guardroom", "reopened: a new revision was higher", "benign", "open"),
+				entry(5, "10:51", incident.KindReopened, "raj", "reopened", "benign", "open"))
 		}},
 		{"sample", func(in *message.Input) { in.Incident.Sample = true }},
 		{"unknown_type", func(in *message.Input) {
@@ -153,6 +161,7 @@ func TestBuildSaysEveryStateInPlainWords(t *testing.T) {
 		{"attack_sequence", func(in *message.Input) {
 			in.Explanation = message.Explanation{Known: true, Title: "Attack sequence", Preposition: "in", Seen: "Several signals form one attack."}
 			in.Incident.Severity, in.Incident.Lead.Severity = 9, 9
+			in.Timeline[0].To = "9.0"
 			in.Incident.Lead.Resource = incident.Resource{Kind: finding.KindAttackSequence, ID: "seq-uid"}
 			in.Incident.Resources = []incident.Resource{
 				{Kind: finding.KindAttackSequence, ID: "seq-uid"}, {Kind: finding.KindInstance, ID: "i-1", Name: "web"},
@@ -282,17 +291,19 @@ func TestBuildGivesTheSameViewTwice(t *testing.T) {
 	}
 }
 
-func TestOpeningBandIsThatOfTheFirstRise(t *testing.T) {
+func TestOpeningBandIsThatOfTheFirstEntryThatSaysOne(t *testing.T) {
 	t.Parallel()
-	in := mining(func(in *message.Input) {
-		in.Incident.Severity = 9
-		in.Timeline = append(in.Timeline,
-			entry(3, "10:43", incident.KindSeverityRaised, "guardroom", "", "Medium 5.0", "High 8.0"),
-			entry(4, "10:44", incident.KindSeverityRaised, "guardroom", "", "High 8.0", "Critical 9.0"))
-	})
-	v := message.Build(in)
-	if v.OpeningBand != finding.Medium || v.Band != finding.Critical {
-		t.Errorf("opening %s, now %s; want Medium and Critical", v.OpeningBand, v.Band)
+	for opened, want := range map[string]finding.Band{"2.0": finding.Low, "": finding.Medium} {
+		v := message.Build(mining(func(in *message.Input) {
+			in.Incident.Severity = 9
+			in.Timeline[0].To = opened
+			in.Timeline = append(in.Timeline,
+				entry(3, "10:43", incident.KindSeverityRaised, "guardroom", "", "Medium 5.0", "High 8.0"),
+				entry(4, "10:44", incident.KindSeverityRaised, "guardroom", "", "High 8.0", "Critical 9.0"))
+		}))
+		if v.OpeningBand != want || v.Band != finding.Critical {
+			t.Errorf("opened with %q: opening %s, now %s; want %s and Critical", opened, v.OpeningBand, v.Band, want)
+		}
 	}
 }
 

@@ -2,10 +2,10 @@ package message
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/guardroom/guardroom/incident"
-	"github.com/guardroom/guardroom/internal/escape"
 )
 
 // contextLine is the small print: where it stands, who has it, how much there
@@ -92,21 +92,44 @@ func shownAt(r Reference) Text {
 		who = r.Destination
 	}
 	switch r.State {
-	case "parked":
-		return name(r.Destination).Words(" parked")
-	case "delivered":
-		return Value(escape.CutMiddle(who, maxName))
+	case "parked", "paused":
+		return name(r.Destination).Words(" " + r.State)
+	case "unknown":
+		return name(r.Destination).Words(" needs a look")
+	case "dropped", "digested":
+		return Text{}
 	}
-	return Text{}
+	if r.Label == "" && r.State != "delivered" {
+		return Text{} // on its way for the first time
+	}
+	switch r.Type {
+	case "slack":
+		return Words("Slack") // its label is a channel and a time stamp
+	case "pagerduty":
+		return Words("PagerDuty")
+	case "email", "webhook":
+		return Text{} // nobody goes there to look
+	}
+	return name(who)
 }
+
+// absorbed is why a link to an incident exists that was merged into this one.
+const absorbed = "absorbed"
 
 func related(inc *incident.Incident) []Text {
 	const shown = 2
+	links := slices.DeleteFunc(slices.Clone(inc.Links), func(l incident.Link) bool {
+		return inc.MergedInto > 0 && l.Number == inc.MergedInto // the state says so
+	})
 	var items []Text
-	for i, l := range inc.Links {
+	for i, l := range links {
 		if i == shown {
-			items = append(items, Words(fmt.Sprintf("%d more related", len(inc.Links)-shown)))
+			items = append(items, Words(fmt.Sprintf("%d more related", len(links)-shown)))
 			break
+		}
+		if l.Why == absorbed {
+			items = append(items, Words("absorbed "+l.Number.String()))
+			continue
 		}
 		t := Words("related to " + l.Number.String())
 		if l.Why != "" {

@@ -64,6 +64,12 @@ func BuildDigest(in DigestInput) *View {
 		return 0
 	})
 	total := max(in.Total, len(all))
+	if in.Until.IsZero() {
+		in.Until = in.Now
+	}
+	if in.Since.IsZero() || in.Since.After(in.Until) {
+		in.Since = in.Until
+	}
 	v := &View{
 		Kind: KindDigest, Delivery: in.Delivery, Incident: in.ID, Revision: in.Revision, Link: in.Link,
 		State: incident.Open, OpenedAt: in.Since, UpdatedAt: in.Now, FirstSeen: in.Since, LastSeen: in.Until,

@@ -73,19 +73,16 @@ func (s *speaker) sentence(e incident.Entry) (Text, bool) {
 	case incident.KindSeverityRaised:
 		return raised(e), true
 	case incident.KindResourceJoined:
-		if e.To != "" {
-			return Words("Another resource joined: ").Join(name(e.To)).Words("."), true
-		}
-		return told("Another resource joined", e.Text), true
+		return s.joined(e), true
 	case incident.KindContained:
 		return told("Contained", e.Text), true
 	case incident.KindClosed:
 		return s.closed(e), true
 	case incident.KindReopened:
 		s.acknowledgedBy = ""
-		return told("Reopened", e.Text), true
+		return because(who(e.Who).Words(" reopened the incident"), reason(e.Text, "reopened")), true
 	case incident.KindDeliveryParked:
-		return told("A delivery is parked", e.Text), true
+		return parked(e), true
 	case incident.KindReleased:
 		return told("Released", e.Text), true
 	}
@@ -93,7 +90,10 @@ func (s *speaker) sentence(e incident.Entry) (Text, bool) {
 }
 
 func (s *speaker) acknowledged(e incident.Entry) Text {
-	before := s.acknowledgedBy
+	before := e.From
+	if before == "" || before == string(incident.Open) {
+		before = s.acknowledgedBy
+	}
 	s.acknowledgedBy = e.Who
 	if before != "" && before != e.Who {
 		return who(e.Who).Words(" took over from ").Join(who(before)).Words(".")
@@ -104,7 +104,7 @@ func (s *speaker) acknowledged(e incident.Entry) Text {
 func assigned(e incident.Entry) Text {
 	switch {
 	case e.To == "":
-		return told("Assigned", e.Text)
+		return who(e.Who).Words(" left the incident unassigned.")
 	case e.To == e.Who:
 		return who(e.Who).Words(" took the incident.")
 	}
@@ -130,17 +130,75 @@ func (s *speaker) closed(e incident.Entry) Text {
 		verdict = s.inc.Verdict
 	}
 	current := e.Seq == s.lastClosed && s.inc.State == incident.Closed
-	switch w := verdictWords(verdict); {
-	case current && s.inc.MergedInto > 0:
-		t = t.Words(": merged into " + s.inc.MergedInto.String())
-	case w != "":
+	if current && s.inc.MergedInto > 0 {
+		return t.Words(": merged into " + s.inc.MergedInto.String() + ".")
+	}
+	w := verdictWords(verdict)
+	if w != "" {
 		t = t.Words(" as " + w)
 	}
+	note := after(e.Text, "closed as "+w)
 	if current && s.inc.Note != "" {
-		// A note is a colleague's: its links are meant to be links.
-		return t.Words(": ").Join(stop(s.inc.Note, Value(escape.CutEnd(strings.TrimSpace(s.inc.Note), maxNote))))
+		note = s.inc.Note
 	}
-	return t.Words(".")
+	return because(t, note)
+}
+
+// because adds what a person gave as the reason. A colleague's links are meant
+// to be links, so it is not defanged here.
+func because(t Text, why string) Text {
+	why = strings.TrimSpace(why)
+	if why == "" {
+		return t.Words(".")
+	}
+	return t.Words(": ").Join(stop(why, Value(escape.CutEnd(why, maxNote))))
+}
+
+// after returns what a timeline text says after "words: ", or nothing where it
+// does not begin so.
+func after(text, words string) string {
+	rest, found := strings.CutPrefix(text, words+": ")
+	if !found {
+		return ""
+	}
+	return rest
+}
+
+// reason is like after, for texts that are the reason where they do not begin
+// with the words.
+func reason(text, words string) string {
+	if text == words {
+		return ""
+	}
+	if rest := after(text, words); rest != "" {
+		return rest
+	}
+	return text
+}
+
+// joined names the resource as people do, where the incident still knows it.
+func (s *speaker) joined(e incident.Entry) Text {
+	for _, r := range s.inc.Resources {
+		if e.To != "" && r.ID == e.To && r.Name != "" && r.Name != r.ID {
+			return Words("Another resource joined: ").Join(name(r.Name)).Words(" (").Join(name(r.ID)).Words(").")
+		}
+	}
+	if e.To != "" {
+		return Words("Another resource joined: ").Join(name(e.To)).Words(".")
+	}
+	return told("Another resource joined", e.Text)
+}
+
+func parked(e incident.Entry) Text {
+	if e.To == "" {
+		return told("A delivery is parked", e.Text)
+	}
+	t := Words("The delivery to ").Join(name(e.To)).Words(" is parked")
+	why := reason(e.Text, "the delivery to "+e.To+" is parked")
+	if why == "" {
+		return t.Words(".")
+	}
+	return t.Words(": ").Join(ended(why, maxSentence))
 }
 
 // told is a word of ours followed by the entry's own text, which may hold

@@ -102,7 +102,7 @@ func noticeHeadline(topic Topic, subject string) Text {
 	case SilentSource:
 		words = "guardroom hears nothing from source"
 	case ParkedDelivery:
-		words = "guardroom parked delivery"
+		words = "guardroom parked a delivery to"
 	case UndeliveredIncident:
 		words = "guardroom could not deliver"
 	case PausedDestination:

@@ -22,7 +22,7 @@ func TestNotices(t *testing.T) {
 	resolved.Resolved, resolved.Revision = clock("10:50"), 2
 	for name, in := range map[string]message.NoticeInput{
 		"silent_source":        notice(message.SilentSource, "sqs-main"),
-		"parked_delivery":      notice(message.ParkedDelivery, "jira-sec of INC-42"),
+		"parked_delivery":      notice(message.ParkedDelivery, "jira-sec"),
 		"undelivered_incident": notice(message.UndeliveredIncident, "INC-42 to slack-soc"),
 		"paused_destination":   notice(message.PausedDestination, "slack-soc"),
 		"lost_worker":          notice(message.LostWorker, "worker-2"),
