@@ -45,18 +45,26 @@ func readActor(f *Finding, in info) Actor {
 		}
 	case ActionRDSLoginAttempt:
 		a.remote(act.RDSLoginAttempt.Remote)
-		for _, l := range act.RDSLoginAttempt.Logins {
-			if a.UserName == "" {
-				a.UserName = l.User
-			}
+	}
+	// Who the cluster or the database took the caller for comes before the IAM
+	// identity behind it, which stays in PrincipalID.
+	a.local(&f.Resource)
+	for i := range f.Context {
+		a.local(&f.Context[i])
+	}
+	if c := f.Action.RDSLoginAttempt; c != nil {
+		for _, l := range c.Logins {
+			a.UserName = orElse(a.UserName, l.User)
 		}
 	}
 	a.UserAgent = orElse(a.UserAgent, in.userAgent)
-	a.identity(&f.Resource)
-	for i := range f.Context {
-		a.identity(&f.Context[i])
-	}
 	a.sequence(f.Sequence)
+	if f.Sequence == nil { // its keys are victims as well as tools
+		a.identity(&f.Resource)
+		for i := range f.Context {
+			a.identity(&f.Context[i])
+		}
+	}
 	a.files(f)
 	return a
 }
@@ -85,13 +93,16 @@ func (a *Actor) remote(r *Remote) {
 	}
 }
 
-// identity takes the principal from the resource block that has one. Resources
-// of a sequence are victims as well as tools, so their keys say nothing here.
+// identity takes the principal from the resource block that has one.
 func (a *Actor) identity(r *Resource) {
 	if k := r.AccessKey; k != nil && a.PrincipalID == "" && a.AccessKeyID == "" {
-		a.UserName, a.UserType = orElse(k.UserName, a.UserName), orElse(k.UserType, a.UserType)
+		a.UserName, a.UserType = orElse(a.UserName, k.UserName), orElse(a.UserType, k.UserType)
 		a.PrincipalID, a.AccessKeyID = k.PrincipalID, k.AccessKeyID
 	}
+}
+
+// local takes the user of a Kubernetes cluster or a database.
+func (a *Actor) local(r *Resource) {
 	if c := r.EKSCluster; c != nil && c.User != nil {
 		a.UserName = orElse(a.UserName, c.User.Name)
 	}

@@ -326,6 +326,10 @@ func completeResources(f *Finding) {
 			if plainWord(r.ID) {
 				r.ARN = "arn:" + b.partition + ":s3:::" + r.ID
 			}
+		case KindS3Object:
+			if r.Bucket != nil && plainWord(r.Bucket.Name) {
+				r.ARN = "arn:" + b.partition + ":s3:::" + r.ID
+			}
 		case KindEKSCluster:
 			r.ARN = b.arn("eks", "cluster/", r.ID)
 		case KindECSCluster:
