@@ -147,13 +147,15 @@ func worthAMail(st state, v *message.View) bool {
 		return false
 	}
 	return slices.ContainsFunc(v.Events, func(e message.Event) bool {
-		return e.Seq > st.Told && mailed(e.Kind)
+		return e.Seq > st.Told && mailed(e)
 	})
 }
 
-func mailed(k incident.Kind) bool {
-	switch k {
-	case incident.KindSeverityRaised, incident.KindContained, incident.KindReopened, incident.KindClosed:
+func mailed(e message.Event) bool {
+	switch e.Kind {
+	case incident.KindSeverityRaised:
+		return e.Alerts // not from 7.0 to 8.0
+	case incident.KindContained, incident.KindReopened, incident.KindClosed:
 		return true
 	}
 	return false

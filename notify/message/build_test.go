@@ -307,6 +307,21 @@ func TestOpeningBandIsThatOfTheFirstEntryThatSaysOne(t *testing.T) {
 	}
 }
 
+func TestARiseAlertsOnlyWhereTheWordChanges(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		from, to string
+		want     bool
+	}{{"7.0", "8.0", false}, {"8.0", "9.0", true}, {"", "8.0", true}, {"what", "ever", true}} {
+		v := message.Build(mining(func(in *message.Input) {
+			in.Timeline = append(in.Timeline, entry(3, "10:43", incident.KindSeverityRaised, "guardroom", "", tt.from, tt.to))
+		}))
+		if len(v.Events) != 1 || v.Events[0].Alerts != tt.want {
+			t.Errorf("from %q to %q: %+v, want alert %v", tt.from, tt.to, v.Events, tt.want)
+		}
+	}
+}
+
 func TestWebhookDataHasNoNullArrays(t *testing.T) {
 	t.Parallel()
 	v := message.Build(message.Input{Incident: &incident.Incident{Number: 1}, Now: now})

@@ -23,16 +23,21 @@ func events(inc *incident.Incident, timeline []incident.Entry) []Event {
 			continue
 		}
 		list = append(list, Event{
-			Seq: e.Seq, Kind: e.Kind, At: e.EventAt, Who: who(e.Who), Text: text, Alerts: alerts(e.Kind),
+			Seq: e.Seq, Kind: e.Kind, At: e.EventAt, Who: who(e.Who), Text: text, Alerts: alerts(e),
 		})
 	}
 	return list
 }
 
-// alerts reports the kinds that must reach people who do not look.
-func alerts(k incident.Kind) bool {
-	switch k {
-	case incident.KindSeverityRaised, incident.KindContained, incident.KindReopened:
+// alerts reports what must reach people who do not look.
+func alerts(e incident.Entry) bool {
+	switch e.Kind {
+	case incident.KindSeverityRaised:
+		// From 7.0 to 8.0 is High before and after: nothing to wake up for.
+		from, _, known := parseSeverity(e.From)
+		to, _, ok := parseSeverity(e.To)
+		return !known || !ok || to > from
+	case incident.KindContained, incident.KindReopened:
 		return true
 	case incident.KindDeliveryParked:
 		return true // another destination is blind: told once, to all who read this one
