@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -94,12 +93,23 @@ func peer(c net.Conn) (Identity, error) {
 // Self is the user of this process.
 func Self() Identity { return Identity{Name: UserName(os.Getuid()), Local: true} }
 
-// UserName is the name of a user by number. The environment has no say in it.
+// UserName is the name of a user by number, from the machine's own list. The
+// standard library's lookup falls back to $USER, and the environment must have
+// no say in who somebody is.
 func UserName(uid int) string {
-	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil && u.Username != "" {
-		return u.Username
+	unnamed := "uid:" + strconv.Itoa(uid)
+	b, err := os.ReadFile("/etc/passwd")
+	if err != nil {
+		return unnamed
 	}
-	return "uid:" + strconv.Itoa(uid)
+	for line := range strings.Lines(string(b)) {
+		// name:password:uid:…
+		f := strings.SplitN(line, ":", 4)
+		if len(f) == 4 && f[2] == strconv.Itoa(uid) && f[0] != "" {
+			return f[0]
+		}
+	}
+	return unnamed
 }
 
 // WithToken lets requests pass that carry the token, as "token".

@@ -182,3 +182,13 @@ func (db *DB) OpenNotices(ctx context.Context) ([]Notice, error) {
 	}
 	return out, rows.Err()
 }
+
+// NoticeIsOpen reports whether a notice with this key is open.
+func (db *DB) NoticeIsOpen(ctx context.Context, key string) (bool, error) {
+	var n int
+	err := db.read().row(ctx, "SELECT COUNT(*) FROM notices WHERE key = $1 AND resolved_at = 0", key).Scan(&n)
+	if err != nil {
+		return false, fmt.Errorf("look for a notice about %s: %w", key, err)
+	}
+	return n > 0, nil
+}
