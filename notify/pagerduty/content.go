@@ -68,6 +68,16 @@ func severityOf(b finding.Band) string {
 // visible, names of hosts do not become links on a phone.
 func show(s string) string { return escape.Defang(escape.Visible(s)) }
 
+// name is for ARNs and finding types, which have full stops of their own and
+// stay as they are unless somebody made a link or a sentence of them.
+func name(s string) string {
+	s = strings.TrimSpace(escape.Visible(s))
+	if strings.Contains(s, "://") || strings.Contains(s, " ") {
+		return escape.Defang(s)
+	}
+	return s
+}
+
 func text(t message.Text, n int) string {
 	return escape.CutEnd(strings.TrimSpace(t.Render(escape.Visible, show)), n)
 }
@@ -76,7 +86,7 @@ func (n *Notifier) content(v *message.View) content {
 	b := band(v)
 	m := content{
 		severity: severityOf(b), band: b, title: title(v, b), source: source(v), at: v.LastSeen,
-		class: escape.CutEnd(escape.Visible(v.Type), maxSource), kind: string(v.ResourceKind), group: group(v),
+		class: escape.CutEnd(name(v.Type), maxSource), kind: string(v.ResourceKind), group: group(v),
 		link: webLink(v.Link),
 	}
 	switch {
@@ -113,8 +123,8 @@ func title(v *message.View, b finding.Band) string {
 		return head
 	}
 	s := strings.ToUpper(b.String()) + " " + head
-	if name := accountName(v); name != "" {
-		s += " in " + escape.CutMiddle(name, 100)
+	if account := accountName(v); account != "" {
+		s += " in " + escape.CutMiddle(account, 100)
 	}
 	if v.Number != "" {
 		s += " (" + v.Number + ")"
@@ -132,7 +142,7 @@ func accountName(v *message.View) string {
 // source is required and must never be empty.
 func source(v *message.View) string {
 	for _, s := range []string{v.ResourceARN, fact(v, "Resource"), v.FindingID, v.AccountID, string(v.Incident)} {
-		if s = strings.TrimSpace(escape.Visible(s)); s != "" {
+		if s = name(s); s != "" {
 			return escape.CutMiddle(s, maxSource)
 		}
 	}
@@ -149,14 +159,14 @@ func fact(v *message.View, label string) string {
 }
 
 func group(v *message.View) string {
-	name := accountName(v)
+	account := escape.CutMiddle(accountName(v), 100)
 	switch {
-	case name == "":
+	case account == "":
 		return v.Region
 	case v.Region == "":
-		return name
+		return account
 	}
-	return escape.CutMiddle(name, 100) + "/" + v.Region
+	return account + "/" + v.Region
 }
 
 // details are flat and short, the most useful first.
@@ -185,7 +195,7 @@ func details(v *message.View) []detail {
 		context = append(context, text(t, maxDetail))
 	}
 	add("context", escape.CutEnd(strings.Join(context, " · "), maxDetail))
-	add("finding type", escape.CutEnd(escape.Visible(v.Type), maxDetail))
+	add("finding type", escape.CutEnd(name(v.Type), maxDetail))
 	if v.Kind == message.KindIncident {
 		add("incident", v.Number)
 	}
@@ -211,11 +221,11 @@ func links(v *message.View) []link {
 			out = append(out, link{href, label})
 		}
 	}
-	name := v.Number
-	if name == "" {
-		name = "this"
+	label := v.Number
+	if label == "" {
+		label = "This"
 	}
-	add(v.Link, name+" in guardroom")
+	add(v.Link, label+" in guardroom")
 	add(v.GuardDutyURL, "Finding in GuardDuty")
 	for _, r := range v.Elsewhere {
 		if r.Type != "pagerduty" {
@@ -251,12 +261,12 @@ func (m content) prose() string {
 }
 
 func testMessage(destination string, now time.Time) content {
-	name := "test from guardroom"
+	what := "test from guardroom"
 	if destination != "" {
-		name = "test of destination " + escape.CutEnd(escape.Visible(destination), 100) + " from guardroom"
+		what = "test of destination " + escape.CutEnd(escape.Visible(destination), 100) + " from guardroom"
 	}
 	return content{
-		title: "TEST " + name + " at " + now.UTC().Format("15:04:05") + " UTC", source: "guardroom", severity: "info",
+		title: "TEST " + what + " at " + now.UTC().Format("15:04:05") + " UTC", source: "guardroom", severity: "info",
 		at: now, details: []detail{{"meaning", "a person asked for this test; there is nothing to do"}},
 	}
 }

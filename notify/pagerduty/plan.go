@@ -70,6 +70,11 @@ func next(s state, w wanted) (step, bool) {
 	if w.stage == stageResolved {
 		return closing(s)
 	}
+	// An end that was begun comes to its end, also when the incident was
+	// reopened meanwhile: else nobody could tell whether the alert is open.
+	if s.Main.Ending || s.Critical.Ending {
+		return closing(state{Main: ifEnding(s.Main), Critical: ifEnding(s.Critical)})
+	}
 	// Events cannot take an acknowledgement back, so an incident that is open
 	// again gets a new alert; a second page belongs to the life before.
 	if w.stage == stageTriggered && (s.Main.Stage == stageAcknowledged || s.Critical.live()) {
@@ -117,6 +122,13 @@ func closing(s state) (step, bool) {
 
 func ifStage(a alert, st stage) alert {
 	if a.Stage == st {
+		return a
+	}
+	return alert{}
+}
+
+func ifEnding(a alert) alert {
+	if a.Ending {
 		return a
 	}
 	return alert{}

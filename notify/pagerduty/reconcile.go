@@ -85,7 +85,7 @@ func (n *Notifier) do(ctx context.Context, req notify.Request, s *state, st step
 	case actOpen:
 		repeated := a.Stage == stageBegun
 		if !repeated {
-			*a = alert{Stage: stageBegun, BegunAt: n.now().UTC()}
+			*a = alert{Stage: stageBegun, BegunAt: n.now().UTC(), Earlier: max(a.Number, a.Earlier)}
 			if st.critical {
 				s.CriticalSeq = w.lastSeq
 			}
@@ -99,12 +99,19 @@ func (n *Notifier) do(ctx context.Context, req notify.Request, s *state, st step
 	case actAcknowledge:
 		after, err = n.port.acknowledge(ctx, key, *a)
 	case actResolve:
+		if !a.Ending {
+			a.Ending = true
+			if err := req.Save(ctx, *s); err != nil {
+				return err
+			}
+		}
 		after, err = n.port.resolve(ctx, key, *a)
 	}
 	if err != nil {
 		return err
 	}
 	*a = after
+	a.Ending = false
 	if !st.critical && (st.act == actOpen || st.act == actRefresh) {
 		s.Severity = max(s.Severity, w.severity)
 		s.ResourceSeq, s.ReopenSeq = max(s.ResourceSeq, w.resourceSeq), max(s.ReopenSeq, w.reopenSeq)

@@ -51,7 +51,7 @@ func (p pdIncident) open() bool { return p.Status == "triggered" || p.Status == 
 
 // become writes what is known of p into a.
 func (p pdIncident) become(a alert) alert {
-	a.ID, a.URL = p.ID, webLink(p.URL)
+	a.ID, a.Number, a.URL = p.ID, p.Number, webLink(p.URL)
 	if p.Number > 0 {
 		a.Label = "#" + strconv.Itoa(p.Number)
 	} else {
@@ -111,7 +111,7 @@ func urgencyOf(m content) string {
 
 func (r *rest) open(ctx context.Context, key string, m content, a alert, repeated bool) (alert, error) {
 	if repeated {
-		found, err := r.find(ctx, key, a.BegunAt)
+		found, err := r.find(ctx, key, a)
 		if err != nil {
 			return a, err
 		}
@@ -137,7 +137,7 @@ func (r *rest) open(ctx context.Context, key string, m content, a alert, repeate
 		return made.Incident.become(a), nil
 	case ans.status == http.StatusBadRequest:
 		// Possibly the second open incident with this key: then it is ours.
-		found, err := r.find(ctx, key, time.Time{})
+		found, err := r.find(ctx, key, alert{})
 		if err != nil {
 			return a, err
 		}
@@ -149,8 +149,8 @@ func (r *rest) open(ctx context.Context, key string, m content, a alert, repeate
 }
 
 // find looks for the incident with our key: an open one, else one that was
-// created since the attempt began and has ended since.
-func (r *rest) find(ctx context.Context, key string, begun time.Time) (*pdIncident, error) {
+// created since the attempt for a began and has ended since.
+func (r *rest) find(ctx context.Context, key string, a alert) (*pdIncident, error) {
 	q := url.Values{"incident_key": {key}, "service_ids[]": {r.service}, "date_range": {"all"},
 		"sort_by": {"created_at:desc"}, "limit": {"25"}}
 	var list struct {
@@ -166,7 +166,7 @@ func (r *rest) find(ctx context.Context, key string, begun time.Time) (*pdIncide
 	}
 	for _, in := range list.Incidents {
 		// The vendor's clock may be behind ours by a little.
-		if !begun.IsZero() && in.ID != "" && in.CreatedAt.After(begun.Add(-2*time.Second)) {
+		if !a.BegunAt.IsZero() && in.ID != "" && in.Number > a.Earlier && in.CreatedAt.After(a.BegunAt.Add(-time.Minute)) {
 			return &in, nil
 		}
 	}
@@ -189,7 +189,7 @@ func (r *rest) acknowledge(ctx context.Context, _ string, a alert) (alert, error
 
 func (r *rest) resolve(ctx context.Context, key string, a alert) (alert, error) {
 	if a.ID == "" { // begun, and never heard of again
-		found, err := r.find(ctx, key, a.BegunAt)
+		found, err := r.find(ctx, key, a)
 		if err != nil {
 			return a, err
 		}

@@ -25,10 +25,15 @@ const (
 type alert struct {
 	Stage   stage     `json:"stage,omitempty"`
 	BegunAt time.Time `json:"begun_at,omitzero"`
-	// ID, Label and URL are known in mode incidents only.
-	ID    string `json:"id,omitempty"`
-	Label string `json:"label,omitempty"`
-	URL   string `json:"url,omitempty"`
+	// Ending: the resolve was about to be sent; it may have arrived.
+	Ending bool `json:"ending,omitempty"`
+	// ID, Number, Label and URL are known in mode incidents only. Earlier is
+	// the number of the incident that this one follows after a reopening.
+	ID      string `json:"id,omitempty"`
+	Number  int    `json:"number,omitempty"`
+	Earlier int    `json:"earlier,omitempty"`
+	Label   string `json:"label,omitempty"`
+	URL     string `json:"url,omitempty"`
 }
 
 // live reports an alert that may be open in PagerDuty.
