@@ -48,7 +48,7 @@ func messageID(v *message.View, part string) string {
 }
 
 // next returns the message to send next, and false when v was told in full.
-func next(v *message.View, s state) (msg, bool) {
+func next(v *message.View, s deliveryState) (msg, bool) {
 	if v.Kind != message.KindIncident {
 		if s.Opened && s.Revision >= v.Revision {
 			return msg{}, false
@@ -79,7 +79,7 @@ func revision(v *message.View, kind string) msg {
 }
 
 // nextEvent returns the oldest spoken entry that was not sent.
-func nextEvent(v *message.View, s state) (msg, bool) {
+func nextEvent(v *message.View, s deliveryState) (msg, bool) {
 	events := slices.Clone(v.Events)
 	slices.SortFunc(events, func(a, b message.Event) int { return cmp.Compare(a.Seq, b.Seq) })
 	var last int64 // the closing that merged is the newest one

@@ -122,8 +122,8 @@ func checkHeaders(c config.Webhook) error {
 	return nil
 }
 
-// state is what is kept for one delivery.
-type state struct {
+// deliveryState is what is kept for one delivery.
+type deliveryState struct {
 	Version  int   `json:"version"`
 	Opened   bool  `json:"opened,omitempty"`
 	Seq      int64 `json:"seq,omitempty"`      // last entry that was spoken
@@ -180,15 +180,15 @@ func (n *Notifier) Reconcile(ctx context.Context, req notify.Request) (notify.Ou
 
 // done takes over what a message told. A receiver that took the first attempt
 // ignores the later ones, so only what the first one showed counts as shown.
-func (s *state) done(m msg) {
+func (s *deliveryState) done(m msg) {
 	s.Opened = true
 	s.Seq = max(s.Seq, m.seq)
 	s.Revision = max(s.Revision, s.BegunRevision)
 	s.Begun, s.BegunRevision = "", 0
 }
 
-func decodeState(raw json.RawMessage) (state, error) {
-	s := state{Version: stateVersion}
+func decodeState(raw json.RawMessage) (deliveryState, error) {
+	s := deliveryState{Version: stateVersion}
 	if len(raw) == 0 || string(raw) == "null" {
 		return s, nil
 	}
