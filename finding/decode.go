@@ -103,6 +103,7 @@ type decoder struct {
 	limits   Limits
 	yield    func(Item) bool
 	findings int
+	refused  int
 	err      error
 	free     []*tree
 }
@@ -276,11 +277,10 @@ func (d *decoder) values(in *input, p place) {
 			return // the reader failed; ended says so
 		}
 		if err == nil {
-			text := in.rest()[:n]
 			if !first || in.more(n) {
 				p.wrapping = lines
 			}
-			d.whole(text, p)
+			d.whole(in.rest()[:n], p) // after more, which may move the window
 			in.consume(n)
 			continue
 		}
@@ -405,6 +405,7 @@ func (d *decoder) emit(it Item, p place) {
 }
 
 func (d *decoder) rejected(p place, reason string, raw []byte) {
+	d.refused++
 	d.emit(Item{Rejected: &Rejected{Reason: reason, Raw: bytes.Clone(raw[:min(len(raw), maxRejectedRaw)])}}, p)
 }
 

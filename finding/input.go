@@ -272,7 +272,7 @@ func (in *input) broken(elements bool) int {
 	stack := in.stack[:0]
 	defer func() { in.stack = stack[:0] }()
 	var last byte // the last byte that is not white space
-	inString, fresh := false, false
+	inString, escaped, fresh := false, false, false
 	for i := 0; ; i++ {
 		b := in.rest()
 		if i >= len(b) {
@@ -294,16 +294,16 @@ func (in *input) broken(elements bool) int {
 			}
 		}
 		if c == '\n' {
-			fresh, inString = true, false
+			fresh, inString, escaped = true, false, false
 			continue
 		}
 		if inString {
-			if c == '\\' {
-				i++
-				if i < len(b) && b[i] == '\n' {
-					i--
-				}
-			} else if c == '"' {
+			switch {
+			case escaped:
+				escaped = false
+			case c == '\\':
+				escaped = true
+			case c == '"':
 				inString = false
 			}
 			last = c
@@ -315,9 +315,10 @@ func (in *input) broken(elements bool) int {
 		case '"':
 			inString = true
 		case '{', '[':
-			if len(stack) < maxStack {
-				stack = append(stack, c)
+			if len(stack) == maxStack {
+				return in.restOfLine()
 			}
+			stack = append(stack, c)
 		case '}', ']':
 			if len(stack) > 0 {
 				stack = stack[:len(stack)-1]

@@ -63,9 +63,10 @@ func (d *decoder) eachElement(list []byte, p place, do func([]byte, place)) {
 			q.at.Offset += int64(i)
 			q.at.Line = line
 		}
+		refused := d.refused
 		do(bytes.TrimRight(list[i:end], " \n\r\t"), q)
 		if end >= len(list) {
-			if d.err == nil {
+			if d.err == nil && d.refused == refused {
 				d.rejected(p, "damaged JSON: the list is not closed", nil)
 			}
 			return
