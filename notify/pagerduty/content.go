@@ -136,7 +136,7 @@ func accountName(v *message.View) string {
 	if v.AccountName != "" {
 		return show(v.AccountName)
 	}
-	return v.AccountID
+	return escape.CutEnd(show(v.AccountID), maxLabel)
 }
 
 // source is required and must never be empty.
@@ -159,14 +159,11 @@ func fact(v *message.View, label string) string {
 }
 
 func group(v *message.View) string {
-	account := escape.CutMiddle(accountName(v), 100)
-	switch {
-	case account == "":
-		return v.Region
-	case v.Region == "":
-		return account
+	account, region := escape.CutMiddle(accountName(v), 100), escape.CutEnd(escape.Visible(v.Region), maxLabel)
+	if account == "" || region == "" {
+		return account + region
 	}
-	return account + "/" + v.Region
+	return account + "/" + region
 }
 
 // details are flat and short, the most useful first.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"time"
 
 	"github.com/guardroom/guardroom/incident"
 	"github.com/guardroom/guardroom/notify"
@@ -25,6 +26,9 @@ type port interface {
 // maxSteps is more than any View needs: it ends a loop that should not exist.
 const maxSteps = 16
 
+// maxDuration of all calls of one Reconcile together.
+const maxDuration = time.Minute
+
 // Reconcile implements notify.Notifier. Every call that it makes may be
 // repeated: PagerDuty knows an alert by its dedup key.
 func (n *Notifier) Reconcile(ctx context.Context, req notify.Request) (notify.Outcome, error) {
@@ -34,9 +38,14 @@ func (n *Notifier) Reconcile(ctx context.Context, req notify.Request) (notify.Ou
 		return notify.Outcome{}, &notify.Error{Class: notify.Park, Reason: "invalid", Message: err.Error(),
 			Safe: "nothing was sent", Hint: "this delivery was written by another version of guardroom; use that one", Err: err}
 	}
-	if v.Sample && v.Kind == message.KindIncident {
+	if v.Sample && v.Kind == message.KindIncident && !s.Main.live() && !s.Critical.live() {
 		return notify.Outcome{Quiet: "sample findings never page"}, nil
 	}
+	// What was done is saved also when the time for calls is over.
+	parent, save := ctx, req.Save
+	req.Save = func(_ context.Context, s any) error { return save(parent, s) }
+	ctx, cancel := context.WithTimeout(ctx, maxDuration)
+	defer cancel()
 	var out notify.Outcome
 	known := s.Holder == "" || s.Holder == n.holder()
 	stranded := s.moveTo(n.holder())
@@ -46,6 +55,7 @@ func (n *Notifier) Reconcile(ctx context.Context, req notify.Request) (notify.Ou
 		}
 	}
 	if stranded {
+		n.log.WarnContext(ctx, "an alert cannot be reached by the routing key any more", "destination", n.cfg.Destination, "delivery", v.Delivery)
 		out.Warnings = append(out.Warnings, "the routing key or service of this destination has changed; the alert made before cannot be updated or resolved any more: resolve it in PagerDuty by hand")
 	}
 	m := n.content(v)

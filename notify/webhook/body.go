@@ -134,6 +134,8 @@ func (n *Notifier) body(v *message.View, m msg) ([]byte, []string, error) {
 		switch raw, err := json.Marshal(v.Data); {
 		case err != nil:
 			return nil, nil, fmt.Errorf("write the incident as JSON: %w", err)
+		case !isObject(raw):
+			warnings = append(warnings, "data.incident was left out: it is no JSON object")
 		case len(raw) > maxDetail:
 			warnings = append(warnings, fmt.Sprintf("data.incident was left out: it has %d bytes, more than %d", len(raw), maxDetail))
 		default:
@@ -141,10 +143,10 @@ func (n *Notifier) body(v *message.View, m msg) ([]byte, []string, error) {
 		}
 	}
 	if n.cfg.Raw && len(v.RawFinding) > 0 {
-		if len(v.RawFinding) <= maxRaw && json.Valid(v.RawFinding) {
+		if len(v.RawFinding) <= maxRaw && isObject(v.RawFinding) {
 			b.Data.RawFinding = v.RawFinding
 		} else {
-			warnings = append(warnings, "data.raw_finding was left out: it is no JSON or larger than 512 KiB")
+			warnings = append(warnings, "data.raw_finding was left out: it is no JSON object or larger than 512 KiB")
 		}
 	}
 	out, err := json.Marshal(b)
@@ -154,17 +156,21 @@ func (n *Notifier) body(v *message.View, m msg) ([]byte, []string, error) {
 	return out, warnings, nil
 }
 
+func isObject(raw []byte) bool {
+	return bytes.HasPrefix(bytes.TrimLeft(raw, " \t\r\n"), []byte("{")) && json.Valid(raw)
+}
+
 func dataOf(v *message.View) Data {
 	band := max(v.Band, v.Severity.Band())
 	d := Data{
-		Delivery: v.Delivery, IncidentID: string(v.Incident), Number: v.Number, Revision: v.Revision, URL: v.Link,
+		Delivery: v.Delivery, IncidentID: string(v.Incident), Number: v.Number, Revision: v.Revision, URL: escape.Visible(v.Link),
 		State: string(v.State), Severity: float64(v.Severity), SeverityLabel: band.String(), Sample: v.Sample,
 		Verdict: string(v.Verdict), MergedInto: v.MergedInto,
 		Headline: text(v.Headline), Sentence: text(v.Sentence), Meaning: text(v.Meaning), Why: text(v.Why),
 		DoNext: texts(v.DoNext), Findings: texts(v.Findings),
 		FindingType: short(v.Type), FindingID: short(v.FindingID), AccountID: short(v.AccountID), AccountName: short(v.AccountName),
 		Region: short(v.Region), ResourceARN: escape.CutMiddle(escape.Visible(v.ResourceARN), 2048), ResourceKind: string(v.ResourceKind),
-		GuardDutyURL: v.GuardDutyURL, Owner: short(v.Owner), AcknowledgedBy: short(v.AcknowledgedBy),
+		GuardDutyURL: escape.Visible(v.GuardDutyURL), Owner: short(v.Owner), AcknowledgedBy: short(v.AcknowledgedBy),
 		ClosingNote: escape.CutEnd(escape.Visible(v.ClosingNote), maxText),
 		OpenedAt:    utc(v.OpenedAt), UpdatedAt: utc(v.UpdatedAt), FirstSeen: utc(v.FirstSeen), LastSeen: utc(v.LastSeen),
 	}
@@ -172,7 +178,7 @@ func dataOf(v *message.View) Data {
 		d.Facts = append(d.Facts, Fact{Label: short(f.Label), Value: escape.CutEnd(text(f.Value), maxShort)})
 	}
 	for _, r := range v.Elsewhere[:min(len(v.Elsewhere), maxList)] {
-		d.Elsewhere = append(d.Elsewhere, Link{Type: short(r.Type), Label: short(r.Label), URL: r.URL, State: short(r.State)})
+		d.Elsewhere = append(d.Elsewhere, Link{Type: short(r.Type), Label: short(r.Label), URL: escape.Visible(r.URL), State: short(r.State)})
 	}
 	return d
 }

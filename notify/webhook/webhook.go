@@ -136,6 +136,9 @@ type deliveryState struct {
 
 const stateVersion = 1
 
+// maxDuration of all calls of one Reconcile together.
+const maxDuration = time.Minute
+
 // Reconcile implements notify.Notifier. It sends each spoken event once by the
 // same webhook-id at every attempt, and the newest revision where no event
 // carried it.
@@ -145,6 +148,11 @@ func (n *Notifier) Reconcile(ctx context.Context, req notify.Request) (notify.Ou
 		return notify.Outcome{}, &notify.Error{Class: notify.Park, Reason: "invalid", Message: err.Error(),
 			Safe: "nothing was sent", Hint: "this delivery was written by another version of guardroom; use that one", Err: err}
 	}
+	// What was sent is saved also when the time for calls is over.
+	parent, save := ctx, req.Save
+	req.Save = func(_ context.Context, s any) error { return save(parent, s) }
+	ctx, cancel := context.WithTimeout(ctx, maxDuration)
+	defer cancel()
 	var out notify.Outcome
 	sent := false
 	for {
@@ -171,6 +179,7 @@ func (n *Notifier) Reconcile(ctx context.Context, req notify.Request) (notify.Ou
 			return out, err
 		}
 		sent, out.Reference = true, m.id
+		n.log.DebugContext(ctx, "webhook message sent", "destination", n.cfg.Destination, "delivery", req.View.Delivery, "message", m.id)
 	}
 	if !sent {
 		out.Quiet = "this revision was sent already"
