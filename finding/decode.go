@@ -76,8 +76,18 @@ var errTooMany = errors.New("more findings than the limit")
 // Decode reads any wrapping of findings from r and calls yield for each item
 // in the order of the input, until yield returns false. It returns an error
 // only when r itself fails to read or breaks a limit; everything that is wrong
-// with the content is yielded as Rejected. It holds one top-level JSON value in
-// memory at a time.
+// with the content is yielded as Rejected, damaged gzip included. It holds one
+// top-level JSON value in memory at a time.
+//
+// Wrappings are recognised by looking: gzip (also several members), JSON Lines
+// and values one after the other, lists, EventBridge events and parts of them,
+// responses of GetFindings, batches of SQS and SNS for Lambda, SNS
+// notifications, S3 events (yielded as Reference), CloudWatch Logs
+// subscriptions. They may be nested five deep, not counting gzip and JSON Lines
+// at the outside. Keys are matched without regard to case.
+//
+// After a damaged value decoding goes on in the line behind it; in a list only
+// the damaged element is lost.
 func Decode(r io.Reader, limits Limits, yield func(Item) bool) error {
 	d := newDecoder(limits, yield)
 	return d.stream(newInput(r, d.limits.MaxBytes), nil)

@@ -316,46 +316,51 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Add([]byte(minimal("") + "\n{\"a\":\n[" + minimal(`"title":"\u0000"`) + ",{oh no},\xff]"))
 	f.Add([]byte(`{"Findings":[` + minimal("") + `,{"a":oh no}]}`))
-	f.Fuzz(func(t *testing.T, input []byte) {
-		limits := Limits{MaxBytes: 1 << 20, MaxFinding: 64 << 10, MaxFindings: 1000, MaxDepth: 64}
-		items, err := DecodeAll(input, limits)
-		if err != nil && !errors.Is(err, errTooMany) && !errors.Is(err, errTooLarge) {
+	f.Fuzz(readsAgain)
+}
+
+// readsAgain checks what holds for every input: nothing panics, what was found
+// can be printed, Raw reads as the same finding, and reading in pieces makes no
+// difference.
+func readsAgain(t *testing.T, input []byte) {
+	limits := Limits{MaxBytes: 1 << 20, MaxFinding: 64 << 10, MaxFindings: 1000, MaxDepth: 64}
+	items, err := DecodeAll(input, limits)
+	if err != nil && !errors.Is(err, errTooMany) && !errors.Is(err, errTooLarge) {
+		t.Fatal(err)
+	}
+	for _, it := range items {
+		if it.Finding == nil {
+			continue
+		}
+		if _, err := json.Marshal(Print(it.Finding, false)); err != nil {
 			t.Fatal(err)
 		}
-		for _, it := range items {
-			if it.Finding == nil {
-				continue
-			}
-			if _, err := json.Marshal(Print(it.Finding, false)); err != nil {
-				t.Fatal(err)
-			}
-			// What the envelope gave is not in Raw.
-			if hasWarning(it.Finding, "taken from the envelope") || len(it.Finding.Warnings) > maxWarnings {
-				continue
-			}
-			var again []Item
-			if again, err = DecodeAll(it.Finding.Raw, limits); err != nil {
-				t.Fatal(err)
-			}
-			if len(again) != 1 || again[0].Finding == nil {
-				if it.Wrapping != nil && bytes.Contains(input, []byte("etail-")) {
-					continue // only its envelope said that it is a finding
-				}
-				t.Fatalf("Raw is not read again: %s", describe(again))
-			}
-			if diff := cmp.Diff(it.Finding, again[0].Finding); diff != "" {
-				t.Fatalf("Raw is read differently (-first +again):\n%s", diff)
-			}
+		// What the envelope gave is not in Raw.
+		if hasWarning(it.Finding, "taken from the envelope") || len(it.Finding.Warnings) > maxWarnings {
+			continue
 		}
-		n := 0
-		if err := Decode(iotest.HalfReader(bytes.NewReader(input)), limits, func(it Item) bool {
-			if n < len(items) && outcome([]Item{it}) != outcome(items[n:n+1]) {
-				t.Fatalf("item %d is %s as a stream, %s at once", n, describe([]Item{it}), describe(items[n:n+1]))
-			}
-			n++
-			return true
-		}); err == nil && n != len(items) && len(input) <= 1<<20 {
-			t.Fatalf("%d items as a stream, %d at once", n, len(items))
+		var again []Item
+		if again, err = DecodeAll(it.Finding.Raw, limits); err != nil {
+			t.Fatal(err)
 		}
-	})
+		if len(again) != 1 || again[0].Finding == nil {
+			if it.Wrapping != nil && bytes.Contains(input, []byte("etail-")) {
+				continue // only its envelope said that it is a finding
+			}
+			t.Fatalf("Raw is not read again: %s", describe(again))
+		}
+		if diff := cmp.Diff(it.Finding, again[0].Finding); diff != "" {
+			t.Fatalf("Raw is read differently (-first +again):\n%s", diff)
+		}
+	}
+	n := 0
+	if err := Decode(iotest.HalfReader(bytes.NewReader(input)), limits, func(it Item) bool {
+		if n < len(items) && outcome([]Item{it}) != outcome(items[n:n+1]) {
+			t.Fatalf("item %d is %s as a stream, %s at once", n, describe([]Item{it}), describe(items[n:n+1]))
+		}
+		n++
+		return true
+	}); err == nil && n != len(items) && len(input) <= 1<<20 {
+		t.Fatalf("%d items as a stream, %d at once", n, len(items))
+	}
 }

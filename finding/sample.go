@@ -45,11 +45,13 @@ func chosenByAttacker(v value) bool {
 		switch strings.ToLower(at.key()) {
 		case "useragent", "fulluseragent", "tags", "domain", "domainwithsuffix", "runtimedetails",
 			"requesturi", "parameters", "resourcename", "kubernetesworkloaddetails", "containers", "containerdetails",
-			"s3objectdetails", "threats", "scandetections", "application", "sessionname",
+			"s3objectdetails", "threats", "scandetections", "user", "application", "database", "kubernetesuserdetails",
 			"title", "description", "profiledbehavior", "unusualbehavior", "profiles", "behavior":
 			return true
 		case "username":
-			return realPrincipal((value{v.t, at.node().parent}).get("principalId").word())
+			if id := (value{v.t, at.node().parent}).get("principalId").word(); realPrincipal(id) {
+				return true
+			}
 		}
 	}
 	return false

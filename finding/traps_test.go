@@ -173,6 +173,16 @@ func TestEachTrapIsReadAsIntended(t *testing.T) {
 		{"Kubernetes sources beside the remote", string(all["kubernetes-api-call"]), func(f *Finding) map[string]bool {
 			return map[string]bool{"all": ips(f) == "198.51.100.23 203.0.113.99 10.0.0.8", "user": f.Actor.UserName == "system:anonymous", "principal": f.Actor.PrincipalID == "AIDAEXAMPLEEXAMPLE02"}
 		}},
+		{"the Go SDK's own words", `{"Findings":[` + minimal(`"Resource":{"ResourceType":"ECSCluster","EcsClusterDetails":{"Name":"c","TaskDetails":{"Arn":"arn:aws:ecs:r:1:task/c/t","TaskCreatedAt":"2025-03-02T10:00:00Z"}},"InstanceDetails":{"InstanceId":"i-1","ProductCodes":[{"Code":"p","ProductType":"marketplace"}]}},"Service":{"Detection":{"Sequence":{"Uid":"s","Resources":[{"Uid":"w","ResourceType":"KUBERNETES_WORKLOAD","Data":{"KubernetesWorkload":{"Namespace":"n","KubernetesResourcesTypes":"pods"}}}]}}}`) + `],"ResultMetadata":{}}`, func(f *Finding) map[string]bool {
+			return map[string]bool{
+				"task":     f.Resource.ECSCluster.Task.CreatedAt.Equal(time.Date(2025, 3, 2, 10, 0, 0, 0, time.UTC)),
+				"product":  cmp.Equal(f.Context[0].Instance.ProductCodes, []Property{{"p", "marketplace"}}),
+				"workload": f.Sequence.Resources[0].Workload.Type == "pods",
+			}
+		}},
+		{"a database user that an attacker typed makes no sample", minimal(`"resource":{"rdsDbUserDetails":{"user":"GeneratedFinding"},"kubernetesDetails":{"kubernetesUserDetails":{"username":"GeneratedFinding"}}},"service":{"action":{"rdsLoginAttemptAction":{"LoginAttributes":[{"user":"GeneratedFinding"}]}}}`), func(f *Finding) map[string]bool {
+			return map[string]bool{"real": !f.Sample}
+		}},
 		{"container of a hand-made lineage", minimal(`"service":{"runtimeDetails":{"process":{"name":"x","lineage":[{"ancestorPid":7},{"pid":8,"ancestorPid":7}]}}}`), func(f *Finding) map[string]bool {
 			l := f.Runtime.Process.Lineage
 			return map[string]bool{"spellings": len(l) == 2 && l[0].PID == 7 && l[1].PID == 8}
