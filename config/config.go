@@ -44,6 +44,9 @@ type Listen struct {
 	// TLSCert and TLSKey are PEM files; both or neither.
 	TLSCert string `yaml:"tls_cert"`
 	TLSKey  string `yaml:"tls_key"`
+	// APIToken lets the command line in over the network (--server). Empty: the
+	// API is on the Unix socket only.
+	APIToken Secret `yaml:"api_token"`
 }
 
 // AWS is how guardroom reaches AWS.

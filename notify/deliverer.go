@@ -78,9 +78,10 @@ type Deliverer struct {
 	Logger       *slog.Logger
 }
 
-// A reconciliation consists of a few calls with deadlines of their own; this is
+// ReconcileLimit is the longest that a reconciliation may take, before the tempo
+// is applied. A reconciliation consists of a few calls with deadlines of their own; this is
 // what ends one whose calls all take their longest.
-const reconcileLimit = 90 * time.Second
+const ReconcileLimit = 90 * time.Second
 
 // Deliver brings one delivery up to its newest revision. It blocks for as long
 // as the destination's pace and calls take. The error is nil unless the ledger
@@ -158,7 +159,7 @@ func (d *Deliverer) round(ctx context.Context, dest *Destination, id string, gen
 // reconcile calls the vendor and turns a panic into a failure of this delivery
 // only.
 func (d *Deliverer) reconcile(ctx context.Context, dest *Destination, req Request) (out Outcome, err error) {
-	ctx, cancel := context.WithTimeout(ctx, reconcileLimit)
+	ctx, cancel := context.WithTimeout(ctx, max(d.Tempo.Scale(ReconcileLimit), 2*time.Second))
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {

@@ -179,3 +179,36 @@ func (b *Backend) Close() error {
 	b.pool.Close()
 	return err
 }
+
+// HoldName claims a name for this process, so that two workers on one machine
+// never share one: base, or base-2, base-3, … if base is taken. The claim ends
+// with the connection that holds it, so also with a killed process, whose
+// successor gets the same name again. release ends it earlier.
+func (b *Backend) HoldName(ctx context.Context, base string) (name string, release func(), err error) {
+	conn, err := b.pool.Acquire(ctx)
+	if err != nil {
+		return "", nil, fmt.Errorf("claim a worker's name: %w", err)
+	}
+	for i := 1; i <= 64; i++ {
+		name = base
+		if i > 1 {
+			name = fmt.Sprintf("%s-%d", base, i)
+		}
+		var held bool
+		err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock(hashtextextended($1, 0))", "guardroom worker "+name).Scan(&held)
+		if err != nil {
+			conn.Release()
+			return "", nil, fmt.Errorf("claim the worker's name %s: %w", name, err)
+		}
+		if held {
+			raw := conn.Hijack()
+			return name, func() {
+				end, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+				defer cancel()
+				_ = raw.Close(end)
+			}, nil
+		}
+	}
+	conn.Release()
+	return "", nil, fault.New(fault.Conflict, "64 workers with the name "+base+" run already", "set worker.id")
+}

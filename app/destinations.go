@@ -1,0 +1,123 @@
+package app
+
+import (
+	"cmp"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/guardroom/guardroom/config"
+	"github.com/guardroom/guardroom/finding"
+	"github.com/guardroom/guardroom/internal/fault"
+	"github.com/guardroom/guardroom/notify"
+	"github.com/guardroom/guardroom/notify/email"
+	"github.com/guardroom/guardroom/notify/pagerduty"
+	"github.com/guardroom/guardroom/notify/webhook"
+)
+
+// pace is the vendor's documented limit of requests, for one destination.
+type pace struct {
+	count  int
+	period time.Duration
+	burst  int
+}
+
+// The documented limits, which rate_limit overrides:
+//   - Slack: one message a second and channel
+//     https://docs.slack.dev/apis/web-api/rate-limits/
+//   - Jira Cloud: bursts are limited per endpoint without a number; this is far below
+//     https://developer.atlassian.com/cloud/jira/platform/rate-limiting/
+//   - PagerDuty: about 120 events a minute and integration key
+//     https://developer.pagerduty.com/docs/events-api-v2-overview
+//
+// Webhooks are the customer's own, and mail servers say themselves when it is
+// too much.
+var paces = map[string]pace{
+	"slack":     {1, time.Second, 1},
+	"jira":      {10, time.Second, 10},
+	"pagerduty": {2, time.Second, 10},
+}
+
+func gateOf(d config.Destination, tempo notify.Tempo) *notify.Gate {
+	p := paces[d.Type]
+	if !d.RateLimit.IsZero() {
+		p = pace{count: d.RateLimit.Count, period: d.RateLimit.Period, burst: max(1, d.RateLimit.Count/10)}
+	}
+	return notify.NewGate(p.count, tempo.Scale(p.period), p.burst)
+}
+
+// transport is for calls to vendors: the environment's proxy, keep-alive, and
+// deadlines for the parts of a call that have none otherwise.
+func transport() *http.Transport {
+	return &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		ForceAttemptHTTP2:     true,
+		MaxIdleConns:          50,
+		MaxIdleConnsPerHost:   16,
+		IdleConnTimeout:       90 * time.Second,
+		TLSHandshakeTimeout:   10 * time.Second,
+		ResponseHeaderTimeout: 60 * time.Second,
+	}
+}
+
+// httpClient follows no redirects: a credential goes to the configured place
+// only.
+func httpClient() *http.Client {
+	return &http.Client{Transport: transport(), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+func buildDestinations(cfg *config.Config, replace map[string]notify.Notifier, now func() time.Time, log *slog.Logger) (map[string]*notify.Destination, error) {
+	tempo := notify.Tempo(cfg.Worker.TimeScale)
+	out := map[string]*notify.Destination{}
+	for _, d := range cfg.Destinations {
+		gate := gateOf(d, tempo)
+		n := replace[d.Name]
+		if n == nil {
+			var err error
+			if n, err = buildNotifier(d, gate, cfg.Worker.TimeScale, now, log.With("destination", d.Name)); err != nil {
+				return nil, fault.Wrap(fault.Usage, err, fmt.Sprintf("build the destination %s", d.Name), "nothing was sent", "guardroom config check")
+			}
+		}
+		out[d.Name] = &notify.Destination{Name: d.Name, Type: d.Type, Notifier: n, Gate: gate, GiveUpAfter: d.GiveUpAfter.Std()}
+	}
+	return out, nil
+}
+
+// buildNotifier is the list of vendors.
+func buildNotifier(d config.Destination, gate *notify.Gate, scale float64, now func() time.Time, log *slog.Logger) (notify.Notifier, error) {
+	paced := gate.Limited(transport())
+	timeout := cmp.Or(d.Timeout.Std(), 10*time.Second)
+	switch {
+	case d.Type == "slack" && d.Slack != nil:
+		return buildSlack(d, paced, timeout, scale, now, log)
+	case d.Type == "jira" && d.Jira != nil:
+		return buildJira(d, paced, timeout, scale, now, log)
+	case d.Type == "pagerduty" && d.PagerDuty != nil:
+		return pagerduty.New(pagerduty.Config{PagerDuty: *d.PagerDuty, Destination: d.Name, Timeout: timeout, TimeScale: scale},
+			pagerduty.Deps{Now: now, Transport: paced, Log: log})
+	case d.Type == "webhook" && d.Webhook != nil:
+		// Its transport is its own, because it guards which addresses are
+		// dialled; there is no documented pace to keep.
+		return webhook.New(webhook.Config{Webhook: *d.Webhook, Destination: d.Name, Timeout: timeout, TimeScale: scale}, webhook.Deps{Now: now})
+	case d.Type == "email" && d.Email != nil:
+		e := d.Email
+		return email.New(email.Config{Name: d.Name, Host: e.Host, Port: e.Port, TLS: e.TLS, Insecure: e.Insecure, CAFile: e.CAFile,
+			Username: e.Username, Password: e.Password.Reveal(), From: e.From, To: e.To, Hello: e.Hello, Timeout: timeout}, email.Deps{Now: now, Log: log})
+	}
+	return nil, fmt.Errorf("the type %q has no section of its own", d.Type)
+}
+
+// destinationFault turns a vendor's failure into what a person reads.
+func destinationFault(name string, err error) error {
+	e := notify.AsError(err)
+	return fault.Wrap(fault.Unavailable, nil, name+": "+e.Error(), e.Safe, e.Hint)
+}
+
+// noArchive is the archiver where archiving is not configured.
+type noArchive struct{}
+
+func (noArchive) Wanted() bool         { return false }
+func (noArchive) Enqueue([]finding.ID) {}

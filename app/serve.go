@@ -1,0 +1,154 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/guardroom/guardroom/api"
+	"github.com/guardroom/guardroom/internal/fault"
+	"github.com/guardroom/guardroom/source"
+	"github.com/guardroom/guardroom/store"
+)
+
+// Entrances are the ways into a running service that its caller built.
+type Entrances struct {
+	Sources []source.Source
+	// Intake is the handler of POST /v1/findings; nil: there is none.
+	Intake http.Handler
+	// Ready is called once, when everything runs; address is where HTTP is
+	// served, empty if it is not.
+	Ready func(address string)
+}
+
+// Serve runs the service until ctx ends: deliveries, the watch over itself, the
+// API, the sources. It stops them in the opposite order, so that nothing comes
+// in that would not be worked on, and returns when all have ended.
+func (a *App) Serve(ctx context.Context, in Entrances) error {
+	if err := a.Deliver(ctx); err != nil {
+		return err
+	}
+	listener, err := a.listenHTTP()
+	if err != nil {
+		return err
+	}
+	// The inner parts outlive the entrances.
+	inner, stopInner := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopInner()
+	inside, innerCtx := errgroup.WithContext(inner)
+	inside.Go(func() error { return a.watch.run(innerCtx) })
+
+	outside, outerCtx := errgroup.WithContext(ctx)
+	var ready atomic.Bool
+	address := ""
+	if listener != nil {
+		address = listener.Addr().String()
+		outside.Go(func() error { return a.serveHTTP(outerCtx, listener, in.Intake, &ready) })
+	}
+	if a.db.Dialect() == store.SQLite {
+		socket, err := api.ListenSocket(api.SocketPath(a.db.path))
+		if err != nil {
+			return err
+		}
+		outside.Go(func() error { return api.ServeSocket(outerCtx, socket, api.Handler(a, a.log)) })
+	}
+	for _, s := range in.Sources {
+		outside.Go(func() error {
+			if err := s.Run(outerCtx); err != nil && outerCtx.Err() == nil {
+				return fmt.Errorf("source %s: %w", s.Name(), err)
+			}
+			return nil
+		})
+	}
+	ready.Store(true)
+	if in.Ready != nil {
+		in.Ready(address)
+	}
+	err = outside.Wait()
+	ready.Store(false)
+	stopInner()
+	return errors.Join(err, inside.Wait())
+}
+
+func (a *App) listenHTTP() (net.Listener, error) {
+	address := a.cfg.Listen.Address
+	if address == "" {
+		return nil, nil
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, err, "listen at "+address, "nothing was started", "choose another listen.address, or stop what uses it")
+	}
+	return l, nil
+}
+
+func (a *App) serveHTTP(ctx context.Context, l net.Listener, intake http.Handler, ready *atomic.Bool) error {
+	server := &http.Server{Handler: a.httpHandler(intake, ready), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute,
+		WriteTimeout: 3 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
+	stop := context.AfterFunc(ctx, func() {
+		// Requests under way get their answer, which they may rely on.
+		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+		defer cancel()
+		_ = server.Shutdown(end)
+	})
+	defer stop()
+	var err error
+	if cert := a.cfg.Listen.TLSCert; cert != "" {
+		err = server.ServeTLS(l, cert, a.cfg.Listen.TLSKey)
+	} else {
+		err = server.Serve(l)
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// httpHandler is what the service shows to the network. Metrics and health say
+// nothing about findings; the intake proves its senders by itself; the API is
+// there only with a token.
+func (a *App) httpHandler(intake http.Handler, ready *atomic.Bool) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", a.metrics.Handler())
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+		defer cancel()
+		if _, err := a.db.AuditHead(ctx); err != nil || !ready.Load() {
+			http.Error(w, "not ready", http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = w.Write([]byte("ready\n"))
+	})
+	if intake != nil {
+		mux.Handle("/v1/findings", onlyPost(intake, a.apiHandler()))
+	}
+	if h := a.apiHandler(); h != nil {
+		mux.Handle("/v1/", h)
+	}
+	return mux
+}
+
+func (a *App) apiHandler() http.Handler {
+	if !a.cfg.Listen.APIToken.IsSet() {
+		return nil
+	}
+	return api.WithToken(api.Handler(a, a.log), a.cfg.Listen.APIToken.Reveal())
+}
+
+// onlyPost shares a path between the intake (POST) and the API (the rest).
+func onlyPost(intake, rest http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost && rest != nil {
+			rest.ServeHTTP(w, r)
+			return
+		}
+		intake.ServeHTTP(w, r)
+	})
+}
