@@ -110,12 +110,13 @@ func DecodeAll(b []byte, limits Limits) ([]Item, error) {
 
 // decoder is one call of Decode.
 type decoder struct {
-	limits   Limits
-	yield    func(Item) bool
-	findings int
-	refused  int
-	err      error
-	free     []*tree
+	limits    Limits
+	yield     func(Item) bool
+	findings  int
+	refused   int
+	rescanned int
+	err       error
+	free      []*tree
 }
 
 func newDecoder(l Limits, yield func(Item) bool) *decoder {
@@ -294,16 +295,32 @@ func (d *decoder) values(in *input, p place) {
 			in.consume(n)
 			continue
 		}
-		n = in.broken(true)
-		if !first || in.more(n) {
-			p.wrapping = lines
-		}
-		if !d.elements(in.rest()[:n], p) {
-			n = in.broken(false)
-			d.rejected(p, "damaged JSON: "+err.Error(), in.rest()[:n])
-		}
-		in.consume(n)
+		d.damaged(in, n, err, first, p, lines)
 	}
+}
+
+// maxRescan bounds the bytes that are read again because a value that opened
+// many lines before turned out to be damaged.
+const maxRescan = 64 << 20
+
+// damaged rejects the damaged value at the start of the window and consumes
+// it. The framer gave up after scanned bytes.
+func (d *decoder) damaged(in *input, scanned int, err error, first bool, p place, lines []string) {
+	wide := in.broken(true)
+	if !first || in.more(wide) {
+		p.wrapping = lines
+	}
+	if d.elements(in.rest()[:wide], p) {
+		in.consume(wide)
+		return
+	}
+	n := in.broken(false)
+	if d.rescanned += max(scanned, wide) - n; d.rescanned > maxRescan {
+		// Somebody opens brackets without end: give up on the lines between.
+		n = max(n, wide, bytes.LastIndexByte(in.rest()[:min(scanned, len(in.rest()))], '\n'))
+	}
+	d.rejected(p, "damaged JSON: "+err.Error(), in.rest()[:n])
+	in.consume(n)
 }
 
 // more reports whether another value follows behind n bytes.

@@ -116,7 +116,7 @@ const (
 )
 
 // maxStack bounds the memory that nesting alone can take.
-const maxStack = 1 << 16
+const maxStack = 1 << 14
 
 // frame returns the length of the object or list at the start of the window. It
 // checks the grammar down to the tokens, so that a value that was cut off does
@@ -272,7 +272,7 @@ func (in *input) broken(elements bool) int {
 	stack := in.stack[:0]
 	defer func() { in.stack = stack[:0] }()
 	var last byte // the last byte that is not white space
-	inString, escaped, fresh := false, false, false
+	inString, escaped, fresh, capped := false, false, false, false
 	for i := 0; ; i++ {
 		b := in.rest()
 		if i >= len(b) {
@@ -294,6 +294,9 @@ func (in *input) broken(elements bool) int {
 			}
 		}
 		if c == '\n' {
+			if capped {
+				return i
+			}
 			fresh, inString, escaped = true, false, false
 			continue
 		}
@@ -316,9 +319,10 @@ func (in *input) broken(elements bool) int {
 			inString = true
 		case '{', '[':
 			if len(stack) == maxStack {
-				return in.restOfLine()
+				capped = true
+			} else {
+				stack = append(stack, c)
 			}
-			stack = append(stack, c)
 		case '}', ']':
 			if len(stack) > 0 {
 				stack = stack[:len(stack)-1]

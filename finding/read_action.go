@@ -112,7 +112,7 @@ func readConnection(d value) *NetworkConnection {
 func readPort(d value) Port {
 	p := Port{Port: d.integer("port"), Name: d.text("portName")}
 	if p.Port < 0 || p.Port > 65535 {
-		d.warn("%s.port is no port: read as none", d.path())
+		d.warn("%s.port is no port: read as none", d)
 		p.Port = 0
 	}
 	return p
@@ -196,7 +196,7 @@ func readRemote(action value) *Remote {
 	}
 	for _, ip := range [...]string{r.IPv4, r.IPv6} {
 		if ip != "" && canonicalIP(ip) == "" {
-			d.warn("%s holds %.60q, which is no address", d.path(), ip)
+			d.warn("%s holds %.60q, which is no address", d, ip)
 		}
 	}
 	return r

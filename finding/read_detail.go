@@ -14,7 +14,7 @@ func readThreats(evidence value) []Threat {
 	for _, e := range evidence.objects("threatIntelligenceDetails") {
 		t := Threat{ListName: e.text("threatListName"), FileSHA256: e.text("threatFileSha256")}
 		at := -1
-		for i := range all {
+		for i := range min(len(all), maxUnique) {
 			if all[i].ListName == t.ListName && all[i].FileSHA256 == t.FileSHA256 {
 				at = i
 			}
@@ -30,9 +30,12 @@ func readThreats(evidence value) []Threat {
 	return all
 }
 
+// maxUnique bounds the lists without duplicates; more is no real finding.
+const maxUnique = 1000
+
 // addOnce appends s unless it is empty or there already.
 func addOnce(all []string, s string) []string {
-	if s == "" {
+	if s == "" || len(all) >= maxUnique {
 		return all
 	}
 	for _, t := range all {
@@ -102,7 +105,7 @@ func readMalwareScan(d value) *Scan {
 			path := p.text("nestedItemPath")
 			f := MalwareFile{Path: path, Name: lastPart(path), SHA256: orElse(p.text("hash"), hash)}
 			known := false
-			for _, g := range m.Files {
+			for _, g := range m.Files[:min(len(m.Files), maxUnique)] {
 				known = known || g.Path == f.Path && g.SHA256 == f.SHA256
 			}
 			if !known {
@@ -139,12 +142,19 @@ func readAdditionalInfo(service value, depth int) info {
 	if !v.present() {
 		return in
 	}
+	var seen map[string]bool // members beside the text
 	inner := v.get("value")
 	packed := inner.kind() == jsonString && strings.HasPrefix(strings.TrimSpace(inner.unquoted(false)), "{")
 	for _, m := range v.children() {
 		key := lowerFirst(m.key())
 		if packed && (strings.EqualFold(key, "value") || strings.EqualFold(key, "type")) {
 			continue
+		}
+		if packed {
+			if seen == nil {
+				seen = map[string]bool{}
+			}
+			seen[strings.ToLower(key)] = true
 		}
 		in.member(key, m)
 	}
@@ -156,8 +166,7 @@ func readAdditionalInfo(service value, depth int) info {
 		} else {
 			in.hole = hasPlaceholder(t.rootValue())
 			for _, m := range t.rootValue().children() {
-				key := lowerFirst(m.key())
-				if k := strings.ToLower(key); k == "type" || k == "value" || !v.get(key).present() {
+				if key := lowerFirst(m.key()); !seen[strings.ToLower(key)] {
 					in.member(key, m)
 				}
 			}

@@ -20,7 +20,7 @@ func readSequence(v value) *Sequence {
 		if m := e.get("severity"); m.present() {
 			var err error
 			if sig.Severity, err = readSeverity(m); err != nil {
-				m.warn("%s: %v", m.path(), err)
+				m.warn("%s: %v", m, err)
 			}
 		}
 		s.Signals = append(s.Signals, sig)

@@ -249,6 +249,19 @@ func TestLimitsAreKept(t *testing.T) {
 			t.Errorf("%d findings, %v", n, err)
 		}
 	})
+	t.Run("input made to be slow is read in linear time", func(t *testing.T) {
+		t.Parallel()
+		for _, input := range []string{
+			strings.Repeat("{\"a\":[\n", 200_000), strings.Repeat("{\"a\":\n", 200_000), strings.Repeat("[1,\n", 200_000),
+			strings.Repeat("{\"a\":[oh no,\n", 200_000),
+			minimal(`"resource":{"instanceDetails":{"tags":[` + strings.Repeat("1,", 1_000_000) + `1]}}`),
+			minimal(`"resource":{"accessKeyDetails":{` + strings.Repeat(`"userName":1,`, 200_000) + `"userName":2}}`),
+		} {
+			if _, err := DecodeAll([]byte(input+"\n"+f), Limits{}); err != nil {
+				t.Error(err)
+			}
+		}
+	})
 	t.Run("warnings are bounded", func(t *testing.T) {
 		t.Parallel()
 		if f := one(t, []byte(minimal(`"resource":{"instanceDetails":{"tags":[`+strings.Repeat("1,", 500)+`1]}}`))); len(f.Warnings) > maxWarnings+1 {

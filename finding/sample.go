@@ -24,10 +24,14 @@ func isSample(f *Finding, v value, in info) bool {
 func hasPlaceholder(v value) bool {
 	t := v.t
 	last := t.nodes[v.i].after
+	looked := 0
 	for i := v.i; i < last; i++ {
 		n := &t.nodes[i]
 		if n.kind != jsonString || !strings.HasPrefix(t.src[n.start:n.end], placeholder) {
 			continue
+		}
+		if looked++; looked > maxUnique {
+			return false
 		}
 		if !chosenByAttacker(value{t, i}) {
 			return true

@@ -18,7 +18,7 @@ func (v value) asTime() time.Time {
 		if at, ok := epoch(v.raw()); ok {
 			return at
 		}
-		v.warn("%s is not a time that makes sense: read as none", v.path())
+		v.warn("%s is not a time that makes sense: read as none", v)
 		return time.Time{}
 	case jsonString:
 		s := v.unquoted(true)
@@ -27,11 +27,11 @@ func (v value) asTime() time.Time {
 		}
 		at, zone, ok := parseTime(s)
 		if !ok {
-			v.warn("%s is not a time: read as none", v.path())
+			v.warn("%s is not a time: read as none", v)
 			return time.Time{}
 		}
 		if !zone {
-			v.warn("%s has no time zone: read as UTC", v.path())
+			v.warn("%s has no time zone: read as UTC", v)
 		}
 		return at
 	}

@@ -50,8 +50,11 @@ func (v value) warn(format string, args ...any) {
 }
 
 func (v value) wrong(want string) {
-	v.warn("%s is %s, not %s: read as empty", v.path(), v.node().kind, want)
+	v.warn("%s is %s, not %s: read as empty", v, v.node().kind, want)
 }
+
+// String is the path: a warning that is left out does not pay for it.
+func (v value) String() string { return v.path() }
 
 // path says where the value stands below the root of its finding.
 func (v value) path() string {
@@ -106,7 +109,7 @@ func (v value) get(name string) value {
 			}
 			if len(key) == len(name) && (key == name || foldEqual(key, name)) {
 				if found >= 0 {
-					value{t, c}.warn("%s is given more than once: the last one counts", value{t, c}.path())
+					value{t, c}.warn("%s is given more than once: the last one counts", value{t, c})
 				}
 				found = c
 			}
@@ -167,7 +170,7 @@ func (v value) list(name string) []value {
 	case m.kind() == jsonList:
 		return m.children()
 	case m.kind() == jsonObject:
-		m.warn("%s is an object, not a list: read as a list of one", m.path())
+		m.warn("%s is an object, not a list: read as a list of one", m)
 		return []value{m}
 	}
 	m.wrong("a list")
@@ -193,7 +196,7 @@ func (v value) objects(name string) []value {
 func (v value) texts(name string) []string {
 	m := v.get(name)
 	if m.kind() == jsonString {
-		m.warn("%s is a text, not a list: read as a list of one", m.path())
+		m.warn("%s is a text, not a list: read as a list of one", m)
 		return []string{m.asText()}
 	}
 	var out []string
@@ -218,7 +221,7 @@ func (v value) asText() string {
 	case jsonString:
 		return v.unquoted(true)
 	case jsonNumber, jsonTrue, jsonFalse:
-		v.warn("%s is %s, not a text: kept as text", v.path(), n.kind)
+		v.warn("%s is %s, not a text: kept as text", v, n.kind)
 		return v.t.src[n.start:n.end]
 	}
 	v.wrong("a text")
@@ -255,12 +258,12 @@ func (v value) integer(name string) int {
 		if n, ok := wholeNumber(m.raw()); ok {
 			return n
 		}
-		m.warn("%s is not a whole number that fits: read as 0", m.path())
+		m.warn("%s is not a whole number that fits: read as 0", m)
 		return 0
 	case jsonString:
 		s := strings.TrimSpace(m.unquoted(true))
 		if n, ok := wholeNumber(s); ok {
-			m.warn("%s is a number written as text", m.path())
+			m.warn("%s is a number written as text", m)
 			return n
 		}
 		if s == "" {
@@ -294,7 +297,7 @@ func (v value) float(name string) float64 {
 		}
 	case jsonString:
 		if f, err := strconv.ParseFloat(m.unquoted(true), 64); err == nil && f-f == 0 {
-			m.warn("%s is a number written as text", m.path())
+			m.warn("%s is a number written as text", m)
 			return f
 		}
 	}
@@ -316,10 +319,10 @@ func (v value) flag(name string) *bool {
 	case jsonString:
 		switch s := strings.TrimSpace(m.unquoted(true)); {
 		case strings.EqualFold(s, "true"):
-			m.warn("%s is a boolean written as text", m.path())
+			m.warn("%s is a boolean written as text", m)
 			return &yes
 		case strings.EqualFold(s, "false"):
-			m.warn("%s is a boolean written as text", m.path())
+			m.warn("%s is a boolean written as text", m)
 			return &no
 		}
 	}
