@@ -3,9 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql/driver"
-	"errors"
-
-	"modernc.org/sqlite"
 )
 
 // turns is a fair lock: whoever asked first gets it first. SQLite lets one
@@ -29,19 +26,6 @@ func (t *turns) take(ctx context.Context) error {
 
 func (t *turns) done() { <-t.ch }
 
-// dsnConnector opens connections with our settings.
-func dsnConnector(path string, extra ...string) (driver.Connector, error) {
-	return &connector{dsn: dsn(path, extra...), driver: &sqlite.Driver{}}, nil
-}
-
-type connector struct {
-	dsn    string
-	driver *sqlite.Driver
-}
-
-func (c *connector) Connect(context.Context) (driver.Conn, error) { return c.driver.Open(c.dsn) }
-func (c *connector) Driver() driver.Driver                        { return c.driver }
-
 // turnConnector makes connections whose transactions wait for their turn.
 type turnConnector struct {
 	driver.Connector
@@ -53,29 +37,13 @@ func (c *turnConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	full, ok := conn.(fullConn)
-	if !ok {
-		return nil, errors.Join(errors.New("the SQLite driver lacks an interface that taking turns needs"), conn.Close())
-	}
-	return &turnConn{fullConn: full, turn: c.turn}, nil
-}
-
-// fullConn is what database/sql uses of the driver's connections.
-type fullConn interface {
-	driver.Conn
-	driver.ConnBeginTx
-	driver.ConnPrepareContext
-	driver.ExecerContext
-	driver.QueryerContext
-	driver.Pinger
-	driver.SessionResetter
-	driver.Validator
+	return &turnConn{cachingConn: conn.(*cachingConn), turn: c.turn}, nil
 }
 
 // turnConn holds the turn from the begin of a transaction to its end, and for
 // the length of a single statement outside of one.
 type turnConn struct {
-	fullConn
+	*cachingConn
 	turn *turns
 	inTx bool
 }
@@ -84,7 +52,7 @@ func (c *turnConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.T
 	if err := c.turn.take(ctx); err != nil {
 		return nil, err
 	}
-	tx, err := c.fullConn.BeginTx(ctx, opts)
+	tx, err := c.cachingConn.BeginTx(ctx, opts)
 	if err != nil {
 		c.turn.done()
 		return nil, err
@@ -100,7 +68,7 @@ func (c *turnConn) ExecContext(ctx context.Context, query string, args []driver.
 		}
 		defer c.turn.done()
 	}
-	return c.fullConn.ExecContext(ctx, query, args)
+	return c.cachingConn.ExecContext(ctx, query, args)
 }
 
 type turnTx struct {
