@@ -1,0 +1,78 @@
+package jira
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/guardroom/guardroom/internal/escape"
+	"github.com/guardroom/guardroom/notify"
+)
+
+// classify turns an answer that is no success into what to do next. what names
+// the call ("create issue"). A 404 on an issue that is known to have existed
+// and an outcome that is unknown are the caller's to decide.
+func classify(what string, status int, header http.Header, body []byte) *notify.Error {
+	e := &notify.Error{
+		Class: notify.Park, Reason: "invalid",
+		Message: fmt.Sprintf("%s: jira answered %d (%s)", what, status, vendorWords(status, body)),
+	}
+	switch {
+	case status < 300 || strings.HasPrefix(header.Get("Content-Type"), "text/html"):
+		e.Class, e.Reason, e.Hint = notify.Pause, "not_json", "the URL answers HTML; is it behind single sign-on?"
+		if status >= 500 {
+			e.Class, e.Reason, e.Hint = notify.Retry, "server_error", ""
+		}
+	case status < 400:
+		e.Class, e.Reason = notify.Pause, "redirect"
+		e.Hint = "set api_url to the address that it redirects to; credentials never follow a redirect"
+	case status == http.StatusUnauthorized:
+		e.Class, e.Reason, e.Hint = notify.Pause, "auth", "check the token, and on Cloud its e-mail address"
+	case status == http.StatusForbidden && header.Get("X-Seraph-LoginReason") == "AUTHENTICATION_DENIED":
+		e.Class, e.Reason, e.Hint = notify.Pause, "auth", "log in once in a browser and solve the CAPTCHA"
+	case status == http.StatusForbidden:
+		e.Reason, e.Hint = "permission", "give the account the permission in the project"
+	case status == http.StatusNotFound:
+		e.Reason, e.Hint = "not_found", "it does not exist, or the account may not see it"
+	case status == http.StatusGone:
+		e.Reason, e.Hint = "dialect", "this call was removed there; set api: cloud or api: datacenter"
+	case status == http.StatusTooManyRequests:
+		e.Class, e.Reason, e.After = notify.Retry, "rate_limited", retryAfter(header, 5*time.Second)
+	case status == http.StatusConflict || status >= 500:
+		e.Class, e.Reason, e.After = notify.Retry, "server_error", retryAfter(header, 0)
+	}
+	return e
+}
+
+// retryAfter reads the vendor's wish in seconds; without one it is otherwise.
+func retryAfter(h http.Header, otherwise time.Duration) time.Duration {
+	n, err := strconv.Atoi(strings.TrimSpace(h.Get("Retry-After")))
+	if err != nil || n < 0 || n > 86400 {
+		return otherwise
+	}
+	return time.Duration(n) * time.Second
+}
+
+// vendorWords is what Jira says is wrong, on one line: both of its lists.
+func vendorWords(status int, body []byte) string {
+	var answer struct {
+		ErrorMessages []string          `json:"errorMessages"`
+		Errors        map[string]string `json:"errors"`
+	}
+	if json.Unmarshal(body, &answer) != nil {
+		return http.StatusText(status)
+	}
+	words := answer.ErrorMessages
+	for field, sentence := range answer.Errors {
+		words = append(words, field+": "+sentence)
+	}
+	if len(words) == 0 {
+		return http.StatusText(status)
+	}
+	slices.Sort(words)
+	return escape.CutEnd(escape.Visible(strings.Join(words, "; ")), 500)
+}

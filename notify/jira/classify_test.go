@@ -1,0 +1,43 @@
+package jira
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/guardroom/guardroom/notify"
+)
+
+func TestClassify(t *testing.T) {
+	t.Parallel()
+	header := func(k, v string) http.Header { h := http.Header{}; h.Set(k, v); return h }
+	for _, tt := range []struct {
+		name   string
+		status int
+		header http.Header
+		body   string
+		class  notify.Class
+		after  time.Duration
+		words  string
+	}{
+		{"a refused credential pauses", 401, nil, "", notify.Pause, 0, "Unauthorized"},
+		{"a login page with 200 pauses", 200, header("Content-Type", "text/html"), "<html>", notify.Pause, 0, ""},
+		{"a redirect pauses", 302, nil, "", notify.Pause, 0, ""},
+		{"a CAPTCHA pauses", 403, header("X-Seraph-LoginReason", "AUTHENTICATION_DENIED"), "", notify.Pause, 0, ""},
+		{"a missing permission parks", 403, nil, "", notify.Park, 0, ""},
+		{"a required field parks with its sentence", 400, nil, `{"errors":{"cf":"is required"}}`, notify.Park, 0, "cf: is required"},
+		{"the wrong dialect parks", 410, nil, "", notify.Park, 0, ""},
+		{"a rate limit is honoured", 429, header("Retry-After", "17"), "", notify.Retry, 17 * time.Second, ""},
+		{"a rate limit without a wish waits 5 s", 429, nil, "", notify.Retry, 5 * time.Second, ""},
+		{"an HTML 503 of a proxy is repeated", 503, header("Content-Type", "text/html"), "", notify.Retry, 0, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			e := classify("create issue", tt.status, tt.header, []byte(tt.body))
+			if e.Class != tt.class || e.After != tt.after || !strings.Contains(e.Message, tt.words) {
+				t.Errorf("got %s after %s: %s", e.Class, e.After, e.Message)
+			}
+		})
+	}
+}
