@@ -45,7 +45,7 @@ func Day(start time.Time) []Event {
 	start = start.UTC()
 	var out []Event
 	first := map[string]int{}
-	for i, b := range script() {
+	for i, b := range append(script(), later()...) {
 		if _, ok := first[b.id]; !ok {
 			first[b.id] = b.minute
 		}
