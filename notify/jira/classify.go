@@ -22,11 +22,8 @@ func classify(what string, status int, header http.Header, body []byte) *notify.
 		Message: fmt.Sprintf("%s: jira answered %d (%s)", what, status, vendorWords(status, body)),
 	}
 	switch {
-	case status < 300 || strings.HasPrefix(header.Get("Content-Type"), "text/html"):
+	case status < 300:
 		e.Class, e.Reason, e.Hint = notify.Pause, "not_json", "the URL answers HTML; is it behind single sign-on?"
-		if status >= 500 {
-			e.Class, e.Reason, e.Hint = notify.Retry, "server_error", ""
-		}
 	case status < 400:
 		e.Class, e.Reason = notify.Pause, "redirect"
 		e.Hint = "set api_url to the address that it redirects to; credentials never follow a redirect"

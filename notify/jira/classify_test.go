@@ -30,6 +30,7 @@ func TestClassify(t *testing.T) {
 		{"the wrong dialect parks", 410, nil, "", notify.Park, 0, ""},
 		{"a rate limit is honoured", 429, header("Retry-After", "17"), "", notify.Retry, 17 * time.Second, ""},
 		{"a rate limit without a wish waits 5 s", 429, nil, "", notify.Retry, 5 * time.Second, ""},
+		{"an HTML 429 of a proxy is a rate limit", 429, header("Content-Type", "text/html"), "", notify.Retry, 5 * time.Second, ""},
 		{"an HTML 503 of a proxy is repeated", 503, header("Content-Type", "text/html"), "", notify.Retry, 0, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
