@@ -1,7 +1,18 @@
 package demo
 
+import "time"
+
 func archived(f object) { f["service"].(object)["archived"] = true }
 func sample(f object)   { f["service"].(object)["additionalInfo"] = object{"sample": true} }
+
+// older makes a revision of five minutes after the finding was created.
+func older(f object) {
+	created, err := time.Parse(time.RFC3339, f["createdAt"].(string))
+	if err != nil {
+		panic(err) // written by beat.finding in this layout
+	}
+	f["updatedAt"] = created.Add(5 * time.Minute).Format("2006-01-02T15:04:05.000Z")
+}
 
 // script is the story in order of time.
 func script() []beat {
@@ -11,6 +22,7 @@ func script() []beat {
 		{10, "ssh-web", payments, "UnauthorizedAccess:EC2/SSHBruteForce", 2, web, network(intruder, 22), 5, "Somebody guesses SSH passwords", nil},
 		{20, "ssh-web", payments, "UnauthorizedAccess:EC2/SSHBruteForce", 5, web, network(intruder, 22), 40, "The count grows and severity rises", nil},
 		{25, "rdp-web", payments, "UnauthorizedAccess:EC2/RDPBruteForce", 2, web, network(intruder, 3389), 3, "", nil},
+		{30, "ssh-web", payments, "UnauthorizedAccess:EC2/SSHBruteForce", 2, web, network(intruder, 22), 12, "An older revision arrives late", older},
 		{40, "coin", payments, "CryptoCurrency:EC2/BitcoinTool.B!DNS", 8, web, dns("pool.example.com"), 1, "The instance looks up a mining pool", nil},
 		{41, "coin-ip", payments, "CryptoCurrency:EC2/BitcoinTool.B", 8, web, network("203.0.113.9", 3333), 1, "Same family, same instance: one incident", nil},
 		{60, "list", lake, "Discovery:S3/MaliciousIPCaller", 8, bucket("lake-raw"), call("ListObjects", "s3.amazonaws.com", intruder), 2, "The same actor in another account", nil},
