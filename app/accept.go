@@ -166,7 +166,7 @@ func (a *acceptance) incident(ctx context.Context, j judged, old store.Finding, 
 		return 0, err
 	}
 	if fresh != triage.Late || isNew {
-		if err := a.tx.SetKeys(ctx, i.Number, keyValues(j.decision.Keys), j.decision.ActorKeys, memberARNs(f), eventTime(f, now)); err != nil {
+		if err := a.tx.SetKeys(ctx, i.Number, keyValues(j.decision.Keys), j.decision.ActorKeys, memberARNs(f), eventTime(f)); err != nil {
 			return 0, err
 		}
 	}
@@ -211,7 +211,7 @@ func (a *acceptance) announces(f *finding.Finding) bool {
 	if a.in.AsHistory {
 		return false
 	}
-	return !a.in.LookBack || !eventTime(f, f.UpdatedAt).Before(a.in.AnnounceAfter)
+	return !a.in.LookBack || !eventTime(f).Before(a.in.AnnounceAfter)
 }
 
 // record stores the revision, the finding's newest form and the audit record.
@@ -381,23 +381,17 @@ func memberARNs(f *finding.Finding) []string {
 	return out
 }
 
-func eventTime(f *finding.Finding, otherwise time.Time) time.Time {
+func eventTime(f *finding.Finding) time.Time {
 	if !f.LastSeen.IsZero() {
 		return f.LastSeen
 	}
-	if !f.UpdatedAt.IsZero() {
-		return f.UpdatedAt
-	}
-	return otherwise
+	return f.At()
 }
 
 // storedRevision is the revision as the store can tell it apart: to the
-// microsecond, and with the creation time where there is no update time.
+// microsecond.
 func storedRevision(f *finding.Finding) finding.Revision {
 	r := f.Revision()
-	if r.UpdatedAt.IsZero() {
-		r.UpdatedAt = f.CreatedAt
-	}
 	r.UpdatedAt = r.UpdatedAt.UTC().Truncate(time.Microsecond)
 	return r
 }

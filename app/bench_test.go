@@ -159,3 +159,17 @@ func TestABurstOfRevisionsBecomesAHandfulOfEdits(t *testing.T) {
 		t.Fatalf("%d revisions stored, %v", len(revisions), err)
 	}
 }
+
+// BenchmarkBareCommit is this machine's own rate of durable commits of one small
+// row through the same writer: what one commit each can reach at most.
+func BenchmarkBareCommit(b *testing.B) {
+	a, _ := benchApp(b, false)
+	n := 0
+	for b.Loop() {
+		n++
+		if err := a.db.SetCursor(b.Context(), "bench", fmt.Sprint(n)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "commits/s")
+}

@@ -122,7 +122,7 @@ func (v *views) link(n incident.Number) string {
 // explain is what the catalogue says about a type, in message's words.
 func explain(typeName string) message.Explanation {
 	e := catalog.Explain(finding.ParseType(typeName))
-	return message.Explanation{Title: e.Title, Preposition: e.Preposition, Seen: e.Seen, Why: e.Why, First: e.First, Known: e.Known}
+	return message.Explanation{Title: e.Title, Preposition: e.Preposition, Seen: e.Seen, Why: e.Why, First: e.First, Known: e.Known != catalog.Guess}
 }
 
 func later(a, b time.Time) time.Time {

@@ -98,7 +98,7 @@ func (i *Incident) take(in Join) {
 	i.LastActivity = latest(i.LastActivity, eventTime(f))
 
 	ref := FindingRef{ID: f.ID, ARN: f.ARN, Type: f.Type.Name, Severity: f.Severity,
-		UpdatedAt: f.UpdatedAt, Count: f.Count, FirstSeen: f.FirstSeen, LastSeen: f.LastSeen, Archived: f.Archived}
+		UpdatedAt: f.At(), Count: f.Count, FirstSeen: f.FirstSeen, LastSeen: f.LastSeen, Archived: f.Archived}
 	if in.Previous == nil {
 		i.FindingCount++
 		i.Occurrences += ref.Count
@@ -159,8 +159,8 @@ func (i *Incident) leads(f *finding.Finding) bool {
 		return f.Severity > l.Severity
 	}
 	for _, r := range i.Findings {
-		if r.ID == l.FindingID && !r.UpdatedAt.Equal(f.UpdatedAt) {
-			return f.UpdatedAt.After(r.UpdatedAt)
+		if r.ID == l.FindingID && !r.UpdatedAt.Equal(f.At()) {
+			return f.At().After(r.UpdatedAt)
 		}
 	}
 	return f.ID < l.FindingID
@@ -277,7 +277,7 @@ func eventTime(f *finding.Finding) time.Time {
 	if !f.LastSeen.IsZero() {
 		return f.LastSeen
 	}
-	return f.UpdatedAt
+	return f.At()
 }
 
 func earliest(a, b time.Time) time.Time {

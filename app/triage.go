@@ -1,0 +1,22 @@
+package app
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/guardroom/guardroom/config"
+	"github.com/guardroom/guardroom/rule"
+	"github.com/guardroom/guardroom/triage"
+)
+
+// buildTriage builds the judging of findings from the configuration.
+func buildTriage(cfg *config.Config, types map[string]string, more []triage.Enricher, now func() time.Time, log *slog.Logger) (*triage.Triager, error) {
+	return triage.New(triage.Config{Triage: cfg.Triage, Suppress: cfg.Suppress, Routes: cfg.Routes, Accounts: cfg.Accounts,
+		Incidents: cfg.Incidents, DestinationTypes: types}, triage.Deps{Now: now, Enrichers: more, Logger: log})
+}
+
+// CheckCondition reports what is wrong with a condition, for config.Load.
+func CheckCondition(source string) error {
+	_, err := rule.Compile("condition", source)
+	return err
+}

@@ -1,0 +1,68 @@
+package triage
+
+import (
+	"strings"
+
+	"github.com/guardroom/guardroom/finding"
+	"github.com/guardroom/guardroom/rule"
+)
+
+type route struct {
+	name string
+	to   []string
+	stop bool
+	rule *rule.Rule
+}
+
+// pagers are the types of destinations that wake people; samples never reach
+// them.
+var pagers = map[string]bool{"pagerduty": true}
+
+// route finds out who must be told. A route that cannot be evaluated counts as
+// matching: a doubtful finding is told once too often.
+func (t *Triager) route(f *finding.Finding, env *rule.Env, d *Decision) {
+	switch {
+	case d.Suppressed:
+		d.Quiet = "suppressed by " + d.SuppressedBy
+	case f.Archived:
+		d.Quiet = "archived in GuardDuty"
+	case f.Sample && !t.cfg.Triage.Samples:
+		d.Quiet = "a sample finding (triage.samples shows them)"
+	}
+	if d.Quiet != "" {
+		d.step("route", "quiet", "%s", d.Quiet)
+		return
+	}
+	for _, r := range t.routes {
+		match, err := r.rule.Match(env)
+		if err != nil {
+			match = true
+			d.step("route", "failed", "%s could not be evaluated and counts as matching: %v", r.name, err)
+		}
+		if !match {
+			continue
+		}
+		d.Routes = append(d.Routes, r.name)
+		d.Destinations = append(d.Destinations, r.to...)
+		d.step("route", "match", "%s -> %s", r.name, strings.Join(r.to, ", "))
+		if r.stop {
+			break
+		}
+	}
+	d.Destinations = unique(d.Destinations)
+	if f.Sample {
+		kept := d.Destinations[:0]
+		for _, name := range d.Destinations {
+			if pagers[t.cfg.DestinationTypes[name]] {
+				d.step("route", "left out", "%s: a sample never pages", name)
+				continue
+			}
+			kept = append(kept, name)
+		}
+		d.Destinations = kept
+	}
+	if len(d.Destinations) == 0 {
+		d.Quiet = "no route matches"
+		d.step("route", "quiet", "%s", d.Quiet)
+	}
+}
