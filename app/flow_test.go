@@ -47,7 +47,7 @@ func (r *recorder) Reconcile(ctx context.Context, req notify.Request) (notify.Ou
 	r.views[k] = append(r.views[k], req.View)
 	return notify.Outcome{Reference: "ref-" + k}, nil
 }
-func (r *recorder) Test(context.Context) (string, error)         { return "look", nil }
+func (r *recorder) Test(context.Context) (string, error)   { return "look", nil }
 func (r *recorder) Check(context.Context) []notify.Finding { return nil }
 
 func testConfig(t testing.TB, storeURL string) *config.Config {
@@ -80,7 +80,10 @@ func testApp(t testing.TB, cfg *config.Config, n map[string]notify.Notifier) *Ap
 
 type testWriter struct{ t testing.TB }
 
-func (w testWriter) Write(b []byte) (int, error) { w.t.Log(strings.TrimSpace(string(b))); return len(b), nil }
+func (w testWriter) Write(b []byte) (int, error) {
+	w.t.Log(strings.TrimSpace(string(b)))
+	return len(b), nil
+}
 
 func testFinding(id int, count int, sev float64, at time.Time) []byte {
 	return fmt.Appendf(nil, `{"schemaVersion":"2.0","accountId":"111111111111","region":"eu-west-1","partition":"aws","id":"%032x","arn":"arn:aws:guardduty:eu-west-1:111111111111:detector/12abc/finding/%032x","type":"UnauthorizedAccess:EC2/SSHBruteForce","resource":{"resourceType":"Instance","instanceDetails":{"instanceId":"i-%017x","instanceType":"t3.small","tags":[{"key":"Name","value":"web-%d"}]}},"service":{"serviceName":"guardduty","detectorId":"12abc","action":{"actionType":"NETWORK_CONNECTION","networkConnectionAction":{"connectionDirection":"INBOUND","remoteIpDetails":{"ipAddressV4":"203.0.113.%d"},"localPortDetails":{"port":22}}},"resourceRole":"TARGET","count":%d,"eventFirstSeen":"%[8]s","eventLastSeen":"%[8]s","archived":false},"severity":%[7]g,"createdAt":"%[8]s","updatedAt":"%[8]s","title":"SSH brute force","description":"x"}`,
@@ -88,8 +91,12 @@ func testFinding(id int, count int, sev float64, at time.Time) []byte {
 }
 
 func TestAFindingBecomesAnIncidentThatIsTold(t *testing.T) {
+	onBoth(t, aFindingIsTold)
+}
+
+func aFindingIsTold(t *testing.T, store func() string) {
 	r := &recorder{}
-	a := testApp(t, testConfig(t, ""), map[string]notify.Notifier{"chat": r})
+	a := testApp(t, testConfig(t, store()), map[string]notify.Notifier{"chat": r})
 	if err := a.Deliver(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -85,7 +85,7 @@ func openDatabase(ctx context.Context, address, worker string, wait time.Duratio
 		_ = b.Close()
 		return nil, err
 	}
-	out := &database{DB: db, engine: durable.Config{Pool: b.Pool()}, release: func() {}}
+	out := &database{DB: db, engine: durable.Config{Pool: b.Engine()}, release: func() {}}
 	if out.executor, out.release, err = b.HoldName(ctx, worker); err != nil {
 		_ = db.Close()
 		return nil, err

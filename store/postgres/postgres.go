@@ -22,10 +22,12 @@ import (
 
 // Backend is an open PostgreSQL database. It implements store.Backend.
 type Backend struct {
-	pool  *pgxpool.Pool
-	db    *sql.DB
-	place string
-	url   string
+	pool *pgxpool.Pool
+	// engine is a pool of its own for the durable engine, which closes it.
+	engine *pgxpool.Pool
+	db     *sql.DB
+	place  string
+	url    string
 }
 
 var _ store.Backend = (*Backend)(nil)
@@ -50,8 +52,13 @@ func Open(ctx context.Context, rawURL string) (*Backend, error) {
 		pool.Close()
 		return nil, fault.Wrap(fault.Unavailable, err, "connect to "+place, "nothing was changed", "check that the database runs and that the user may connect")
 	}
+	engine, err := pgxpool.NewWithConfig(ctx, cfg.Copy())
+	if err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("connect to %s: %w", place, err)
+	}
 	db := stdlib.OpenDBFromPool(pool)
-	return &Backend{pool: pool, db: db, place: place, url: rawURL}, nil
+	return &Backend{pool: pool, engine: engine, db: db, place: place, url: rawURL}, nil
 }
 
 // Place returns the URL without its secrets.
@@ -122,8 +129,8 @@ func again(err error) bool {
 // Reader implements store.Backend.
 func (b *Backend) Reader() *sql.DB { return b.db }
 
-// Pool is the pool for the durable engine.
-func (b *Backend) Pool() *pgxpool.Pool { return b.pool }
+// Engine is the pool for the durable engine, which closes it when it ends.
+func (b *Backend) Engine() *pgxpool.Pool { return b.engine }
 
 // Dialect implements store.Backend.
 func (b *Backend) Dialect() store.Dialect { return store.Postgres }
@@ -176,6 +183,7 @@ func connectionEnv(rawURL string) []string {
 // Close implements store.Backend.
 func (b *Backend) Close() error {
 	err := b.db.Close()
+	b.engine.Close()
 	b.pool.Close()
 	return err
 }
