@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -23,7 +24,7 @@ type Commands struct {
 	engine  enqueuer
 	newID   func() string
 	archive archiver
-	allow   map[string]func(state []byte) ([]byte, error) // destination type -> lets an undecided delivery create
+	allow   map[string]func(json.RawMessage) (json.RawMessage, error) // destination type -> lets an undecided delivery create
 	types   map[string]string
 }
 
