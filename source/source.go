@@ -2,6 +2,8 @@ package source
 
 import (
 	"context"
+	"io"
+	"slices"
 	"time"
 )
 
@@ -17,6 +19,23 @@ type Intake interface {
 	Take(ctx context.Context, in Input) (Receipt, error)
 }
 
+// Parker is an Intake that can also keep an input that it could not take.
+// Sources ask for it by a type assertion. It is safe for concurrent use.
+type Parker interface {
+	// Park keeps the input as rejected, with a sentence that says why, and
+	// commits that before it returns. It decodes nothing. It may be repeated,
+	// which may keep the input twice.
+	Park(ctx context.Context, in Input, reason string) error
+}
+
+// Fetcher reads the objects that a body points to. It is safe for concurrent
+// use.
+type Fetcher interface {
+	// Fetch opens the object as it is stored, packed or not. The caller closes
+	// it. An error of Fetch or of reading means that it may be tried again.
+	Fetch(ctx context.Context, ref Reference) (io.ReadCloser, error)
+}
+
 // Input is one body from a source.
 type Input struct {
 	// Source is the configured name of the source: "sqs:findings".
@@ -24,7 +43,10 @@ type Input struct {
 	Body   []byte
 	// Position names where the body came from, for people: a file's name, a
 	// message id, s3://bucket/key.
-	Position   string
+	Position string
+	// FirstLine is the line of Position at which the body begins, when it is a
+	// piece of something larger. 0 means that it is the whole.
+	FirstLine  int
 	ReceivedAt time.Time
 	// LookBack is set by sources that look back (GuardDuty API, S3 export) at
 	// their very first poll: what was last seen before AnnounceAfter is
@@ -58,8 +80,32 @@ type Receipt struct {
 	Reasons []string
 }
 
+// Add counts o into r.
+func (r *Receipt) Add(o Receipt) {
+	r.Accepted += o.Accepted
+	r.Known += o.Known
+	r.Ignored += o.Ignored
+	r.Rejected += o.Rejected
+	r.Suppressed += o.Suppressed
+	for _, number := range o.Incidents {
+		if len(r.Incidents) < maxIncidents && !slices.Contains(r.Incidents, number) {
+			r.Incidents = append(r.Incidents, number)
+		}
+	}
+	r.References = append(r.References, o.References...)
+	r.Reasons = append(r.Reasons, o.Reasons[:min(len(o.Reasons), max(0, maxReasons-len(r.Reasons)))]...)
+}
+
+const (
+	maxIncidents = 1000
+	maxReasons   = 20
+)
+
 // Reference is an S3 object that holds findings.
 type Reference struct{ Bucket, Key, Region string }
+
+// String is the object's URL.
+func (r Reference) String() string { return "s3://" + r.Bucket + "/" + r.Key }
 
 // Source runs until its context ends. Run returns nil after an orderly stop:
 // nothing half-taken is acknowledged.
