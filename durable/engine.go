@@ -138,7 +138,7 @@ func (e *Engine) deliver(_ dbos.Context, item Item) (string, error) {
 		if e.base.Err() != nil {
 			// The row still says that the work is ours and unfinished; the
 			// next start arms it anew (see notify.Deliverer.Recover).
-			return "stopped", nil
+			return "stopped", nil //nolint:nilerr // the error is why it stopped
 		}
 		e.cfg.Logger.Warn("a delivery could not reach the store and waits", "delivery", item.Delivery, "error", err)
 		select {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -147,7 +148,7 @@ type place struct {
 }
 
 func (p place) in(layer string) place {
-	p.wrapping = append(p.wrapping[:len(p.wrapping):len(p.wrapping)], layer)
+	p.wrapping = append(slices.Clip(p.wrapping), layer)
 	p.layers++
 	return p
 }
@@ -200,7 +201,7 @@ func (d *decoder) ended(in *input) error {
 		return nil
 	case d.err != nil:
 		return d.err
-	case in.err == nil || in.err == io.EOF:
+	case in.err == nil || errors.Is(in.err, io.EOF):
 		return nil
 	case errors.Is(in.err, errTooLarge):
 		return fmt.Errorf("%w of %d bytes", errTooLarge, d.limits.MaxBytes)
@@ -234,10 +235,10 @@ type unzip struct {
 // Read unpacks all members, one after the other.
 func (u *unzip) Read(p []byte) (int, error) {
 	n, err := u.z.Read(p)
-	if err == nil || err == io.EOF {
+	if err == nil || errors.Is(err, io.EOF) {
 		return n, err
 	}
-	if u.from.err != nil && u.from.err != io.EOF {
+	if u.from.err != nil && !errors.Is(u.from.err, io.EOF) {
 		return n, u.from.err
 	}
 	return n, &gzipError{err}
@@ -263,7 +264,7 @@ func (r *rest) Read(p []byte) (int, error) {
 // is rejected, and decoding goes on in the line behind it.
 func (d *decoder) values(in *input, p place) {
 	wrapping := p.wrapping
-	lines := append(wrapping[:len(wrapping):len(wrapping)], "json-lines")
+	lines := append(slices.Clip(wrapping), "json-lines")
 	for first := true; d.err == nil && in.skipSpace(); first = false {
 		p := p
 		if p.at.Line == 0 {
@@ -284,7 +285,7 @@ func (d *decoder) values(in *input, p place) {
 			continue
 		}
 		n, err := in.frame()
-		if in.err != nil && in.err != io.EOF && err != nil {
+		if in.err != nil && !errors.Is(in.err, io.EOF) && err != nil {
 			return // the reader failed; ended says so
 		}
 		if err == nil {

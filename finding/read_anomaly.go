@@ -118,7 +118,7 @@ func plainValues(v value) []string {
 		return out
 	}
 	var out []string
-	for _, s := range strings.Split(v.word(), " , ") {
+	for s := range strings.SplitSeq(v.word(), " , ") {
 		if s = strings.TrimSpace(s); s != "" {
 			out = append(out, s)
 		}
@@ -143,7 +143,7 @@ func parseAPIs(s string) ([]Property, bool) {
 		if !ok {
 			return nil, false
 		}
-		for _, call := range strings.Split(calls, ",") {
+		for call := range strings.SplitSeq(calls, ",") {
 			call = strings.TrimSpace(call)
 			if call == "" {
 				continue

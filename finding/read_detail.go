@@ -1,6 +1,7 @@
 package finding
 
 import (
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -38,10 +39,8 @@ func addOnce(all []string, s string) []string {
 	if s == "" || len(all) >= maxUnique {
 		return all
 	}
-	for _, t := range all {
-		if t == s {
-			return all
-		}
+	if slices.Contains(all, s) {
+		return all
 	}
 	return append(all, s)
 }

@@ -95,8 +95,8 @@ func (t *tree) value(i int, parent int32, depth int) (int, error) {
 	at := int32(len(t.nodes))
 	t.nodes = append(t.nodes, node{start: int32(i), parent: parent})
 	var err error
+	var end int
 	kind, escaped, count := jsonNull, false, int32(0)
-	end := i
 	switch c := t.src[i]; c {
 	case '{', '[':
 		if depth >= t.depth {

@@ -109,8 +109,7 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // AsError returns err as *Error; anything unknown becomes a retryable one.
 func AsError(err error) *Error {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
 	return &Error{Class: Retry, Reason: "internal", Message: err.Error(), Err: err}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/expr-lang/expr"
@@ -101,8 +102,7 @@ func Compile(name, source string) (*Rule, error) {
 
 func compileError(name string, err error) error {
 	out := &CompileError{Name: name, Line: 1, Col: 1, Message: err.Error()}
-	var fe *file.Error
-	if errors.As(err, &fe) {
+	if fe, ok := errors.AsType[*file.Error](err); ok {
 		out.Line, out.Col, out.Message, out.Snippet = max(1, fe.Line), fe.Column+1, fe.Message, fe.Snippet
 	}
 	switch {
@@ -208,10 +208,8 @@ func anyOf(v any, ok func(string) bool) bool {
 	case string:
 		return ok(x)
 	case []string:
-		for _, s := range x {
-			if ok(s) {
-				return true
-			}
+		if slices.ContainsFunc(x, ok) {
+			return true
 		}
 	}
 	return false

@@ -224,7 +224,7 @@ func (db *DB) migrate(ctx context.Context) error {
 		if _, err := tx.ExecContext(ctx, "DELETE FROM meta WHERE key = 'schema'"); err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, "INSERT INTO meta (key, value) VALUES ('schema', '"+strconv.Itoa(len(files))+"')")
+		_, err = tx.ExecContext(ctx, "INSERT INTO meta (key, value) VALUES ('schema', '"+strconv.Itoa(len(files))+"')") //nolint:gosec // a number of ours
 		return err
 	})
 	if err != nil {

@@ -79,7 +79,7 @@ func (tx *Tx) IncidentsOfActor(ctx context.Context, key string, since time.Time)
 	for rows.Next() {
 		var n int64
 		if err := rows.Scan(&n); err != nil {
-			_ = rows.Close()
+			_ = rows.Close() //nolint:sqlclosecheck // closed before the next query of the same transaction
 			return nil, err
 		}
 		numbers = append(numbers, n)

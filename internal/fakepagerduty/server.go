@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -215,9 +216,7 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, f Fault, a *answer
 	case HalfResponse:
 		half(w, a)
 	default:
-		for k, v := range a.header {
-			w.Header()[k] = v
-		}
+		maps.Copy(w.Header(), a.header)
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(a.status)
 		_, _ = w.Write(a.body)

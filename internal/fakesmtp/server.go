@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
+	"log" //nolint:depguard // go-smtp wants one; ours says nothing
 	"net"
 	"slices"
 	"sync"

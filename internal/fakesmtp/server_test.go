@@ -137,8 +137,7 @@ func TestServerCutsAfterTheDot(t *testing.T) {
 }
 
 func code(err error) int {
-	var reply *textproto.Error
-	if errors.As(err, &reply) {
+	if reply, ok := errors.AsType[*textproto.Error](err); ok {
 		return reply.Code
 	}
 	return 0

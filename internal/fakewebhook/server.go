@@ -235,7 +235,7 @@ func (s *Server) verify(r *http.Request, body []byte) error {
 	h := hmac.New(sha256.New, s.key)
 	_, _ = fmt.Fprintf(h, "%s.%s.%s", id, stamp, body)
 	want := []byte(base64.StdEncoding.EncodeToString(h.Sum(nil)))
-	for _, sig := range strings.Split(r.Header.Get("webhook-signature"), " ") {
+	for sig := range strings.SplitSeq(r.Header.Get("webhook-signature"), " ") {
 		if got, ok := strings.CutPrefix(sig, "v1,"); ok && hmac.Equal([]byte(got), want) {
 			return nil
 		}

@@ -57,8 +57,7 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Of returns err as fault; an error that is none becomes Internal.
 func Of(err error) *Error {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		if e.Error() != err.Error() {
 			// Wrapped on the way up: keep what was added in front.
 			outer := *e

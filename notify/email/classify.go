@@ -18,8 +18,7 @@ import (
 // replyCode returns the server's three digits, or 0 when err is none of its
 // answers: then the network failed.
 func replyCode(err error) int {
-	var reply *textproto.Error
-	if errors.As(err, &reply) {
+	if reply, ok := errors.AsType[*textproto.Error](err); ok {
 		return reply.Code
 	}
 	return 0
@@ -27,8 +26,7 @@ func replyCode(err error) int {
 
 // word is the server's own answer, fit to be shown.
 func word(err error) string {
-	var reply *textproto.Error
-	if errors.As(err, &reply) {
+	if reply, ok := errors.AsType[*textproto.Error](err); ok {
 		return escape.CutEnd(escape.Visible(fmt.Sprintf("%d %s", reply.Code, strings.ReplaceAll(reply.Msg, "\n", " "))), 200)
 	}
 	return escape.CutEnd(escape.Visible(err.Error()), 200)

@@ -119,7 +119,7 @@ func checkPage(t *testing.T, i int, page string) {
 		t.Fatal(err)
 	}
 	elements := map[string]bool{}
-	for _, e := range strings.Fields("html head meta title style body div table tbody tr td th p ul li a s br") {
+	for e := range strings.FieldsSeq("html head meta title style body div table tbody tr td th p ul li a s br") {
 		elements[e] = true
 	}
 	for n := range root.Descendants() {

@@ -167,7 +167,7 @@ func (s *settings) login(conn *smtp.Client) error {
 	}
 	_, offered := conn.Extension("AUTH")
 	unencrypted := s.TLS == TLSNone
-	for _, mechanism := range strings.Fields(offered) {
+	for mechanism := range strings.FieldsSeq(offered) {
 		switch strings.ToUpper(mechanism) {
 		case "PLAIN":
 			return conn.Auth(smtp.PlainAuth("", s.Username, s.Password, s.Host, unencrypted))

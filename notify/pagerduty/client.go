@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -64,9 +65,7 @@ func (c *client) call(ctx context.Context, method, target string, header http.He
 		return nil, &notify.Error{Class: notify.Pause, Reason: "invalid", Message: "the URL of PagerDuty cannot be used",
 			Safe: "nothing was sent", Hint: "check api_url and rest_url", Err: err}
 	}
-	for k, v := range header {
-		req.Header[k] = v
-	}
+	maps.Copy(req.Header, header)
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 		// Nothing may be sent a second time without our knowing.
@@ -89,8 +88,7 @@ func (c *client) call(ctx context.Context, method, target string, header http.He
 // transportError names the failure without the address, which a proxy's
 // credentials may be part of.
 func transportError(err error) *notify.Error {
-	var u *url.Error
-	if errors.As(err, &u) {
+	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
 	}
 	e := &notify.Error{Class: notify.Retry, Reason: "network", Message: "PagerDuty cannot be reached",

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -187,7 +188,7 @@ func TestAnIndependentLibraryVerifiesTheSignature(t *testing.T) {
 		if err := w.Verify(m.Body, m.Header); err != nil {
 			t.Errorf("while a secret rotates, both verify: %v", err)
 		}
-		if err := w.Verify(append(m.Body[:len(m.Body):len(m.Body)], ' '), m.Header); err == nil {
+		if err := w.Verify(append(slices.Clip(m.Body), ' '), m.Header); err == nil {
 			t.Error("a changed body verifies")
 		}
 	}

@@ -99,8 +99,7 @@ func retryAfter(value string, now time.Time) time.Duration {
 
 // transportError drops the URL from the error: it is a secret.
 func transportError(err error) *notify.Error {
-	var u *url.Error
-	if errors.As(err, &u) {
+	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
 	}
 	e := &notify.Error{Class: notify.Retry, Reason: "network", Message: "the webhook's receiver cannot be reached",
