@@ -299,12 +299,16 @@ const maxImport = 1 << 30
 
 func (h *handler) importFindings(w http.ResponseWriter, r *http.Request) error {
 	p := params{r: r}
+	line := int(p.number("line"))
+	if p.err != nil {
+		return p.err
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxImport))
 	if err != nil {
 		return fault.Wrap(fault.Usage, err, "read the import", "nothing of it was taken", "split the file")
 	}
-	receipt, err := h.s.Take(r.Context(), source.Input{Source: "import", Body: body, Position: p.text("position"),
-		ReceivedAt: time.Now().UTC(), AsHistory: p.flag("as_history")})
+	receipt, err := h.s.Take(r.Context(), source.Input{Source: "import", Body: body, Position: p.text("position"), FirstLine: line,
+		ReceivedAt: time.Now().UTC(), AsHistory: p.flag("as_history"), ShowSamples: p.flag("samples")})
 	if err != nil {
 		return err
 	}

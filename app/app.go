@@ -38,6 +38,9 @@ type Options struct {
 	Log     *slog.Logger
 	// Wait for a SQLite file that another process holds.
 	Wait time.Duration
+	// NoVendors builds no destination: their secrets need not be there. What
+	// must be told is enqueued all the same.
+	NoVendors bool
 	// Enrichers beside those that the configuration asks for.
 	Enrichers []triage.Enricher
 	// Notifiers replace the configured destinations' own, for tests.
@@ -124,9 +127,11 @@ func (a *App) build(ctx context.Context) (err error) {
 	if a.command.archive == nil {
 		a.command.archive = noArchive{}
 	}
-	destinations, err := buildDestinations(a.cfg, a.opts.Notifiers, a.now, a.log)
-	if err != nil {
-		return err
+	destinations := map[string]*notify.Destination{}
+	if !a.opts.NoVendors {
+		if destinations, err = buildDestinations(a.cfg, a.opts.Notifiers, a.now, a.log); err != nil {
+			return err
+		}
 	}
 	a.deliver = &notify.Deliverer{Destinations: destinations, Views: a.views, Worker: a.db.executor, Tempo: tempo, Now: a.now, Observer: a.metrics, Logger: a.log,
 		Ledger: &ledger{store: a.db.DB, engine: a.engine, newID: a.ids.New, tempo: tempo, types: a.types, notice: notes.open}}
@@ -239,6 +244,11 @@ const grace = 10 * time.Second
 // Take implements source.Intake.
 func (a *App) Take(ctx context.Context, in source.Input) (source.Receipt, error) {
 	return a.flow.Take(ctx, in)
+}
+
+// Park implements source.Parker.
+func (a *App) Park(ctx context.Context, in source.Input, reason string) error {
+	return a.flow.Park(ctx, in, reason)
 }
 
 // Store is the open store, for the parts that cmd builds on top.

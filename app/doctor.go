@@ -4,12 +4,15 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/guardroom/guardroom/api"
+	"github.com/guardroom/guardroom/config"
+	"github.com/guardroom/guardroom/notify"
 	"github.com/guardroom/guardroom/store"
 )
 
@@ -151,13 +154,37 @@ func (a *App) checkDestinations(ctx context.Context) []api.Check {
 			if p, ok := pauses[d.Name]; ok {
 				out[i] = append(out[i], api.Check{Area: "destination", What: d.Name, Message: "paused: " + p.Reason, Hint: "mend it, then: guardroom destination resume " + d.Name})
 			}
-			for _, f := range a.deliver.Destinations[d.Name].Notifier.Check(ctx) {
-				out[i] = append(out[i], api.Check{Area: "destination", What: d.Name + ": " + f.What, OK: f.OK, Message: f.Message, Hint: f.Hint})
+			if dest := a.deliver.Destinations[d.Name]; dest != nil {
+				out[i] = append(out[i], checkDestination(ctx, dest)...)
 			}
 		})
 	}
 	all.Wait()
 	return slices.Concat(out...)
+}
+
+func checkDestination(ctx context.Context, d *notify.Destination) []api.Check {
+	var out []api.Check
+	for _, f := range d.Notifier.Check(ctx) {
+		out = append(out, api.Check{Area: "destination", What: d.Name + ": " + f.What, OK: f.OK, Message: f.Message, Hint: f.Hint})
+	}
+	return out
+}
+
+// CheckDestinations asks every configured destination whether its credentials
+// and settings are right, without a store. It changes nothing.
+func CheckDestinations(ctx context.Context, cfg *config.Config, log *slog.Logger) ([]api.Check, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	list, err := buildDestinations(cfg, nil, time.Now, log)
+	if err != nil {
+		return nil, err
+	}
+	var out []api.Check
+	for _, d := range cfg.Destinations {
+		out = append(out, checkDestination(ctx, list[d.Name])...)
+	}
+	return out, nil
 }
 
 // maxSkew is how far the clock may be off before signatures and windows break:

@@ -44,7 +44,10 @@ type flowConfig struct {
 	Synchronous bool          // deliveries follow within the call (Lambda without PostgreSQL)
 }
 
-var _ source.Intake = (*Flow)(nil)
+var (
+	_ source.Intake = (*Flow)(nil)
+	_ source.Parker = (*Flow)(nil)
+)
 
 // A chunk is what one transaction accepts: enough to share a commit, few enough
 // that nobody waits long behind it.
@@ -83,6 +86,13 @@ func (f *Flow) Take(ctx context.Context, in source.Input) (source.Receipt, error
 	}
 	flush()
 	return receipt, failed
+}
+
+// Park implements source.Parker.
+func (f *Flow) Park(ctx context.Context, in source.Input, reason string) error {
+	item := finding.Item{Rejected: &finding.Rejected{Reason: reason, Raw: head(in.Body)}}
+	var receipt source.Receipt
+	return f.accept(ctx, in, []finding.Item{item}, &receipt, nil)
 }
 
 // head is the part of an unreadable input that is worth keeping.
@@ -152,6 +162,10 @@ func (f *Flow) judge(ctx context.Context, in source.Input, items []finding.Item)
 			list = append(list, judged{finding: item.Finding, position: position(in, item)})
 		}
 	}
+	triager := f.triager
+	if in.ShowSamples {
+		triager = triager.WithSamples()
+	}
 	one := func(j *judged) {
 		defer func() {
 			if p := recover(); p != nil {
@@ -160,7 +174,7 @@ func (f *Flow) judge(ctx context.Context, in source.Input, items []finding.Item)
 				j.decision = triage.Decision{Quiet: "triage broke on it", Trace: []triage.Step{{Stage: "triage", Decision: "failed", Reason: fmt.Sprint(p)}}}
 			}
 		}()
-		j.decision = f.triager.Decide(ctx, j.finding)
+		j.decision = triager.Decide(ctx, j.finding)
 		j.raw = store.Pack(j.finding.Raw)
 	}
 	if len(list) == 1 {
@@ -180,7 +194,7 @@ func position(in source.Input, item finding.Item) string {
 	p := item.Position
 	s := in.Position
 	if p.Line > 0 {
-		s = fmt.Sprintf("%s:%d", s, p.Line)
+		s = fmt.Sprintf("%s:%d", s, p.Line+max(0, in.FirstLine-1))
 	}
 	if p.Path != "" {
 		s += " " + p.Path

@@ -15,6 +15,15 @@ func buildTriage(cfg *config.Config, types map[string]string, more []triage.Enri
 		Incidents: cfg.Incidents, DestinationTypes: types}, triage.Deps{Now: now, Enrichers: more, Logger: log})
 }
 
+// BuildTriage builds the judging of findings without AWS, to try rules.
+func BuildTriage(cfg *config.Config, now func() time.Time, log *slog.Logger) (*triage.Triager, error) {
+	types := map[string]string{}
+	for _, d := range cfg.Destinations {
+		types[d.Name] = d.Type
+	}
+	return buildTriage(cfg, types, nil, now, log)
+}
+
 // CheckCondition reports what is wrong with a condition, for config.Load.
 func CheckCondition(source string) error {
 	_, err := rule.Compile("condition", source)

@@ -55,6 +55,9 @@ type Input struct {
 	AnnounceAfter time.Time
 	// AsHistory records without announcing anything (import --as-history).
 	AsHistory bool
+	// ShowSamples routes sample findings like others, for a test; they still
+	// never page and never act.
+	ShowSamples bool
 	// Confirmed is set when the findings were read from GuardDuty itself and
 	// not from somewhere that others may write to.
 	Confirmed bool

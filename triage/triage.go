@@ -97,6 +97,14 @@ func (t *Triager) Decide(ctx context.Context, f *finding.Finding) Decision {
 	return d
 }
 
+// WithSamples returns a triager that routes sample findings like others. It
+// shares everything else with t.
+func (t *Triager) WithSamples() *Triager {
+	c := *t
+	c.cfg.Triage.Samples = true
+	return &c
+}
+
 func (d *Decision) step(stage, decision, format string, args ...any) {
 	d.Trace = append(d.Trace, Step{Stage: stage, Decision: decision, Reason: fmt.Sprintf(format, args...)})
 }
