@@ -2,7 +2,6 @@ package triage
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -21,29 +20,4 @@ func Explain(steps []Step) string {
 		fmt.Fprintf(&b, "%-9s %-14s %s\n", s.Stage, s.Decision, s.Reason)
 	}
 	return b.String()
-}
-
-// Diff says what is different in b compared with a, in one line each; none if
-// nothing is.
-func Diff(a, b Decision) []string {
-	var out []string
-	switch {
-	case a.Suppressed != b.Suppressed && b.Suppressed:
-		out = append(out, "would be suppressed by "+b.SuppressedBy)
-	case a.Suppressed != b.Suppressed:
-		out = append(out, "would no longer be suppressed by "+a.SuppressedBy)
-	case a.SuppressedBy != b.SuppressedBy:
-		out = append(out, fmt.Sprintf("would be suppressed by %s instead of %s", b.SuppressedBy, a.SuppressedBy))
-	}
-	for _, name := range b.Destinations {
-		if !slices.Contains(a.Destinations, name) {
-			out = append(out, "would go to "+name)
-		}
-	}
-	for _, name := range a.Destinations {
-		if !slices.Contains(b.Destinations, name) {
-			out = append(out, "would no longer go to "+name)
-		}
-	}
-	return out
 }
