@@ -40,6 +40,10 @@ type Options struct {
 	Faults Faults
 	// Address to listen on; empty: 127.0.0.1:0.
 	Address string
+	// Hook is called as a request goes on: "received" before its effect,
+	// "effect" after it and before the answer, "answered" at the end. It is
+	// called without locks held and may block; nil: none.
+	Hook func(stage, path string)
 }
 
 // What an account of zero Options consists of.
@@ -179,6 +183,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // the client went away while sending: nothing arrived
 	}
+	s.hook("received", r)
 	s.mu.Lock()
 	if r.Context().Err() != nil { // given up before it was taken
 		s.mu.Unlock()
@@ -199,7 +204,15 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	close(s.changed)
 	s.changed = make(chan struct{})
 	s.mu.Unlock()
+	s.hook("effect", r)
 	s.send(w, r, ex.Fault, ans)
+	s.hook("answered", r)
+}
+
+func (s *Server) hook(stage string, r *http.Request) {
+	if s.opts.Hook != nil {
+		s.opts.Hook(stage, r.URL.Path)
+	}
 }
 
 // send writes the answer, or what the fault leaves of it.
