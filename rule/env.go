@@ -18,11 +18,10 @@ type Env struct {
 	Actor     Actor      `expr:"actor"`
 	Action    Action     `expr:"action"`
 	Account   Account    `expr:"account"`
-	Region    string     `expr:"region"`
-	// Severity is the number, SeverityLabel the word: Low, Medium, High, Critical.
-	Severity      float64   `expr:"severity"`
-	SeverityLabel string    `expr:"severity_label"`
-	Now           time.Time `expr:"now"`
+	Region    string     `expr:"region"` // of the finding
+	Severity      float64   `expr:"severity"`       // the number: 8.0
+	SeverityLabel string    `expr:"severity_label"` // the word: Informational, Low, Medium, High or Critical
+	Now           time.Time `expr:"now"`            // when the finding is judged
 }
 
 // Finding is the finding itself.

@@ -1,0 +1,102 @@
+package reference_test
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/guardroom/guardroom/internal/reference"
+	"github.com/guardroom/guardroom/rule"
+)
+
+// root is the repository, seen from this package's folder.
+const root = "../.."
+
+var update = flag.Bool("update", false, "write the pages anew")
+
+func TestPagesAreFresh(t *testing.T) {
+	t.Parallel()
+	for name, write := range map[string]func(string) (string, error){
+		"docs/reference/conditions.md": reference.Conditions,
+		"docs/reference/metrics.md":    reference.Metrics,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			want, err := write(root)
+			if err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(root, name)
+			if *update {
+				if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, string(got)); diff != "" {
+				t.Errorf("%s is stale; run make generate (-fresh +committed):\n%s", name, diff)
+			}
+		})
+	}
+}
+
+// A test that compares a page with itself would not notice that a field has
+// gone; these must be there.
+func TestPagesNameWhatPeopleUse(t *testing.T) {
+	t.Parallel()
+	conditions, err := reference.Conditions(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	metrics, err := reference.Metrics(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for page, names := range map[string][]string{
+		conditions: {"`finding.type`", "`resource.tags`", "`actor.ips`", "`account.environment`", "`severity`", "`action.port`", "`cidr(address, network)`", "`any`"},
+		metrics:    {"`guardroom_findings_total`", "`guardroom_delivery_latency_seconds`", "`guardroom_delivery_queue_depth`", "`guardroom_destination_paused`"},
+	} {
+		for _, n := range names {
+			if !strings.Contains(page, "| "+n+" |") {
+				t.Errorf("the page has no row for %s", n)
+			}
+		}
+	}
+}
+
+var exprBlock = regexp.MustCompile("(?s)```expr\n(.*?)```")
+
+func TestConditionsInTheDocumentationCompile(t *testing.T) {
+	t.Parallel()
+	found := 0
+	err := filepath.WalkDir(filepath.Join(root, "docs"), func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".md" {
+			return err
+		}
+		page, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, m := range exprBlock.FindAllStringSubmatch(string(page), -1) {
+			found++
+			if _, err := rule.Compile(path, strings.TrimSpace(m[1])); err != nil {
+				t.Errorf("%s: %v", path, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found < 3 {
+		t.Errorf("found only %d conditions in the documentation", found)
+	}
+}
