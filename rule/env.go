@@ -12,16 +12,16 @@ import (
 
 // Env is everything that a condition can ask about.
 type Env struct {
-	Finding   Finding    `expr:"finding"`
-	Resource  Resource   `expr:"resource"`  // the primary resource
-	Resources []Resource `expr:"resources"` // all of them, the primary one first
-	Actor     Actor      `expr:"actor"`
-	Action    Action     `expr:"action"`
-	Account   Account    `expr:"account"`
-	Region    string     `expr:"region"` // of the finding
-	Severity      float64   `expr:"severity"`       // the number: 8.0
-	SeverityLabel string    `expr:"severity_label"` // the word: Informational, Low, Medium, High or Critical
-	Now           time.Time `expr:"now"`            // when the finding is judged
+	Finding       Finding    `expr:"finding"`
+	Resource      Resource   `expr:"resource"`  // the primary resource
+	Resources     []Resource `expr:"resources"` // all of them, the primary one first
+	Actor         Actor      `expr:"actor"`
+	Action        Action     `expr:"action"`
+	Account       Account    `expr:"account"`
+	Region        string     `expr:"region"`         // of the finding
+	Severity      float64    `expr:"severity"`       // the number: 8.0
+	SeverityLabel string     `expr:"severity_label"` // the word: Informational, Low, Medium, High or Critical
+	Now           time.Time  `expr:"now"`            // when the finding is judged
 }
 
 // Finding is the finding itself.
