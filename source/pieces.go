@@ -74,7 +74,7 @@ func (c cutter) run(r io.Reader, yield func(Piece) error) error {
 			// What was read before is still good up to the last cut. Behind it
 			// the decoder keeps what it can of damaged data; data that could
 			// not be read comes again.
-			err = in.tell(err, s.line)
+			err = in.tell(err, s.line+bytes.Count(s.buf, []byte{10}))
 			n := s.cut
 			if damaged := (*DamagedError)(nil); errors.As(err, &damaged) {
 				n = len(s.buf)
