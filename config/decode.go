@@ -3,9 +3,10 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
@@ -18,26 +19,113 @@ type decoder struct {
 	file     string
 	lines    []string
 	problems Problems
+	broken   bool                    // nothing could be decoded
 	places   map[string]*token.Token // path -> where its value stands
-	secrets  map[string]bool         // lines that hold secrets, by number
+	bad      map[string]bool         // paths that were found wrong already
+	hidden   map[int]bool            // lines that may hold secrets, from 1
+	values   map[string]ast.Node     // path -> scalar
+	heads    map[int]int             // of them, those that may be shown up to this column
 }
 
+func newDecoder(file string) *decoder {
+	return &decoder{file: file, places: map[string]*token.Token{}, bad: map[string]bool{}, values: map[string]ast.Node{}, hidden: map[int]bool{}, heads: map[int]int{}}
+}
+
+// fail reports a problem at node. Which lines may be shown is decided in
+// finish, when all secrets are known.
 func (d *decoder) fail(node ast.Node, path, hint, format string, args ...any) {
 	p := Problem{File: d.file, Path: path, Message: fmt.Sprintf(format, args...), Hint: hint}
 	if node != nil {
-		d.at(&p, node.GetToken())
+		p.at(node.GetToken())
 	}
+	d.bad[path] = true
 	d.problems = append(d.problems, p)
 }
 
-func (d *decoder) at(p *Problem, t *token.Token) {
-	if t == nil || t.Position == nil {
+// failAt reports a problem of the value at path, or where it would stand. A
+// value that was found wrong already is not reported again.
+func (d *decoder) failAt(path, hint, format string, args ...any) {
+	if d.wrong(path) {
 		return
 	}
-	p.Line, p.Column = t.Position.Line, t.Position.Column
-	if n := p.Line - 1; n >= 0 && n < len(d.lines) && !d.secrets[strconv.Itoa(p.Line)] {
-		p.source = d.lines[n]
+	d.bad[path] = true
+	p := Problem{File: d.file, Path: path, Message: fmt.Sprintf(format, args...), Hint: hint}
+	p.at(d.place(path))
+	d.problems = append(d.problems, p)
+}
+
+// wrong reports a path that was found wrong already, or that is inside of one.
+func (d *decoder) wrong(path string) bool {
+	for path != "" && !d.bad[path] {
+		path = path[:max(0, strings.LastIndexAny(path, ".["))]
 	}
+	return path != ""
+}
+
+// place is the token of a path, or of the nearest one around it.
+func (d *decoder) place(path string) *token.Token {
+	for path != "" && d.places[path] == nil {
+		path = path[:max(0, strings.LastIndexAny(path, ".["))]
+	}
+	return d.places[path]
+}
+
+// finish returns the problems in the order of their places, with the lines that
+// may be shown.
+func (d *decoder) finish() Problems {
+	for i := range d.problems {
+		p := &d.problems[i]
+		n := p.Line - 1
+		switch {
+		case p.source != "" || n < 0 || n >= len(d.lines) || d.broken:
+		case !d.hidden[p.Line]:
+			p.source = d.lines[n]
+		case d.heads[p.Line] > 0:
+			if runes := []rune(d.lines[n]); d.heads[p.Line] <= len(runes) {
+				p.source = string(runes[:d.heads[p.Line]]) + " " + mask
+			}
+		}
+	}
+	return d.problems.sorted()
+}
+
+// hide keeps the lines of a key's value out of every message. Of the first one
+// the key may be shown, if nothing stands before it.
+func (d *decoder) hide(key *token.Token, value ast.Node) {
+	if key == nil || key.Position == nil {
+		return
+	}
+	from, to := key.Position.Line, len(d.lines)
+	last := key
+	ast.Walk(visitor(func(n ast.Node) {
+		if t := n.GetToken(); t != nil && t.Position != nil && t.Position.Offset > last.Position.Offset {
+			last = t
+		}
+	}), value)
+	for t := last.Next; t != nil; t = t.Next {
+		if t.Position != nil && t.Type != token.StringType || t.Position != nil && t.Position.Column > 0 {
+			to = max(last.Position.Line, t.Position.Line-1)
+			break
+		}
+	}
+	for line := from; line <= to; line++ {
+		d.hidden[line] = true
+	}
+	if n := from - 1; n < len(d.lines) {
+		runes := []rune(d.lines[n])
+		end := key.Position.Column + len([]rune(key.Value)) // of the colon
+		if start := key.Position.Column - 1; start >= 0 && end <= len(runes) && strings.Trim(string(runes[:start]), " -") == "" && string(runes[start:end]) == key.Value+":" {
+			d.heads[from] = end
+		}
+	}
+}
+
+type visitor func(ast.Node)
+
+// Visit implements ast.Visitor.
+func (v visitor) Visit(n ast.Node) ast.Visitor {
+	v(n)
+	return v
 }
 
 var (
@@ -50,7 +138,7 @@ var (
 
 // value decodes node into v.
 func (d *decoder) value(node ast.Node, v reflect.Value, path string) {
-	switch node.(type) {
+	switch n := node.(type) {
 	case *ast.AnchorNode, *ast.AliasNode, *ast.MergeKeyNode:
 		d.fail(node, path, "write the value out", "anchors, aliases and merge keys are not allowed")
 		return
@@ -61,8 +149,21 @@ func (d *decoder) value(node ast.Node, v reflect.Value, path string) {
 		return // a key without value keeps its default
 	case *ast.CommentGroupNode:
 		return
+	case *ast.MappingNode:
+		if !n.IsFlowStyle && len(n.Values) > 0 && d.places[path] == nil {
+			d.places[path] = n.Values[0].Key.GetToken()
+		}
+	case *ast.MappingValueNode:
+		if d.places[path] == nil {
+			d.places[path] = n.Key.GetToken()
+		}
+	case *ast.SequenceNode:
+	default:
+		d.places[path], d.values[path] = node.GetToken(), node // before, it was the key's
 	}
-	d.places[path] = node.GetToken()
+	if d.places[path] == nil {
+		d.places[path] = node.GetToken()
+	}
 	switch v.Type() {
 	case secretType, durationType, sizeType, rateType, timeType:
 		d.special(node, v, path)
@@ -87,6 +188,10 @@ func (d *decoder) value(node ast.Node, v reflect.Value, path string) {
 	}
 }
 
+// keyLike is what may be repeated in a message: a secret that stands in the
+// place of a key by mistake is not.
+var keyLike = regexp.MustCompile(`^[A-Za-z_]{1,40}$`)
+
 // pairs returns the entries of a mapping, or nil after reporting that node is
 // none.
 func (d *decoder) pairs(node ast.Node, path string) []*ast.MappingValueNode {
@@ -96,7 +201,8 @@ func (d *decoder) pairs(node ast.Node, path string) []*ast.MappingValueNode {
 	case *ast.MappingValueNode:
 		return []*ast.MappingValueNode{n}
 	}
-	d.fail(node, path, "", "this must be a mapping of keys to values, not %s", describe(node))
+	d.hide(node.GetToken(), node) // token:xoxb-1 without the space is text
+	d.fail(node, path, "write key: value, with a space after the colon", "this must be a mapping of keys to values, not %s", describe(node))
 	return nil
 }
 
@@ -104,15 +210,25 @@ func (d *decoder) structure(node ast.Node, v reflect.Value, path string) {
 	fields := map[string]int{}
 	var names []string
 	for i := range v.NumField() {
-		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
-		fields[name] = i
-		names = append(names, name)
+		if name := yamlName(v.Type().Field(i)); name != "" {
+			fields[name] = i
+			names = append(names, name)
+		}
 	}
 	seen := map[string]bool{}
 	for _, pair := range d.pairs(node, path) {
 		key := keyText(pair.Key)
-		at := join(path, key)
 		i, known := fields[key]
+		if !known && !keyLike.MatchString(key) {
+			d.hide(pair.Key.GetToken(), pair.Value)
+			d.fail(pair.Key, path, "known here: "+strings.Join(names, ", "), "this is no key that is known here")
+			continue
+		}
+		at := join(path, key)
+		if !known || holdsSecrets(v.Type().Field(i).Type) {
+			// An unknown key may be a misspelt secret.
+			d.hide(pair.Key.GetToken(), pair.Value)
+		}
 		switch {
 		case !known:
 			hint := "known here: " + strings.Join(names, ", ")
@@ -124,9 +240,66 @@ func (d *decoder) structure(node ast.Node, v reflect.Value, path string) {
 			d.fail(pair.Key, at, "keep one of them", "the key %q is there twice", key)
 		default:
 			seen[key] = true
+			d.places[at] = pair.Key.GetToken()
 			d.value(pair.Value, v.Field(i), at)
+			if pair.Value != nil && pair.Value.Type() != ast.NullType {
+				d.tags(v.Type().Field(i).Tag, v.Field(i), at)
+			}
 		}
 	}
+}
+
+// yamlName is the key of a field; empty for one that is no key.
+func yamlName(f reflect.StructField) string {
+	name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+	return name
+}
+
+// holdsSecrets reports a secret, or a map of them.
+func holdsSecrets(t reflect.Type) bool {
+	return t == secretType || t.Kind() == reflect.Map && t.Elem() == secretType
+}
+
+// tags checks a field that the file sets: one of a few words (tag words), a list
+// of such, a map from them (keys), a number or duration above 0 (positive).
+func (d *decoder) tags(tag reflect.StructTag, v reflect.Value, path string) {
+	check := func(word, at, list string) {
+		known := strings.Fields(list)
+		if slices.Contains(known, word) {
+			return
+		}
+		hint := "use " + either(known)
+		if n := nearest(word, known); n != "" {
+			hint = "did you mean " + n + "?"
+		}
+		d.failAt(at, hint, "%q is not known here", word)
+	}
+	if list := tag.Get("words"); list != "" {
+		switch v.Kind() {
+		case reflect.String:
+			check(v.String(), path, list)
+		case reflect.Slice:
+			for i := range v.Len() {
+				check(v.Index(i).String(), fmt.Sprintf("%s[%d]", path, i), list)
+			}
+		}
+	}
+	if tag.Get("positive") != "" && v.CanConvert(reflect.TypeFor[float64]()) && !(v.Convert(reflect.TypeFor[float64]()).Float() > 0) {
+		d.failAt(path, "leave it out for the default", "this must be more than 0")
+	}
+	if list := tag.Get("keys"); list != "" {
+		for _, k := range v.MapKeys() {
+			check(k.String(), join(path, k.String()), list)
+		}
+	}
+}
+
+// either joins words for a sentence.
+func either(words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
 }
 
 func (d *decoder) slice(node ast.Node, v reflect.Value, path string) {
@@ -151,6 +324,7 @@ func (d *decoder) mapping(node ast.Node, v reflect.Value, path string) {
 			d.fail(pair.Key, at, "keep one of them", "the key %q is there twice", key)
 			continue
 		}
+		d.places[at] = pair.Key.GetToken()
 		e := reflect.New(v.Type().Elem()).Elem()
 		if e.Kind() == reflect.Interface {
 			if x := d.any(pair.Value, at); x != nil {
@@ -192,11 +366,16 @@ func (d *decoder) any(node ast.Node, path string) any {
 		return out
 	}
 	s, ok := text(node)
-	if !ok {
+	switch {
+	case !ok:
 		d.fail(node, path, "", "this value cannot be %s", describe(node))
+	case reference.MatchString(s):
+		d.fail(node, path, referencesHint, "a reference is not allowed here")
 	}
 	return s
 }
+
+const referencesHint = "references are for secrets: tokens, keys, passwords, URLs that carry them"
 
 func (d *decoder) scalar(node ast.Node, v reflect.Value, path string) {
 	s, ok := text(node)
@@ -206,8 +385,8 @@ func (d *decoder) scalar(node ast.Node, v reflect.Value, path string) {
 	}
 	switch v.Kind() {
 	case reflect.String:
-		if strings.Contains(s, "${") {
-			d.fail(node, path, "references are for secrets: tokens, keys, passwords, URLs that carry them", "a reference is not allowed here")
+		if reference.MatchString(s) {
+			d.fail(node, path, referencesHint, "a reference is not allowed here")
 			return
 		}
 		v.SetString(s)
@@ -249,9 +428,6 @@ func (d *decoder) special(node ast.Node, v reflect.Value, path string) {
 	var err error
 	switch p := v.Addr().Interface().(type) {
 	case *Secret:
-		for i := range 1 + strings.Count(s, "\n") {
-			d.secrets[strconv.Itoa(node.GetToken().Position.Line+i)] = true
-		}
 		*p = Secret{ref: s}
 	case *Duration:
 		*p, err = ParseDuration(s)
@@ -323,55 +499,4 @@ func kindWords(k reflect.Kind) string {
 		return "a number"
 	}
 	return "a single value"
-}
-
-// ParseSize reads a number of bytes: 1048576, 512KiB, 10MiB, 1GiB.
-func ParseSize(s string) (Size, error) {
-	units := []struct {
-		name  string
-		bytes int64
-	}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"KB", 1000}, {"MB", 1_000_000}, {"GB", 1_000_000_000}, {"B", 1}, {"", 1}}
-	for _, u := range units {
-		if n, ok := strings.CutSuffix(s, u.name); ok {
-			v, err := strconv.ParseInt(strings.TrimSpace(n), 10, 64)
-			if err != nil || v < 0 || v > (1<<50)/u.bytes {
-				break
-			}
-			return Size(v * u.bytes), nil
-		}
-	}
-	return 0, fmt.Errorf("%q is not a size; write 512KiB, 10MiB or 1GiB", s)
-}
-
-// ParseRate reads so many in a period: 50/min, 1/s, 10/5s, 200/h.
-func ParseRate(s string) (Rate, error) {
-	wrong := fmt.Errorf("%q is not a rate; write 50/min, 1/s or 10/5s", s)
-	count, period, ok := strings.Cut(s, "/")
-	n, err := strconv.Atoi(strings.TrimSpace(count))
-	if !ok || err != nil || n <= 0 || n > 1_000_000 {
-		return Rate{}, wrong
-	}
-	period = strings.TrimSpace(period)
-	if p, ok := map[string]time.Duration{"s": time.Second, "sec": time.Second, "second": time.Second, "m": time.Minute, "min": time.Minute,
-		"minute": time.Minute, "h": time.Hour, "hour": time.Hour}[period]; ok {
-		return Rate{Count: n, Period: p}, nil
-	}
-	d, err := time.ParseDuration(period)
-	if err != nil || d <= 0 {
-		return Rate{}, wrong
-	}
-	return Rate{Count: n, Period: d}, nil
-}
-
-// ParseTime reads a date, which means the end of that day in UTC, or an RFC
-// 3339 time.
-func ParseTime(s string) (Time, error) {
-	if t, err := time.Parse(time.DateOnly, s); err == nil {
-		return Time{t.Add(24*time.Hour - time.Second)}, nil
-	}
-	t, err := time.Parse(time.RFC3339, s)
-	if err != nil {
-		return Time{}, fmt.Errorf("%q is neither a date (2027-01-31) nor a time (2027-01-31T12:00:00Z)", s)
-	}
-	return Time{t.UTC()}, nil
 }

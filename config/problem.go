@@ -1,10 +1,13 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/goccy/go-yaml/token"
 
 	"github.com/guardroom/guardroom/internal/escape"
 )
@@ -44,6 +47,13 @@ func (p Problem) String() string {
 	return b.String()
 }
 
+// at sets the place.
+func (p *Problem) at(t *token.Token) {
+	if t != nil && t.Position != nil {
+		p.Line, p.Column = t.Position.Line, max(1, t.Position.Column)
+	}
+}
+
 // Problems are all that is wrong in a file, in the order of their places.
 type Problems []Problem
 
@@ -58,10 +68,7 @@ func (p Problems) Error() string {
 
 func (p Problems) sorted() Problems {
 	slices.SortStableFunc(p, func(a, b Problem) int {
-		if a.Line != b.Line {
-			return a.Line - b.Line
-		}
-		return a.Column - b.Column
+		return cmp.Or(a.Line-b.Line, a.Column-b.Column, strings.Compare(a.Path, b.Path), strings.Compare(a.Message, b.Message))
 	})
 	return p
 }

@@ -56,6 +56,11 @@ func (e *CompileError) Error() string {
 // Column is the offending place in the condition's text.
 func (e *CompileError) Column() int { return e.Col }
 
+// Place is the offending place, with what config shows there.
+func (e *CompileError) Place() (line, column int, message, hint string) {
+	return e.Line, e.Col, e.Message, e.Hint
+}
+
 // builtins are the functions of the language that conditions may use: cheap,
 // pure, and without regular expressions.
 var builtins = []string{"len", "any", "all", "none", "one", "count", "lower", "upper", "trim", "max", "min", "int", "float", "string", "abs", "date", "duration"}
