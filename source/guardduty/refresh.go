@@ -62,7 +62,7 @@ func (r *reader) refresh(ctx context.Context, open []openFinding, detectors []st
 		return err
 	}
 	err := r.again(ctx, others, func(id finding.ID) { r.target.absent[id] = now })
-	if fault.CodeOf(err) == fault.Usage && err != nil {
+	if err != nil && fault.CodeOf(err) == fault.Usage {
 		// The service refused ids of others; that is no trouble of this place.
 		r.poller.deps.Log.Debug("guardduty knows nothing of findings of other accounts", "source", r.poller.name, "region", r.region, "error", err)
 		return nil

@@ -1,0 +1,34 @@
+package cloud
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/smithy-go/middleware"
+)
+
+// Call is one call of AWS: the service and the operation as the SDK names them,
+// for example GuardDuty ListFindings.
+type Call struct{ Service, Operation string }
+
+// String prints the call as Service.Operation without spaces.
+func (c Call) String() string { return strings.ReplaceAll(c.Service, " ", "") + "." + c.Operation }
+
+// apiOptions puts the observer into every client.
+func (c *Cloud) apiOptions() []func(*middleware.Stack) error {
+	if c.deps.Observe == nil {
+		return nil
+	}
+	observe := middleware.InitializeMiddlewareFunc("GuardroomObserve", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+		c.deps.Observe(Call{Service: awsmiddleware.GetServiceID(ctx), Operation: middleware.GetOperationName(ctx)})
+		return next.HandleInitialize(ctx, in)
+	})
+	return []func(*middleware.Stack) error{func(s *middleware.Stack) error {
+		return s.Initialize.Add(observe, middleware.After)
+	}}
+}
+
+// serverTime is the Date header of the answer.
+func serverTime(m middleware.Metadata) (time.Time, bool) { return awsmiddleware.GetServerTime(m) }
