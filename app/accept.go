@@ -37,20 +37,29 @@ type acceptance struct {
 }
 
 // lock takes the locks of the whole chunk in the order that holds everywhere:
-// finding ids, then merge keys.
+// finding ids, then merge keys and the ARNs by which attack sequences and their
+// members name each other, then the incidents that hold them now.
 func (a *acceptance) lock(ctx context.Context, list []judged) error {
 	ids := make([]finding.ID, 0, len(list))
-	var keys []string
+	var keys, arns []string
 	for _, j := range list {
 		ids = append(ids, j.finding.ID)
 		for _, k := range j.decision.Keys {
 			keys = append(keys, k.Value)
 		}
+		for _, arn := range append(memberARNs(j.finding), j.finding.ARN, j.finding.AssociatedSequenceARN) {
+			if arn != "" {
+				arns = append(arns, arn)
+			}
+		}
 	}
 	if err := a.tx.LockFindings(ctx, ids); err != nil {
 		return err
 	}
-	return a.tx.LockKeys(ctx, keys)
+	if err := a.tx.LockKeys(ctx, keys, arns); err != nil {
+		return err
+	}
+	return a.tx.LockIncidents(ctx, ids, keys, arns)
 }
 
 // finding accepts one revision of one finding.
@@ -81,9 +90,7 @@ func (a *acceptance) finding(ctx context.Context, j judged) error {
 	case j.decision.Suppressed:
 		decision = "suppressed"
 		a.receipt.Suppressed++
-		if err := a.tx.Suppressed(ctx, j.decision.SuppressedBy); err != nil {
-			return err
-		}
+		a.tx.Suppressed(j.decision.SuppressedBy)
 	case placement.Action != triage.Record:
 		decision = "incident"
 	}

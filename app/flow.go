@@ -224,12 +224,11 @@ func (a *acceptance) others(ctx context.Context, items []finding.Item) error {
 		}
 	}
 	for _, name := range slices.Sorted(keysOf(ignored)) {
-		if err := a.tx.Ignore(ctx, a.in.Source, name, ignored[name]); err != nil {
-			return err
-		}
+		a.tx.Ignore(a.in.Source, name, ignored[name])
 	}
 	if a.in.Refresh {
 		return nil // looking at what we know already is no event of the source
 	}
-	return a.tx.SawEvent(ctx, a.in.Source)
+	a.tx.SawEvent(a.in.Source)
+	return nil
 }

@@ -5,7 +5,9 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Record is one decision or change.
@@ -47,13 +49,27 @@ func (r Record) Digest() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// Seal returns the record as the link that follows head.
+// Seal returns the record as the link that follows head. Its texts are cleaned
+// and its time is cut to the microsecond, so that every database and every
+// export gives back exactly what was hashed.
 func (r Record) Seal(head Head) Record {
 	r.Seq = head.Seq + 1
 	r.Prev = head.Hash
 	r.At = r.At.UTC().Truncate(time.Microsecond)
+	for _, s := range [...]*string{&r.Who, &r.Action, &r.Object, &r.Before, &r.After, &r.Why} {
+		*s = Clean(*s)
+	}
 	r.Hash = r.Digest()
 	return r
+}
+
+// Clean returns s as every database and JSON can hold it: NUL and bytes that are
+// not UTF-8 become U+FFFD. Applying it again changes nothing.
+func Clean(s string) string {
+	if utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 {
+		return s
+	}
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
 }
 
 // Head is the end of the chain at some moment.

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/guardroom/guardroom/audit"
 	"github.com/guardroom/guardroom/internal/fault"
 )
 
@@ -99,10 +100,10 @@ func (db *DB) Write(ctx context.Context, fn func(tx *Tx) error) error {
 // Tx is one transaction. It is not safe for concurrent use.
 type Tx struct {
 	q
-	sql   *sql.Tx
-	now   time.Time
-	audit []pendingAudit
-	after []func(context.Context, *sql.Tx) error
+	sql    *sql.Tx
+	now    time.Time
+	audit  []pendingAudit
+	counts []count
 }
 
 // SQL returns the transaction for the durable engine, which enqueues in it.
@@ -111,17 +112,11 @@ func (tx *Tx) SQL() *sql.Tx { return tx.sql }
 // Now is the time of this transaction.
 func (tx *Tx) Now() time.Time { return tx.now }
 
-// BeforeCommit registers work for the end of the transaction, in the order
-// "deliveries, audit head last".
-func (tx *Tx) BeforeCommit(fn func(context.Context, *sql.Tx) error) {
-	tx.after = append(tx.after, fn)
-}
-
+// flush does what is kept for the end, because many transactions touch the same
+// few rows: counts, then the head of the audit chain.
 func (tx *Tx) flush(ctx context.Context) error {
-	for _, fn := range tx.after {
-		if err := fn(ctx, tx.sql); err != nil {
-			return err
-		}
+	if err := tx.flushCounts(ctx); err != nil {
+		return err
 	}
 	return tx.flushAudit(ctx)
 }
@@ -142,7 +137,7 @@ type q struct {
 func (db *DB) read() q { return q{db: db, run: db.backend.Reader()} }
 
 func (c q) exec(ctx context.Context, query string, args ...any) (int64, error) {
-	res, err := c.run.ExecContext(ctx, c.db.sql(query), args...)
+	res, err := c.run.ExecContext(ctx, c.db.sql(query), clean(args)...)
 	if err != nil {
 		return 0, err
 	}
@@ -150,25 +145,47 @@ func (c q) exec(ctx context.Context, query string, args ...any) (int64, error) {
 }
 
 func (c q) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return c.run.QueryContext(ctx, c.db.sql(query), args...)
+	return c.run.QueryContext(ctx, c.db.sql(query), clean(args)...)
 }
 
 func (c q) row(ctx context.Context, query string, args ...any) *sql.Row {
-	return c.run.QueryRowContext(ctx, c.db.sql(query), args...)
+	return c.run.QueryRowContext(ctx, c.db.sql(query), clean(args)...)
 }
 
-var placeholder = regexp.MustCompile(`\$(\d+)`)
+// clean makes texts fit for both databases: PostgreSQL refuses NUL and bytes
+// that are no UTF-8, and a name that an attacker chose must not keep a finding
+// out of the store. Both become U+FFFD.
+func clean(args []any) []any {
+	for i, a := range args {
+		if s, ok := a.(string); ok {
+			args[i] = audit.Clean(s)
+		}
+	}
+	return args
+}
+
+var (
+	placeholder = regexp.MustCompile(`\$(\d+)`)
+	indexedBy   = regexp.MustCompile(` INDEXED BY \w+`)
+)
 
 // sql returns the query in the dialect of the database. SQLite binds plain
 // question marks faster than numbered ones, so statements whose parameters
 // stand in order get those. FOR UPDATE means nothing to SQLite, whose
-// transactions already exclude each other.
+// transactions already exclude each other; INDEXED BY means nothing to
+// PostgreSQL, which knows how many rows a filter leaves.
 func (db *DB) sql(query string) string {
-	if db.backend.Dialect() != SQLite {
-		return query
-	}
 	if s, ok := db.statements.Load(query); ok {
 		return s.(string)
+	}
+	s := db.translate(query)
+	db.statements.Store(query, s)
+	return s
+}
+
+func (db *DB) translate(query string) string {
+	if db.backend.Dialect() != SQLite {
+		return indexedBy.ReplaceAllString(query, "")
 	}
 	inOrder, next := true, 1
 	for _, m := range placeholder.FindAllStringSubmatch(query, -1) {
@@ -179,12 +196,9 @@ func (db *DB) sql(query string) string {
 	}
 	s := strings.ReplaceAll(query, " FOR UPDATE", "")
 	if inOrder {
-		s = placeholder.ReplaceAllString(s, "?")
-	} else {
-		s = placeholder.ReplaceAllString(s, "?$1")
+		return placeholder.ReplaceAllString(s, "?")
 	}
-	db.statements.Store(query, s)
-	return s
+	return placeholder.ReplaceAllString(s, "?$1")
 }
 
 // ErrNewerSchema is wrapped by the error of New for a store that a newer
@@ -203,6 +217,9 @@ func (db *DB) migrate(ctx context.Context) error {
 			if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock(7203518)"); err != nil {
 				return err
 			}
+		}
+		if err := db.refuseForeign(ctx, tx); err != nil {
+			return err
 		}
 		if _, err := tx.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)"); err != nil {
 			return err
@@ -233,6 +250,24 @@ func (db *DB) migrate(ctx context.Context) error {
 	return nil
 }
 
+// refuseForeign refuses a SQLite file that holds tables of something else. A
+// PostgreSQL database may well be shared.
+func (db *DB) refuseForeign(ctx context.Context, tx *sql.Tx) error {
+	if db.backend.Dialect() != SQLite {
+		return nil
+	}
+	var tables, ours int
+	err := tx.QueryRowContext(ctx, `SELECT COUNT(*), COALESCE(SUM(name = 'meta'), 0) FROM sqlite_master
+		WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\'`).Scan(&tables, &ours)
+	if err != nil {
+		return err
+	}
+	if tables > 0 && ours == 0 {
+		return fault.New(fault.Usage, db.Place()+" is the database of another program", "name another file in store:; guardroom makes it")
+	}
+	return nil
+}
+
 func schemaVersion(ctx context.Context, tx *sql.Tx) (int, error) {
 	var s string
 	err := tx.QueryRowContext(ctx, "SELECT value FROM meta WHERE key = 'schema'").Scan(&s)
@@ -242,7 +277,11 @@ func schemaVersion(ctx context.Context, tx *sql.Tx) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return strconv.Atoi(s)
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 0 {
+		return 0, fault.New(fault.Corrupt, fmt.Sprintf("the store's schema version is %q, which is no number", s), "restore the last backup")
+	}
+	return n, nil
 }
 
 func (db *DB) apply(ctx context.Context, tx *sql.Tx, file string) error {
@@ -250,9 +289,11 @@ func (db *DB) apply(ctx context.Context, tx *sql.Tx, file string) error {
 	if err != nil {
 		return err
 	}
-	words := strings.NewReplacer("{{blob}}", "BLOB", "{{seq}}", "INTEGER PRIMARY KEY")
+	words := strings.NewReplacer("{{blob}}", "BLOB", "{{seq}}", "INTEGER PRIMARY KEY", "{{key}}", "INTEGER PRIMARY KEY",
+		"{{numbers}}", "CREATE TABLE incident_numbers (one INTEGER PRIMARY KEY, last BIGINT NOT NULL)")
 	if db.backend.Dialect() == Postgres {
-		words = strings.NewReplacer("{{blob}}", "BYTEA", "{{seq}}", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY")
+		words = strings.NewReplacer("{{blob}}", "BYTEA", "{{seq}}", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "{{key}}", "BIGINT PRIMARY KEY",
+			"{{numbers}}", "CREATE SEQUENCE incident_numbers")
 	}
 	for statement := range strings.SplitSeq(words.Replace(string(b)), ";\n") {
 		if strings.TrimSpace(statement) == "" {

@@ -1,11 +1,13 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -103,7 +105,9 @@ func (tx *Tx) CountNewDeliveries(ctx context.Context, destination string, since 
 	return n, nil
 }
 
-// PutDelivery inserts or replaces a delivery.
+// PutDelivery inserts or replaces a delivery. Its id, kind, subject, destination
+// and time of creation never change. One that is not new and not there is an
+// error that wraps ErrNotFound.
 func (tx *Tx) PutDelivery(ctx context.Context, d notify.Delivery, isNew bool) error {
 	var fault string
 	if d.Fault != nil {
@@ -113,20 +117,26 @@ func (tx *Tx) PutDelivery(ctx context.Context, d notify.Delivery, isNew bool) er
 		}
 		fault = string(b)
 	}
-	query := `UPDATE deliveries SET kind = $2, subject = $3, destination = $4, wanted = $5, done = $6, armed = $7, generation = $8,
-		status = $9, attempts = $10, failures = $11, wanted_at = $12, done_at = $13, next_at = $14, failing_since = $15, worker = $16,
-		claimed_at = $17, state = $18, reference = $19, url = $20, error = $21, warnings = $22, spacing = $23, urgent = $24,
-		created_at = $25, updated_at = $26 WHERE id = $1`
+	args := []any{d.ID, d.Wanted, d.Done, bit(d.Armed), d.Generation, string(d.Status), d.Attempts, d.Failures, micros(d.WantedAt),
+		micros(d.DoneAt), micros(d.NextAt), micros(d.FailingSince), d.Worker, micros(d.ClaimedAt), string(d.State), d.Reference, d.URL, fault,
+		strings.Join(d.Warnings, "\n"), int64(d.Spacing), bit(d.Urgent), micros(tx.now)}
+	query := `UPDATE deliveries SET wanted = $2, done = $3, armed = $4, generation = $5, status = $6, attempts = $7, failures = $8,
+		wanted_at = $9, done_at = $10, next_at = $11, failing_since = $12, worker = $13, claimed_at = $14, state = $15, reference = $16,
+		url = $17, error = $18, warnings = $19, spacing = $20, urgent = $21, updated_at = $22 WHERE id = $1`
 	if isNew {
-		query = "INSERT INTO deliveries (" + deliveryColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
-			$15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)`
+		// What stands at the end never changes afterwards.
+		query = `INSERT INTO deliveries (id, wanted, done, armed, generation, status, attempts, failures, wanted_at, done_at, next_at,
+			failing_since, worker, claimed_at, state, reference, url, error, warnings, spacing, urgent, updated_at, kind, subject, destination,
+			created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
+			$25, $26)`
+		args = append(args, string(d.Kind), d.Subject, d.Destination, micros(d.CreatedAt))
 	}
-	_, err := tx.exec(ctx, query, d.ID, string(d.Kind), d.Subject, d.Destination, d.Wanted, d.Done, bit(d.Armed), d.Generation,
-		string(d.Status), d.Attempts, d.Failures, micros(d.WantedAt), micros(d.DoneAt), micros(d.NextAt), micros(d.FailingSince),
-		d.Worker, micros(d.ClaimedAt), string(d.State), d.Reference, d.URL, fault, strings.Join(d.Warnings, "\n"), int64(d.Spacing), bit(d.Urgent),
-		micros(d.CreatedAt), micros(tx.now))
+	changed, err := tx.exec(ctx, query, args...)
 	if err != nil {
 		return fmt.Errorf("store delivery %s: %w", d.ID, err)
+	}
+	if changed == 0 {
+		return fmt.Errorf("store delivery %s: %w", d.ID, ErrNotFound)
 	}
 	return nil
 }
@@ -146,15 +156,34 @@ type DeliveryFilter struct {
 	Limit       int
 }
 
-// Deliveries lists deliveries, newest created first, by keyset.
+// Deliveries lists deliveries, newest created first (among equals the greater
+// id), by keyset: a page begins strictly behind f.After.
 func (db *DB) Deliveries(ctx context.Context, f DeliveryFilter) ([]notify.Delivery, error) {
-	w := where{}
-	if len(f.Statuses) > 0 {
-		in := make([]string, len(f.Statuses))
-		for i, s := range f.Statuses {
-			in[i] = w.arg(string(s))
+	if len(f.Statuses) < 2 {
+		return db.deliveriesWith(ctx, f, f.Statuses)
+	}
+	// Each status is sorted in its index already; all in one query would have
+	// to be sorted anew.
+	statuses := slices.Clone(f.Statuses)
+	slices.Sort(statuses)
+	all := []notify.Delivery{}
+	for _, s := range slices.Compact(statuses) {
+		list, err := db.deliveriesWith(ctx, f, []notify.Status{s})
+		if err != nil {
+			return nil, err
 		}
-		w.parts = append(w.parts, "status IN ("+strings.Join(in, ", ")+")")
+		all = append(all, list...)
+	}
+	slices.SortFunc(all, func(a, b notify.Delivery) int {
+		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(b.ID, a.ID))
+	})
+	return all[:min(len(all), limit(f.Limit))], nil
+}
+
+func (db *DB) deliveriesWith(ctx context.Context, f DeliveryFilter, statuses []notify.Status) ([]notify.Delivery, error) {
+	w := where{}
+	for _, s := range statuses {
+		w.add("status = $?", string(s))
 	}
 	w.eq("destination", f.Destination)
 	w.eq("subject", f.Subject)
@@ -162,9 +191,9 @@ func (db *DB) Deliveries(ctx context.Context, f DeliveryFilter) ([]notify.Delive
 		w.add("done < wanted")
 	}
 	if !f.After.At.IsZero() {
-		w.add("(created_at < $? OR (created_at = $? AND id > $?))", micros(f.After.At), micros(f.After.At), f.After.ID)
+		w.add("(created_at, id) < ($?, $?)", micros(f.After.At), f.After.ID)
 	}
-	return db.read().deliveries(ctx, w.sql()+" ORDER BY created_at DESC, id LIMIT "+w.arg(limit(f.Limit)), w.args...)
+	return db.read().deliveries(ctx, w.sql()+" ORDER BY created_at DESC, id DESC LIMIT "+w.arg(limit(f.Limit)), w.args...)
 }
 
 // Unfinished counts the deliveries that are armed, and those that do not show

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/guardroom/guardroom/finding"
@@ -40,6 +39,9 @@ type Finding struct {
 	DetectorID    string               `json:"detector_id,omitempty"`
 	ArchivedByUs  bool                 `json:"archived_by_us,omitempty"`
 	Confirmed     bool                 `json:"confirmed,omitempty"`
+	// ArchivedConfirmed says that GuardDuty itself said so, and not only what
+	// came from somewhere that others may write to.
+	ArchivedConfirmed bool `json:"archived_confirmed,omitempty"`
 }
 
 // Revision is one revision of a finding as it was received, with the trace of
@@ -63,7 +65,7 @@ type Revision struct {
 
 const findingColumns = `id, arn, type, account_id, region, severity, title, resource_kind, resource_id, updated_at, count,
 	first_seen, last_seen, first_received, last_received, archived, sample, decision, rule, incident, revisions, source,
-	detector_id, archived_by_us, confirmed`
+	detector_id, archived_by_us, confirmed, archived_confirmed`
 
 type scanner interface{ Scan(dest ...any) error }
 
@@ -72,47 +74,16 @@ func scanFinding(s scanner) (Finding, error) {
 	var severity float64
 	var id, kind string
 	var number, updated, firstSeen, lastSeen, firstReceived, lastReceived int64
-	var archived, sample, byUs, confirmed int
+	var archived, sample, byUs, confirmed, archivedConfirmed int
 	err := s.Scan(&id, &f.ARN, &f.Type, &f.AccountID, &f.Region, &severity, &f.Title, &kind, &f.ResourceID, &updated, &f.Count,
 		&firstSeen, &lastSeen, &firstReceived, &lastReceived, &archived, &sample, &f.Decision, &f.Rule, &number, &f.Revisions, &f.Source,
-		&f.DetectorID, &byUs, &confirmed)
+		&f.DetectorID, &byUs, &confirmed, &archivedConfirmed)
 	f.ID, f.ResourceKind, f.Severity, f.Incident = finding.ID(id), finding.ResourceKind(kind), finding.Severity(severity), incident.Number(number)
 	f.UpdatedAt, f.FirstSeen, f.LastSeen = timeOf(updated), timeOf(firstSeen), timeOf(lastSeen)
 	f.FirstReceived, f.LastReceived = timeOf(firstReceived), timeOf(lastReceived)
 	f.Archived, f.Sample, f.ArchivedByUs, f.Confirmed = archived != 0, sample != 0, byUs != 0, confirmed != 0
+	f.ArchivedConfirmed = archivedConfirmed != 0
 	return f, err
-}
-
-// LockFindings takes the locks of finding ids, the first ones in the order of
-// locks. On SQLite transactions exclude each other anyway.
-func (tx *Tx) LockFindings(ctx context.Context, ids []finding.ID) error {
-	keys := make([]string, len(ids))
-	for i, id := range ids {
-		keys[i] = "finding/" + string(id)
-	}
-	return tx.lock(ctx, keys)
-}
-
-// LockKeys takes the locks of merge keys, after those of findings.
-func (tx *Tx) LockKeys(ctx context.Context, keys []string) error {
-	locks := make([]string, len(keys))
-	for i, k := range keys {
-		locks[i] = "key/" + k
-	}
-	return tx.lock(ctx, locks)
-}
-
-func (tx *Tx) lock(ctx context.Context, keys []string) error {
-	if tx.db.Dialect() != Postgres || len(keys) == 0 {
-		return nil
-	}
-	slices.Sort(keys)
-	for _, k := range slices.Compact(keys) {
-		if _, err := tx.exec(ctx, "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", k); err != nil {
-			return fmt.Errorf("lock %s: %w", k, err)
-		}
-	}
-	return nil
 }
 
 // Finding returns the newest revision of a finding, and false when it is not
@@ -160,14 +131,14 @@ func (tx *Tx) PutFinding(ctx context.Context, f Finding, isNew bool) error {
 	query := `UPDATE findings SET arn = $2, type = $3, account_id = $4, region = $5, severity = $6, title = $7, resource_kind = $8,
 		resource_id = $9, updated_at = $10, count = $11, first_seen = $12, last_seen = $13, first_received = $14, last_received = $15,
 		archived = $16, sample = $17, decision = $18, rule = $19, incident = $20, revisions = $21, source = $22, detector_id = $23,
-		archived_by_us = $24, confirmed = $25 WHERE id = $1`
+		archived_by_us = $24, confirmed = $25, archived_confirmed = $26 WHERE id = $1`
 	if isNew {
 		query = `INSERT INTO findings (` + findingColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
-			$15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)`
+			$15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)`
 	}
 	_, err := tx.exec(ctx, query, string(f.ID), f.ARN, f.Type, f.AccountID, f.Region, float64(f.Severity), f.Title, string(f.ResourceKind),
 		f.ResourceID, micros(f.UpdatedAt), f.Count, micros(f.FirstSeen), micros(f.LastSeen), micros(f.FirstReceived), micros(f.LastReceived),
-		bit(f.Archived), bit(f.Sample), f.Decision, f.Rule, int64(f.Incident), f.Revisions, f.Source, f.DetectorID, bit(f.ArchivedByUs), bit(f.Confirmed))
+		bit(f.Archived), bit(f.Sample), f.Decision, f.Rule, int64(f.Incident), f.Revisions, f.Source, f.DetectorID, bit(f.ArchivedByUs), bit(f.Confirmed), bit(f.ArchivedConfirmed))
 	if err != nil {
 		return fmt.Errorf("store finding %s: %w", f.ID, err)
 	}
@@ -180,7 +151,7 @@ func (c q) FindingsOf(ctx context.Context, number incident.Number, limit int) ([
 	if limit <= 0 {
 		limit = 1 << 30
 	}
-	return c.findings(ctx, "WHERE incident = $1 ORDER BY last_received DESC, id LIMIT $2", int64(number), limit)
+	return c.findings(ctx, "WHERE incident = $1 ORDER BY last_received DESC, id DESC LIMIT $2", int64(number), limit)
 }
 
 func (c q) findings(ctx context.Context, where string, args ...any) ([]Finding, error) {
@@ -220,18 +191,24 @@ type FindingFilter struct {
 	Limit int
 }
 
-// Cursor is a place in a list that is sorted by time and id.
+// Cursor is a place in a list that is sorted by time and id: that of the last
+// row of the page before. The zero Cursor is the beginning.
 type Cursor struct {
 	At time.Time
 	ID string
 }
 
-// Findings lists findings, newest received first, by keyset.
+// Findings lists findings, newest received first (among equals the greater id),
+// by keyset. A page begins strictly behind f.After, so rows that come in
+// meanwhile neither repeat nor shift what follows.
 func (db *DB) Findings(ctx context.Context, f FindingFilter) ([]Finding, error) {
 	w := where{}
 	w.eq("account_id", f.Account)
 	w.eq("region", f.Region)
 	w.eq("decision", f.Decision)
+	if f.Decision != "" && f.Decision != "incident" {
+		w.add("decision <> 'incident'") // the condition of the partial index
+	}
 	if f.Type != "" {
 		w.add("type = $?", f.Type)
 	}
@@ -242,12 +219,12 @@ func (db *DB) Findings(ctx context.Context, f FindingFilter) ([]Finding, error) 
 		w.add("last_received >= $?", micros(f.Since))
 	}
 	if !f.After.At.IsZero() {
-		w.add("(last_received < $? OR (last_received = $? AND id > $?))", micros(f.After.At), micros(f.After.At), f.After.ID)
+		w.add("(last_received, id) < ($?, $?)", micros(f.After.At), f.After.ID)
 	}
-	return db.read().findings(ctx, w.sql()+" ORDER BY last_received DESC, id LIMIT "+w.arg(limit(f.Limit)), w.args...)
+	return db.read().findings(ctx, w.sql()+" ORDER BY last_received DESC, id DESC LIMIT "+w.arg(limit(f.Limit)), w.args...)
 }
 
-// Revisions returns the revisions of a finding, newest received first.
+// Revisions returns the revisions of a finding, the newest one first.
 func (db *DB) Revisions(ctx context.Context, id finding.ID, max int) ([]Revision, error) {
 	return db.read().revisions(ctx, "WHERE finding_id = $1 ORDER BY updated_at DESC, count DESC LIMIT $2", string(id), limit(max))
 }
@@ -287,11 +264,13 @@ func (c q) revisions(ctx context.Context, where string, args ...any) ([]Revision
 }
 
 // RevisionsSince calls yield with every revision received since, oldest first,
-// for replaying past findings through other rules.
+// for replaying past findings through other rules. Those whose raw form was
+// removed by retention are left out.
 func (db *DB) RevisionsSince(ctx context.Context, since time.Time, yield func(Revision) bool) error {
-	seq := int64(0)
+	const page = 500
+	at, seq := micros(since), int64(0)
 	for {
-		list, err := db.read().revisions(ctx, "WHERE seq > $1 AND received_at >= $2 ORDER BY seq LIMIT 500", seq, micros(since))
+		list, err := db.read().revisions(ctx, "WHERE raw IS NOT NULL AND (received_at, seq) > ($1, $2) ORDER BY received_at, seq LIMIT $3", at, seq, page)
 		if err != nil {
 			return err
 		}
@@ -299,9 +278,9 @@ func (db *DB) RevisionsSince(ctx context.Context, since time.Time, yield func(Re
 			if !yield(r) {
 				return nil
 			}
-			seq = r.Seq
+			at, seq = micros(r.ReceivedAt), r.Seq
 		}
-		if len(list) < 500 {
+		if len(list) < page {
 			return nil
 		}
 	}

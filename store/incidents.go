@@ -14,10 +14,13 @@ import (
 // NextNumber returns an incident number that was never used. A transaction that
 // fails leaves a gap on PostgreSQL.
 func (tx *Tx) NextNumber(ctx context.Context) (incident.Number, error) {
+	query := `INSERT INTO incident_numbers (one, last) VALUES (1, 1)
+		ON CONFLICT (one) DO UPDATE SET last = incident_numbers.last + 1 RETURNING last`
+	if tx.db.Dialect() == Postgres {
+		query = "SELECT nextval('incident_numbers')"
+	}
 	var n int64
-	err := tx.row(ctx, `INSERT INTO counters (name, value) VALUES ('incident', 1)
-		ON CONFLICT (name) DO UPDATE SET value = counters.value + 1 RETURNING value`).Scan(&n)
-	if err != nil {
+	if err := tx.row(ctx, query).Scan(&n); err != nil {
 		return 0, fmt.Errorf("take the next incident number: %w", err)
 	}
 	return incident.Number(n), nil
@@ -54,24 +57,30 @@ func (c q) incident(ctx context.Context, where string, arg any) (*incident.Incid
 }
 
 // PutIncident stores an incident and the timeline entries that its change made.
+// Its number, id, account, region, time of opening and being a sample never
+// change. One that is not new and not there is an error that wraps ErrNotFound.
 func (tx *Tx) PutIncident(ctx context.Context, i *incident.Incident, isNew bool, entries []incident.Entry) error {
 	body, err := json.Marshal(i)
 	if err != nil {
 		return fmt.Errorf("store %s: %w", i.Number, err)
 	}
-	query := `UPDATE incidents SET state = $3, severity = $4, sample = $5, silent = $6, account_id = $7, region = $8, owner = $9,
-		opened_at = $10, updated_at = $11, last_activity = $12, closed_at = $13, revision = $14, merged_into = $15, body = $16
-		WHERE number = $1 AND id = $2`
+	args := []any{int64(i.Number), string(i.ID), string(i.State), float64(i.Severity), string(i.Verdict), bit(i.Silent), i.Owner,
+		micros(i.UpdatedAt), micros(i.LastActivity), micros(i.ClosedAt), i.Revision, int64(i.MergedInto), string(body)}
+	query := `UPDATE incidents SET state = $3, severity = $4, verdict = $5, silent = $6, owner = $7, updated_at = $8, last_activity = $9,
+		closed_at = $10, revision = $11, merged_into = $12, body = $13 WHERE number = $1 AND id = $2`
 	if isNew {
-		query = `INSERT INTO incidents (number, id, state, severity, sample, silent, account_id, region, owner, opened_at, updated_at,
-			last_activity, closed_at, revision, merged_into, body)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`
+		// What stands at the end never changes afterwards.
+		query = `INSERT INTO incidents (number, id, state, severity, verdict, silent, owner, updated_at, last_activity, closed_at, revision,
+			merged_into, body, sample, account_id, region, opened_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`
+		args = append(args, bit(i.Sample), i.Account.ID, i.Region, micros(i.OpenedAt))
 	}
-	_, err = tx.exec(ctx, query, int64(i.Number), string(i.ID), string(i.State), float64(i.Severity), bit(i.Sample), bit(i.Silent),
-		i.Account.ID, i.Region, i.Owner, micros(i.OpenedAt), micros(i.UpdatedAt), micros(i.LastActivity), micros(i.ClosedAt), i.Revision,
-		int64(i.MergedInto), string(body))
+	changed, err := tx.exec(ctx, query, args...)
 	if err != nil {
 		return fmt.Errorf("store %s: %w", i.Number, err)
+	}
+	if changed == 0 {
+		return fmt.Errorf("store %s: %w", i.Number, ErrNotFound)
 	}
 	for _, e := range entries {
 		if _, err := tx.exec(ctx, `INSERT INTO timeline (incident, seq, event_at, recorded_at, kind, who, text, from_value, to_value)
@@ -133,7 +142,9 @@ type IncidentFilter struct {
 	Limit  int
 }
 
-// Incidents lists incidents, newest number first, by keyset.
+// Incidents lists incidents, newest number first, by keyset: a page begins below
+// f.Before, so incidents that are opened meanwhile neither repeat nor shift
+// anything.
 func (db *DB) Incidents(ctx context.Context, f IncidentFilter) ([]*incident.Incident, error) {
 	w := where{}
 	if len(f.States) > 0 {
@@ -161,7 +172,10 @@ func (db *DB) Incidents(ctx context.Context, f IncidentFilter) ([]*incident.Inci
 	if f.Before > 0 {
 		w.add("number < $?", int64(f.Before))
 	}
-	rows, err := db.read().query(ctx, "SELECT body FROM incidents "+w.sql()+" ORDER BY number DESC LIMIT "+w.arg(limit(f.Limit)), w.args...)
+	// The inner part walks a small index, whatever the filter; only the rows of
+	// the page itself are read.
+	rows, err := db.read().query(ctx, "SELECT body FROM incidents WHERE number IN (SELECT number FROM incidents INDEXED BY incidents_list "+w.sql()+
+		" ORDER BY number DESC LIMIT "+w.arg(limit(f.Limit))+") ORDER BY number DESC", w.args...)
 	if err != nil {
 		return nil, fmt.Errorf("list incidents: %w", err)
 	}
@@ -201,10 +215,10 @@ func (db *DB) CountIncidents(ctx context.Context) (map[incident.State]int, error
 }
 
 // CountArchivedByOthers counts the findings of an incident that somebody else
-// archived in GuardDuty.
+// archived in GuardDuty, as GuardDuty itself says.
 func (tx *Tx) CountArchivedByOthers(ctx context.Context, n incident.Number) (int, error) {
 	var count int
-	err := tx.row(ctx, "SELECT COUNT(*) FROM findings WHERE incident = $1 AND archived = 1 AND archived_by_us = 0", int64(n)).Scan(&count)
+	err := tx.row(ctx, "SELECT COUNT(*) FROM findings WHERE incident = $1 AND archived = 1 AND archived_by_us = 0 AND archived_confirmed = 1", int64(n)).Scan(&count)
 	if err != nil {
 		return 0, fmt.Errorf("count the archived findings of %s: %w", n, err)
 	}

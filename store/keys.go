@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/guardroom/guardroom/finding"
@@ -14,24 +15,45 @@ import (
 
 var _ triage.Index = (*Tx)(nil)
 
-// candidate loads what triage wants to know of an incident, following merges to
-// the incident that lives on.
+// candidate loads what triage wants to know of an incident and locks it,
+// following merges to the incident that lives on.
 func (tx *Tx) candidate(ctx context.Context, n int64) (triage.Candidate, bool, error) {
-	for hops := 0; n > 0 && hops < 32; hops++ {
-		i, err := tx.Incident(ctx, incident.Number(n))
-		if errors.Is(err, ErrNotFound) {
+	return tx.follow(ctx, "WHERE number = $1 FOR UPDATE", n)
+}
+
+// maxHops bounds the way along merges; a longer one cannot be made by absorbing
+// open incidents in any sensible life.
+const maxHops = 64
+
+func (tx *Tx) follow(ctx context.Context, where string, n int64) (triage.Candidate, bool, error) {
+	for hops := 0; n > 0 && hops < maxHops; hops++ {
+		c, merged, err := scanCandidate(tx.row(ctx, "SELECT "+candidateColumns+" FROM incidents "+where, n))
+		if errors.Is(err, sql.ErrNoRows) {
 			return triage.Candidate{}, false, nil
 		}
 		if err != nil {
-			return triage.Candidate{}, false, err
+			return triage.Candidate{}, false, fmt.Errorf("read %s: %w", incident.Number(n), err)
 		}
-		if i.MergedInto == 0 {
-			return triage.Candidate{ID: i.ID, Number: i.Number, State: i.State, Severity: i.Severity, Verdict: i.Verdict,
-				LastActivity: i.LastActivity, ClosedAt: i.ClosedAt, Sample: i.Sample}, true, nil
+		if merged == 0 {
+			return c, true, nil
 		}
-		n = int64(i.MergedInto)
+		n = merged
 	}
 	return triage.Candidate{}, false, nil
+}
+
+const candidateColumns = "number, id, state, severity, verdict, last_activity, closed_at, sample, merged_into"
+
+func scanCandidate(s scanner) (c triage.Candidate, merged int64, err error) {
+	var id, state, verdict string
+	var severity float64
+	var number, activity, closed int64
+	var sample int
+	if err := s.Scan(&number, &id, &state, &severity, &verdict, &activity, &closed, &sample, &merged); err != nil {
+		return c, 0, err
+	}
+	return triage.Candidate{ID: incident.ID(id), Number: incident.Number(number), State: incident.State(state), Severity: finding.Severity(severity),
+		Verdict: incident.Verdict(verdict), LastActivity: timeOf(activity), ClosedAt: timeOf(closed), Sample: sample != 0}, merged, nil
 }
 
 func (tx *Tx) candidateOf(ctx context.Context, what, query, arg string) (triage.Candidate, bool, error) {
@@ -69,9 +91,11 @@ func (tx *Tx) IncidentOfARN(ctx context.Context, findingARN string) (triage.Cand
 	return tx.candidateOf(ctx, "a finding's ARN", "SELECT incident FROM findings WHERE arn = $1 AND incident > 0 ORDER BY id LIMIT 1", findingARN)
 }
 
-// IncidentsOfActor implements triage.Index.
+// IncidentsOfActor implements triage.Index. It locks nothing: a link changes
+// only the incident that gets it, and the newest incidents of a busy actor are
+// in many hands.
 func (tx *Tx) IncidentsOfActor(ctx context.Context, key string, since time.Time) ([]triage.Candidate, error) {
-	rows, err := tx.query(ctx, "SELECT incident FROM actor_keys WHERE key = $1 AND at >= $2 ORDER BY at DESC LIMIT 5", key, micros(since))
+	rows, err := tx.query(ctx, "SELECT incident FROM actor_keys WHERE key = $1 AND at >= $2 ORDER BY at DESC, incident DESC LIMIT 5", key, micros(since))
 	if err != nil {
 		return nil, fmt.Errorf("look for incidents of an actor: %w", err)
 	}
@@ -79,21 +103,21 @@ func (tx *Tx) IncidentsOfActor(ctx context.Context, key string, since time.Time)
 	for rows.Next() {
 		var n int64
 		if err := rows.Scan(&n); err != nil {
-			_ = rows.Close() //nolint:sqlclosecheck // closed before the next query of the same transaction
-			return nil, err
+			return nil, errors.Join(err, rows.Close())
 		}
 		numbers = append(numbers, n)
 	}
 	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("look for incidents of an actor: %w", err)
 	}
 	var out []triage.Candidate
 	for _, n := range numbers {
-		c, ok, err := tx.candidate(ctx, n)
+		c, ok, err := tx.follow(ctx, "WHERE number = $1", n)
 		if err != nil {
 			return nil, err
 		}
-		if ok {
+		known := slices.ContainsFunc(out, func(o triage.Candidate) bool { return o.Number == c.Number })
+		if ok && !known {
 			out = append(out, c)
 		}
 	}
@@ -101,17 +125,24 @@ func (tx *Tx) IncidentsOfActor(ctx context.Context, key string, since time.Time)
 }
 
 // SetKeys makes an incident the holder of its merge keys and remembers its
-// actors and, for an attack sequence, the findings that it names.
+// actors and, for an attack sequence, the findings that it names. at is when the
+// activity under them happened.
+//
+// A key stays with an open incident whose activity is later: an old finding that
+// arrives late must not draw the new ones away from where they belong.
 func (tx *Tx) SetKeys(ctx context.Context, n incident.Number, keys, actors, members []string, at time.Time) error {
 	for _, k := range keys {
-		if _, err := tx.exec(ctx, `INSERT INTO merge_keys (key, incident) VALUES ($1, $2)
-			ON CONFLICT (key) DO UPDATE SET incident = excluded.incident`, k, int64(n)); err != nil {
+		if _, err := tx.exec(ctx, `INSERT INTO merge_keys (key, incident, at) VALUES ($1, $2, $3)
+			ON CONFLICT (key) DO UPDATE SET incident = excluded.incident, at = excluded.at
+			WHERE merge_keys.at <= excluded.at OR EXISTS
+			(SELECT 1 FROM incidents WHERE number = merge_keys.incident AND state = 'closed' AND number <> excluded.incident)`,
+			k, int64(n), micros(at)); err != nil {
 			return fmt.Errorf("store a merge key of %s: %w", n, err)
 		}
 	}
 	for _, k := range actors {
 		if _, err := tx.exec(ctx, `INSERT INTO actor_keys (key, incident, at) VALUES ($1, $2, $3)
-			ON CONFLICT (key, incident) DO UPDATE SET at = excluded.at`, k, int64(n), micros(at)); err != nil {
+			ON CONFLICT (key, incident) DO UPDATE SET at = excluded.at WHERE actor_keys.at < excluded.at`, k, int64(n), micros(at)); err != nil {
 			return fmt.Errorf("store an actor of %s: %w", n, err)
 		}
 	}

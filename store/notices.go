@@ -28,7 +28,10 @@ const digestIncidents = 200
 func (tx *Tx) DigestIncident(ctx context.Context, destination, newID string, n incident.Number, since time.Time) (Digest, error) {
 	var d Digest
 	var body string
-	err := tx.row(ctx, "SELECT body FROM digests WHERE destination = $1 AND opened_at >= $2 ORDER BY opened_at DESC LIMIT 1 FOR UPDATE",
+	if err := tx.lock(ctx, []string{"digest/" + destination}); err != nil {
+		return d, err // or two that open one at once would open two
+	}
+	err := tx.row(ctx, "SELECT body FROM digests WHERE destination = $1 AND opened_at >= $2 ORDER BY opened_at DESC, id DESC LIMIT 1 FOR UPDATE",
 		destination, micros(since)).Scan(&body)
 	isNew := errors.Is(err, sql.ErrNoRows)
 	switch {
@@ -130,6 +133,9 @@ func (tx *Tx) openNotice(ctx context.Context, key string) (Notice, bool, error) 
 // ResolveNotice resolves the open notice with this key. It reports whether
 // there was one.
 func (tx *Tx) ResolveNotice(ctx context.Context, key string) (Notice, bool, error) {
+	if err := tx.lock(ctx, []string{"notice/" + key}); err != nil {
+		return Notice{}, false, err
+	}
 	n, ok, err := tx.openNotice(ctx, key)
 	if err != nil || !ok {
 		return n, false, err

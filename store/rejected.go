@@ -81,17 +81,6 @@ type Ignored struct {
 	LastAt     time.Time `json:"last_at"`
 }
 
-// Ignore counts an event that is not a finding.
-func (tx *Tx) Ignore(ctx context.Context, source, detailType string, n int) error {
-	_, err := tx.exec(ctx, `INSERT INTO ignored (source, detail_type, count, last_at) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (source, detail_type) DO UPDATE SET count = ignored.count + excluded.count, last_at = excluded.last_at`,
-		source, detailType, n, micros(tx.now))
-	if err != nil {
-		return fmt.Errorf("count an ignored event: %w", err)
-	}
-	return nil
-}
-
 // IgnoredEvents lists what was ignored.
 func (db *DB) IgnoredEvents(ctx context.Context) ([]Ignored, error) {
 	rows, err := db.read().query(ctx, "SELECT source, detail_type, count, last_at FROM ignored ORDER BY source, detail_type")

@@ -42,16 +42,6 @@ type Source struct {
 	Error     string    `json:"error,omitempty"`
 }
 
-// SawEvent notes that a source gave an event.
-func (tx *Tx) SawEvent(ctx context.Context, name string) error {
-	_, err := tx.exec(ctx, `INSERT INTO sources (name, first_at, last_event, last_look, error) VALUES ($1, $2, $3, $4, '')
-		ON CONFLICT (name) DO UPDATE SET last_event = excluded.last_event, last_look = excluded.last_look, error = ''`, name, micros(tx.now), micros(tx.now), micros(tx.now))
-	if err != nil {
-		return fmt.Errorf("note an event of %s: %w", name, err)
-	}
-	return nil
-}
-
 // Looked notes that a source looked for events, and the trouble that it had.
 func (db *DB) Looked(ctx context.Context, name, trouble string) error {
 	return db.Write(ctx, func(tx *Tx) error {

@@ -1,10 +1,9 @@
 -- Everything guardroom keeps. Times are microseconds since 1970 in UTC; 0 means none.
--- {{blob}}, {{seq}} differ between the databases.
+-- {{blob}}, {{seq}}, {{key}}, {{numbers}} differ between the databases.
 
-CREATE TABLE counters (
-  name  TEXT PRIMARY KEY,
-  value BIGINT NOT NULL
-);
+-- Incident numbers: a table on SQLite, a sequence on PostgreSQL, where a row
+-- would be one lock for all that open incidents at the same time.
+{{numbers}};
 
 -- The newest revision of each finding.
 CREATE TABLE findings (
@@ -32,10 +31,16 @@ CREATE TABLE findings (
   source         TEXT NOT NULL,
   detector_id    TEXT NOT NULL,
   archived_by_us INTEGER NOT NULL DEFAULT 0,
-  confirmed      INTEGER NOT NULL DEFAULT 0
+  confirmed      INTEGER NOT NULL DEFAULT 0,
+  archived_confirmed INTEGER NOT NULL DEFAULT 0
 );
+-- Lists are sorted by reception; each filter that people use has its own way in.
 CREATE INDEX findings_received ON findings (last_received, id);
-CREATE INDEX findings_incident ON findings (incident, last_received);
+CREATE INDEX findings_account ON findings (account_id, last_received, id);
+CREATE INDEX findings_type ON findings (type, last_received, id);
+CREATE INDEX findings_region ON findings (region, last_received, id);
+CREATE INDEX findings_incident ON findings (incident, last_received, id);
+CREATE INDEX findings_quiet ON findings (decision, last_received, id) WHERE decision <> 'incident';
 CREATE INDEX findings_arn ON findings (arn);
 
 -- Every revision of every finding, with the decision about it.
@@ -55,12 +60,15 @@ CREATE TABLE revisions (
   raw         {{blob}}
 );
 CREATE UNIQUE INDEX revisions_key ON revisions (finding_id, updated_at, count);
+-- What retention has not emptied yet, by age.
+CREATE INDEX revisions_raw ON revisions (received_at, seq) WHERE raw IS NOT NULL;
 
 CREATE TABLE incidents (
-  number        BIGINT PRIMARY KEY,
+  number        {{key}},
   id            TEXT NOT NULL UNIQUE,
   state         TEXT NOT NULL,
   severity      DOUBLE PRECISION NOT NULL,
+  verdict       TEXT NOT NULL,
   sample        INTEGER NOT NULL,
   silent        INTEGER NOT NULL,
   account_id    TEXT NOT NULL,
@@ -75,13 +83,16 @@ CREATE TABLE incidents (
   body          TEXT NOT NULL
 );
 CREATE INDEX incidents_state ON incidents (state, number);
-CREATE INDEX incidents_account ON incidents (account_id, number);
+-- Lists walk this index alone, whatever they filter by: it is small beside the
+-- rows, so that a filter with few matches stays fast as well.
+CREATE INDEX incidents_list ON incidents (number, state, severity, account_id, region, owner, sample, opened_at);
 CREATE INDEX incidents_closed ON incidents (closed_at) WHERE closed_at > 0;
 
--- A merge key belongs to one incident at a time.
+-- A merge key belongs to one incident at a time; at is the last activity under it.
 CREATE TABLE merge_keys (
   key      TEXT PRIMARY KEY,
-  incident BIGINT NOT NULL
+  incident BIGINT NOT NULL,
+  at       BIGINT NOT NULL
 );
 CREATE INDEX merge_keys_incident ON merge_keys (incident);
 CREATE TABLE actor_keys (
@@ -140,10 +151,12 @@ CREATE TABLE deliveries (
   updated_at  BIGINT NOT NULL
 );
 CREATE UNIQUE INDEX deliveries_subject ON deliveries (subject, destination);
-CREATE INDEX deliveries_destination ON deliveries (destination, created_at);
-CREATE INDEX deliveries_behind ON deliveries (wanted_at) WHERE done < wanted;
+CREATE INDEX deliveries_created ON deliveries (created_at, id);
+CREATE INDEX deliveries_destination ON deliveries (destination, created_at, id);
+CREATE INDEX deliveries_status ON deliveries (status, created_at, id);
+CREATE INDEX deliveries_count ON deliveries (destination, status);
+CREATE INDEX deliveries_behind ON deliveries (created_at, id) WHERE done < wanted;
 CREATE INDEX deliveries_armed ON deliveries (worker, claimed_at) WHERE armed = 1;
-CREATE INDEX deliveries_status ON deliveries (status, updated_at);
 
 CREATE TABLE digests (
   id          TEXT PRIMARY KEY,
@@ -164,9 +177,10 @@ CREATE TABLE notices (
   body        TEXT NOT NULL
 );
 CREATE INDEX notices_key ON notices (key, opened_at);
+CREATE INDEX notices_open ON notices (opened_at, id) WHERE resolved_at = 0;
 
 CREATE TABLE audit (
-  seq    BIGINT PRIMARY KEY,
+  seq    {{key}},
   at     BIGINT NOT NULL,
   who    TEXT NOT NULL,
   action TEXT NOT NULL,

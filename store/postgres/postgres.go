@@ -77,7 +77,7 @@ func (b *Backend) Write(ctx context.Context, fn func(tx *sql.Tx) error) error {
 	for attempt := 1; ; attempt++ {
 		err := b.once(ctx, fn)
 		if err == nil || attempt == maxAttempts || !again(err) {
-			return err
+			return b.explain(err)
 		}
 		pause := time.Duration(rand.Int64N(int64(time.Millisecond) << min(attempt, 7))) //nolint:gosec // jitter
 		select {
@@ -126,6 +126,36 @@ func again(err error) bool {
 	return false
 }
 
+// explain turns the server's trouble into what a person can do about it. Codes:
+// https://www.postgresql.org/docs/15/errcodes-appendix.html
+func (b *Backend) explain(err error) error {
+	if err == nil || errors.As(err, new(*fault.Error)) {
+		return err
+	}
+	const safe = "what was acknowledged before is kept; senders will come again"
+	var pe *pgconn.PgError
+	if !errors.As(err, &pe) {
+		var ce *pgconn.ConnectError
+		if errors.As(err, &ce) || pgconn.Timeout(err) && !errors.Is(err, context.Canceled) {
+			return fault.Wrap(fault.Unavailable, err, "reach the store "+b.place, safe, "check that the database runs and that the user may connect")
+		}
+		return err
+	}
+	switch {
+	case pe.Code == "53100":
+		return fault.Wrap(fault.Unavailable, err, "write to the store "+b.place+": the server's disk is full", safe, "free some space on the database server")
+	case pe.Code == "25006":
+		return fault.Wrap(fault.Unavailable, err, "write to the store "+b.place+": the server is read-only", safe, "name the primary, not a standby, in store:")
+	case pe.Code == "53300":
+		return fault.Wrap(fault.Unavailable, err, "reach the store "+b.place+": the server has no free connection", safe, "raise max_connections, or run fewer workers; each needs up to 25")
+	case pe.Code == "42501":
+		return fault.Wrap(fault.Denied, err, "write to the store "+b.place, safe, "grant the user all rights on the schema of guardroom's tables")
+	case strings.HasPrefix(pe.Code, "57P"), strings.HasPrefix(pe.Code, "08"):
+		return fault.Wrap(fault.Unavailable, err, "reach the store "+b.place+": the server is stopping or starting", safe, "wait, or check the database server")
+	}
+	return err
+}
+
 // Reader implements store.Backend.
 func (b *Backend) Reader() *sql.DB { return b.db }
 
@@ -148,8 +178,12 @@ func (b *Backend) Backup(ctx context.Context, path string) error {
 		return fault.New(fault.Conflict, path+" exists already", "name a file that does not exist")
 	}
 	tmp := path + ".part"
-	cmd := exec.CommandContext(ctx, tool, "--format=custom", "--file="+tmp) //nolint:gosec // our own arguments
-	cmd.Env = append(os.Environ(), connectionEnv(b.url)...)                 // not as arguments: those show in process lists
+	address, password := libpq(b.url)
+	cmd := exec.CommandContext(ctx, tool, "--format=custom", "--file="+tmp, "--dbname="+address) //nolint:gosec // our own arguments
+	cmd.Env = os.Environ()
+	if password != "" {
+		cmd.Env = append(cmd.Env, "PGPASSWORD="+password) // not as an argument: those show in process lists
+	}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		_ = os.Remove(tmp)
 		return fault.Wrap(fault.Unavailable, err, "back up "+b.place+": "+strings.TrimSpace(string(out)), "the store is untouched", "pg_dump must be at least as new as the server")
@@ -160,24 +194,28 @@ func (b *Backend) Backup(ctx context.Context, path string) error {
 	return os.Rename(tmp, path)
 }
 
-// connectionEnv gives the connection to libpq's programs by environment:
-// https://www.postgresql.org/docs/15/libpq-envars.html
-func connectionEnv(rawURL string) []string {
-	cfg, err := pgconn.ParseConfig(rawURL)
+// libpq returns the URL as PostgreSQL's own programs take it, without the
+// password and without the parameters that only our driver knows:
+// https://pkg.go.dev/github.com/jackc/pgx/v5/pgxpool#ParseConfig
+func libpq(rawURL string) (address, password string) {
+	u, err := url.Parse(rawURL)
 	if err != nil {
-		return nil
+		return "", ""
 	}
-	env := []string{
-		"PGHOST=" + cfg.Host, fmt.Sprintf("PGPORT=%d", cfg.Port),
-		"PGUSER=" + cfg.User, "PGDATABASE=" + cfg.Database,
+	q := u.Query()
+	password = q.Get("password")
+	if p, ok := u.User.Password(); ok {
+		password = p
+		u.User = url.User(u.User.Username())
 	}
-	if cfg.Password != "" {
-		env = append(env, "PGPASSWORD="+cfg.Password)
+	q.Del("password")
+	for name := range q {
+		if strings.HasPrefix(name, "pool_") || strings.HasSuffix(name, "_cache_capacity") || name == "default_query_exec_mode" {
+			q.Del(name)
+		}
 	}
-	if u, err := url.Parse(rawURL); err == nil && u.Query().Get("sslmode") != "" {
-		env = append(env, "PGSSLMODE="+u.Query().Get("sslmode"))
-	}
-	return env
+	u.RawQuery = q.Encode()
+	return u.String(), password
 }
 
 // Close implements store.Backend.

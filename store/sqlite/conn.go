@@ -10,13 +10,15 @@ import (
 )
 
 // dsnConnector opens connections with our settings.
-func dsnConnector(path string, extra ...string) (driver.Connector, error) {
-	return &connector{dsn: dsn(path, extra...), driver: &sqlite.Driver{}}, nil
+func dsnConnector(path string, extra ...string) *connector {
+	return &connector{dsn: dsn(path, extra...), driver: &sqlite.Driver{}}
 }
 
 type connector struct {
 	dsn    string
 	driver *sqlite.Driver
+	// steady connections finish each statement although its context ends.
+	steady bool
 }
 
 // Connect implements driver.Connector.
@@ -29,7 +31,7 @@ func (c *connector) Connect(context.Context) (driver.Conn, error) {
 	if !ok {
 		return nil, errors.Join(errors.New("the SQLite driver lacks an interface that the store needs"), conn.Close())
 	}
-	return &cachingConn{fullConn: full, cache: map[string]*cached{}}, nil
+	return &cachingConn{fullConn: full, steady: c.steady, cache: map[string]*cached{}}, nil
 }
 
 // Driver implements driver.Connector.
@@ -54,7 +56,8 @@ type fullConn interface {
 // database/sql never uses a connection from two goroutines at a time.
 type cachingConn struct {
 	fullConn
-	cache map[string]*cached
+	steady bool
+	cache  map[string]*cached
 }
 
 type cached struct {
@@ -106,8 +109,19 @@ func repeats(query string) bool {
 	return false
 }
 
+// context keeps SQLite from ending a whole transaction because one statement of
+// it was interrupted; on the writer it holds the work of others too. See
+// https://www.sqlite.org/c3ref/interrupt.html
+func (c *cachingConn) context(ctx context.Context) context.Context {
+	if c.steady {
+		return context.WithoutCancel(ctx)
+	}
+	return ctx
+}
+
 // ExecContext implements driver.ExecerContext.
 func (c *cachingConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	ctx = c.context(ctx)
 	s := c.prepared(ctx, query)
 	if s == nil {
 		return c.fullConn.ExecContext(ctx, query, args)
@@ -117,6 +131,7 @@ func (c *cachingConn) ExecContext(ctx context.Context, query string, args []driv
 
 // QueryContext implements driver.QueryerContext.
 func (c *cachingConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	ctx = c.context(ctx)
 	s := c.prepared(ctx, query)
 	if s == nil {
 		return c.fullConn.QueryContext(ctx, query, args)

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -46,6 +47,10 @@ func Open(ctx context.Context, path string, wait time.Duration) (*Backend, error
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "open the store "+path, "", "name a folder that this user may write to in store:")
 	}
+	// One file has one lock, by whatever link it is opened.
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
 	b := &Backend{path: path, lock: flock.New(path+".lock", flock.SetPermissions(0o600)), turn: newTurns()}
 	if err := b.acquire(ctx, wait); err != nil {
 		return nil, err
@@ -81,31 +86,17 @@ func (b *Backend) open(ctx context.Context) error {
 	if err := create(b.path); err != nil {
 		return err
 	}
-	connector := func(extra ...string) (*sql.DB, error) {
-		c, err := dsnConnector(b.path, extra...)
-		if err != nil {
-			return nil, err
-		}
-		return sql.OpenDB(c), nil
-	}
-	var err error
-	if b.write, err = connector("_txlock=immediate"); err != nil {
-		return err
-	}
+	writing := dsnConnector(b.path, "_txlock=immediate")
+	writing.steady = true
+	b.write = sql.OpenDB(writing)
 	b.write.SetMaxOpenConns(1)
 	if err := b.write.PingContext(ctx); err != nil {
 		return err
 	}
-	if b.read, err = connector("_pragma=query_only(1)"); err != nil {
-		return err
-	}
+	b.read = sql.OpenDB(dsnConnector(b.path, "_pragma=query_only(1)"))
 	b.read.SetMaxOpenConns(max(4, runtime.NumCPU()))
 	b.read.SetMaxIdleConns(2)
-	c, err := dsnConnector(b.path, "_txlock=immediate")
-	if err != nil {
-		return err
-	}
-	b.engine = sql.OpenDB(&turnConnector{Connector: c, turn: b.turn})
+	b.engine = sql.OpenDB(&turnConnector{Connector: dsnConnector(b.path, "_txlock=immediate"), turn: b.turn})
 	b.engine.SetMaxOpenConns(4)
 	b.engine.SetMaxIdleConns(2)
 	b.writer = newWriter(b.write, b.turn)
@@ -183,7 +174,19 @@ func (b *Backend) Backup(ctx context.Context, path string) error {
 	if err := syncFile(tmp); err != nil {
 		return err
 	}
-	return os.Rename(tmp, path)
+	if err := os.Rename(tmp, path); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(path))
+}
+
+// syncFolder makes a new name in it durable.
+func syncFolder(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
 
 func syncFile(path string) error {
@@ -212,6 +215,8 @@ func (b *Backend) Close() error {
 // SQLite's result codes that people can do something about:
 // https://www.sqlite.org/rescode.html
 const (
+	codeBusy     = 5
+	codeLocked   = 6
 	codeReadOnly = 8
 	codeIOErr    = 10
 	codeCorrupt  = 11
@@ -220,14 +225,20 @@ const (
 	codeNotADB   = 26
 )
 
-// explain turns SQLite's trouble into what a person can do about it.
+// explain turns SQLite's trouble, and the operating system's at opening, into
+// what a person can do about it.
 func explain(err error, path string) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return fault.Wrap(fault.Unavailable, err, "open the store "+path, "nothing was changed", "give this user read and write permission on the file and its folder")
+	}
 	var se *sqlite.Error
 	if err == nil || !errors.As(err, &se) {
 		return err
 	}
 	const safe = "nothing of this was committed; what was acknowledged before is kept"
 	switch se.Code() & 0xff {
+	case codeBusy, codeLocked:
+		return fault.Wrap(fault.Unavailable, err, "write to the store: another program keeps "+path+" locked", safe, "end the program that has the file open; sqlite3 and backup tools are usual ones")
 	case codeFull:
 		return fault.Wrap(fault.Unavailable, err, "write to the store: the disk is full ("+path+")", safe, "free some space; senders will come again")
 	case codeReadOnly, codeCantOpen:

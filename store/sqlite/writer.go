@@ -93,36 +93,51 @@ func (w *writer) run() {
 	}
 }
 
-// group runs first and whoever waits beside it in one transaction.
+// group runs first and whoever waits beside it in one transaction. When SQLite
+// ends that transaction by itself (a full disk, an I/O error), the member that
+// met it fails, and those that had run before it run again, each by itself.
 func (w *writer) group(first *job) {
-	if err := w.turn.take(context.Background()); err != nil {
-		first.done <- err
-		return
+	again := w.together(first, true)
+	for _, j := range again {
+		if left := w.together(j, false); len(left) > 0 {
+			panic("a transaction with one member left another") // our own invariant
+		}
 	}
-	defer w.turn.done()
+}
+
+// together runs one transaction. It returns the members whose work was undone
+// through no fault of theirs; all others have their answer.
+func (w *writer) together(first *job, open bool) (undone []*job) {
 	// The transaction belongs to all of its members, so no member's context
 	// may end it.
 	ctx := context.Background()
+	if err := w.turn.take(ctx); err != nil {
+		first.done <- err
+		return nil
+	}
+	defer w.turn.done()
 	tx, err := w.db.BeginTx(ctx, nil)
 	if err != nil {
 		first.done <- fmt.Errorf("begin: %w", err)
-		return
+		return nil
 	}
 	var members []*job
-	for j := first; j != nil; j = w.next(len(members)) {
+	next := func() *job {
+		if !open {
+			return nil
+		}
+		return w.next(len(members))
+	}
+	for j := first; j != nil; j = next() {
 		if err := j.ctx.Err(); err != nil {
 			j.done <- err
 			continue
 		}
 		err, poisoned := w.member(ctx, tx, j)
 		if poisoned {
-			// SQLite ends the whole transaction by itself on a full disk and
-			// the like: nothing of this group was written.
 			_ = tx.Rollback()
-			for _, m := range append(members, j) {
-				m.done <- err
-			}
-			return
+			j.done <- err
+			return members
 		}
 		if err != nil {
 			j.done <- err
@@ -132,16 +147,16 @@ func (w *writer) group(first *job) {
 	}
 	if len(members) == 0 {
 		_ = tx.Rollback()
-		return
+		return nil
 	}
-	err = tx.Commit()
-	if err != nil {
+	if err = tx.Commit(); err != nil {
 		_ = tx.Rollback()
 		err = fmt.Errorf("commit: %w", err)
 	}
 	for _, j := range members {
 		j.done <- err
 	}
+	return nil
 }
 
 // next returns a job that waits already, or nil.
