@@ -35,7 +35,7 @@ type Handler struct {
 	Now         func() time.Time
 	Log         *slog.Logger
 
-	underway sync.WaitGroup
+	underway sync.RWMutex // read-locked by each invocation
 }
 
 const (
@@ -63,8 +63,8 @@ type Receipt struct {
 // nothing may be taken for done. It ends shortly before the deadline of ctx, so
 // that a slow vendor fails its record and not the whole invocation.
 func (h *Handler) Handle(ctx context.Context, payload json.RawMessage) (any, error) {
-	h.underway.Add(1)
-	defer h.underway.Done()
+	h.underway.RLock()
+	defer h.underway.RUnlock()
 	ctx, cancel := beforeDeadline(ctx)
 	defer cancel()
 	if batch, ok := sqsBatch(payload); ok {
@@ -82,8 +82,9 @@ func (h *Handler) Handle(ctx context.Context, payload json.RawMessage) (any, err
 	return answerOf(receipt), nil
 }
 
-// Wait waits for the invocations under way, at the end of the process.
-func (h *Handler) Wait() { h.underway.Wait() }
+// Stop waits for the invocations under way, at the end of the process. One that
+// comes later is never answered, so that its sender repeats it.
+func (h *Handler) Stop() { h.underway.Lock() }
 
 // beforeDeadline leaves time to answer: a tenth of what there is, at most two
 // seconds.

@@ -8,8 +8,8 @@ import (
 )
 
 // Run serves the Lambda runtime until Lambda ends the process with SIGTERM, or
-// ctx ends. It returns nil after the invocation under way has its answer; the
-// caller then closes the store and exits. Lambda kills about two seconds after
+// ctx ends. It returns nil when no invocation is under way; the caller
+// then closes the store and exits. Lambda kills about two seconds after
 // the signal.
 //
 // The loop of the runtime library has no end of its own, so its goroutine lives
@@ -28,6 +28,6 @@ func Run(ctx context.Context, h *Handler) error {
 	case <-stop:
 	case <-ctx.Done():
 	}
-	h.Wait()
+	h.Stop()
 	return nil
 }
