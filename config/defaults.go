@@ -10,6 +10,20 @@ func Default() *Config {
 	return c
 }
 
+// Sample has every section and one element in each list, all at their defaults.
+// It is what the reference is made from, and no valid configuration: names and
+// addresses are missing.
+func Sample() *Config {
+	c := Default()
+	c.Accounts = []Account{{}}
+	c.Sources.SQS, c.Sources.GuardDuty, c.Sources.S3 = []SQSSource{{}}, []GuardDutySource{{}}, []S3Source{{}}
+	c.Triage.Enrich.Lists = []AddressList{{}}
+	c.Suppress, c.Routes = []Suppression{{}}, []Route{{}}
+	c.Destinations = []Destination{{Slack: &Slack{}, Jira: &Jira{}, PagerDuty: &PagerDuty{}, Webhook: &Webhook{}, Email: &Email{}}}
+	c.setListDefaults()
+	return c
+}
+
 func fill[T comparable](to *T, value T) {
 	var zero T
 	if *to == zero {

@@ -37,6 +37,14 @@ type LoadOptions struct {
 	Resolvers map[string]Resolver
 	// Offline leaves references to AWS as they are: set, without a value.
 	Offline bool
+	// StoreOnly resolves only what the store's address refers to: commands that
+	// call no vendor do not need the vendors' secrets.
+	StoreOnly bool
+	// Base is what counts where the file says nothing; nil: the defaults.
+	Base *Config
+	// StoreOnly resolves nothing but the references of store, for commands that
+	// only look into it; the other secrets stay set, without a value.
+	StoreOnly bool
 	// LookupEnv replaces os.LookupEnv.
 	LookupEnv func(name string) (string, bool)
 }
@@ -84,6 +92,10 @@ func Parse(ctx context.Context, name string, data []byte, opts LoadOptions) (*Co
 	}
 	d := newDecoder(name)
 	cfg := Default()
+	if opts.Base != nil {
+		base := *opts.Base
+		cfg = &base
+	}
 	if root := d.syntax(data); root != nil {
 		d.value(root, reflect.ValueOf(cfg).Elem(), "")
 	}

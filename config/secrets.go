@@ -127,10 +127,11 @@ func (d *decoder) resolveSecrets(ctx context.Context, cfg *Config, opts LoadOpti
 	online := !opts.Offline && len(d.problems) == 0
 	remote := map[fragment]*lookup{}
 	root := reflect.ValueOf(cfg).Elem()
-	eachSecret(root, "", func(_ string, s Secret) Secret {
+	left := func(path string) bool { return opts.StoreOnly && path != "store" }
+	eachSecret(root, "", func(path string, s Secret) Secret {
 		list, _ := fragments(s.ref)
 		for _, f := range list {
-			if f.remote() && online && remote[f] == nil {
+			if f.remote() && online && !left(path) && remote[f] == nil {
 				remote[f] = &lookup{}
 			}
 		}
@@ -151,10 +152,15 @@ func (d *decoder) resolveSecrets(ctx context.Context, cfg *Config, opts LoadOpti
 			d.failAt(path, "known are ${env:NAME}, ${file:PATH}, ${ssm:NAME} and ${secretsmanager:NAME#KEY}; write $${ for ${ itself", "%s", err)
 			return s
 		}
+		if opts.StoreOnly && path != "store" {
+			return s
+		}
 		value, whole := "", true
 		for _, f := range list {
 			part, err := f.text, error(nil)
 			switch {
+			case f.kind != "" && left(path):
+				part, whole = "", false
 			case f.kind == refEnv:
 				part, err = resolveEnv(f.text, opts.LookupEnv)
 			case f.kind == refFile:
