@@ -42,9 +42,6 @@ type LoadOptions struct {
 	StoreOnly bool
 	// Base is what counts where the file says nothing; nil: the defaults.
 	Base *Config
-	// StoreOnly resolves nothing but the references of store, for commands that
-	// only look into it; the other secrets stay set, without a value.
-	StoreOnly bool
 	// LookupEnv replaces os.LookupEnv.
 	LookupEnv func(name string) (string, bool)
 }

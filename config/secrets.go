@@ -152,9 +152,6 @@ func (d *decoder) resolveSecrets(ctx context.Context, cfg *Config, opts LoadOpti
 			d.failAt(path, "known are ${env:NAME}, ${file:PATH}, ${ssm:NAME} and ${secretsmanager:NAME#KEY}; write $${ for ${ itself", "%s", err)
 			return s
 		}
-		if opts.StoreOnly && path != "store" {
-			return s
-		}
 		value, whole := "", true
 		for _, f := range list {
 			part, err := f.text, error(nil)
