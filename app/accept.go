@@ -151,7 +151,12 @@ func (a *acceptance) incident(ctx context.Context, j judged, old store.Finding, 
 			// Recorded beside a closed incident, for instance archived.
 			return i.Number, nil
 		}
-		if old.Incident == i.Number {
+		absorbed, err := a.absorbAll(ctx, i, p)
+		if err != nil {
+			return 0, err
+		}
+		entries = append(entries, absorbed...)
+		if holds(i, p, old.Incident) {
 			join.Previous = &incident.FindingRef{ID: old.ID, Count: old.Count, Archived: old.Archived, UpdatedAt: old.UpdatedAt}
 		}
 		entries = append(entries, i.Join(join)...)
@@ -159,12 +164,12 @@ func (a *acceptance) incident(ctx context.Context, j judged, old store.Finding, 
 			i.Silent = false
 		}
 	}
-	for _, other := range p.Absorb {
-		mine, err := a.absorb(ctx, i, other)
+	if isNew {
+		absorbed, err := a.absorbAll(ctx, i, p)
 		if err != nil {
 			return 0, err
 		}
-		entries = append(entries, mine...)
+		entries = append(entries, absorbed...)
 	}
 	for _, l := range p.Links {
 		entries = append(entries, i.LinkTo(l.Number, l.Why, now)...)
@@ -181,6 +186,25 @@ func (a *acceptance) incident(ctx context.Context, j judged, old store.Finding, 
 	a.touched = append(a.touched, i.Number)
 	a.want(i, entries, isNew, j.decision)
 	return i.Number, nil
+}
+
+// holds reports whether i holds the findings of the incident n now: it is that
+// incident, or absorbs it.
+func holds(i *incident.Incident, p triage.Placement, n incident.Number) bool {
+	return n == i.Number || slices.ContainsFunc(p.Absorb, func(c triage.Candidate) bool { return c.Number == n })
+}
+
+// absorbAll merges every incident that the placement names into i.
+func (a *acceptance) absorbAll(ctx context.Context, i *incident.Incident, p triage.Placement) ([]incident.Entry, error) {
+	var entries []incident.Entry
+	for _, other := range p.Absorb {
+		mine, err := a.absorb(ctx, i, other)
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, mine...)
+	}
+	return entries, nil
 }
 
 // absorb merges another incident into i: its findings and keys move, it closes
@@ -241,7 +265,9 @@ func (a *acceptance) record(ctx context.Context, j judged, old store.Finding, ex
 		Incident: number, Revisions: 1, Source: a.in.Source, DetectorID: f.DetectorID, Confirmed: a.in.Confirmed}
 	if exists {
 		row.FirstReceived, row.Revisions = old.FirstReceived, old.Revisions+1
-		row.ArchivedByUs = old.ArchivedByUs && f.Archived
+		// The mark stands until somebody takes the finding out of the archive again.
+		row.ArchivedByUs = old.ArchivedByUs && (f.Archived || !old.Archived)
+		row.ArchivedConfirmed = f.Archived && (a.in.Confirmed || old.Archived && old.ArchivedConfirmed)
 		row.Confirmed = row.Confirmed || old.Confirmed
 		if number == 0 {
 			row.Incident = old.Incident // a suppressed revision stays where its finding is
@@ -284,13 +310,12 @@ func (a *acceptance) repeat(ctx context.Context, f *finding.Finding, old store.F
 			Why: "the same revision came with other content from " + a.in.Source + "; the first one is kept"})
 	}
 	newest := finding.Revision{ID: old.ID, UpdatedAt: old.UpdatedAt, Count: old.Count}
-	if !a.in.Confirmed || storedRevision(f).Newer(newest) || newest.Newer(storedRevision(f)) || f.Archived == old.Archived {
+	same := f.Archived == old.Archived && f.Archived == old.ArchivedConfirmed
+	if !a.in.Confirmed || storedRevision(f).Newer(newest) || newest.Newer(storedRevision(f)) || same {
 		return nil
 	}
-	old.Archived = f.Archived
-	if !f.Archived {
-		old.ArchivedByUs = false
-	}
+	old.ArchivedByUs = old.ArchivedByUs && (f.Archived || !old.Archived)
+	old.Archived, old.ArchivedConfirmed = f.Archived, f.Archived
 	if err := a.tx.PutFinding(ctx, old, false); err != nil {
 		return err
 	}

@@ -87,7 +87,7 @@ func (c *Commands) CloseIncident(ctx context.Context, n incident.Number, verdict
 	}
 	err = c.store.Write(ctx, func(tx *store.Tx) error {
 		archive = nil
-		list, err := tx.FindingsOf(ctx, n, 0)
+		list, err := lockedFindings(ctx, tx, n)
 		if err != nil {
 			return err
 		}
@@ -110,6 +110,23 @@ func (c *Commands) CloseIncident(ctx context.Context, n incident.Number, verdict
 		c.archive.Enqueue(archive)
 	}
 	return i, err
+}
+
+// lockedFindings returns the findings of an incident as they are once their
+// locks are held, so that a revision that is accepted meanwhile loses nothing.
+func lockedFindings(ctx context.Context, tx *store.Tx, n incident.Number) ([]store.Finding, error) {
+	list, err := tx.FindingsOf(ctx, n, 0)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]finding.ID, len(list))
+	for i, f := range list {
+		ids[i] = f.ID
+	}
+	if err := tx.LockFindings(ctx, ids); err != nil {
+		return nil, err
+	}
+	return tx.FindingsOf(ctx, n, 0)
 }
 
 // Reopen opens a closed incident again.

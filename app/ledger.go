@@ -40,6 +40,19 @@ func own(ctx context.Context, tx *store.Tx, id string, generation int64) (notify
 	return d, err
 }
 
+// lockIncident locks the incident of a delivery where the change reaches it:
+// incidents are locked before deliveries everywhere.
+func lockIncident(ctx context.Context, tx *store.Tx, id string, reaches func(d notify.Delivery) bool) error {
+	d, err := tx.PeekDelivery(ctx, id)
+	if errors.Is(err, store.ErrNotFound) || (err == nil && (d.Kind != message.KindIncident || !reaches(d))) {
+		return nil
+	}
+	if err == nil {
+		_, err = tx.IncidentByID(ctx, incident.ID(d.Subject))
+	}
+	return err
+}
+
 // Claim implements notify.Ledger.
 func (l *ledger) Claim(ctx context.Context, id string, generation int64, worker string) (d notify.Delivery, err error) {
 	err = l.store.Write(ctx, func(tx *store.Tx) error {
@@ -84,6 +97,11 @@ func (l *ledger) SaveState(ctx context.Context, id string, generation int64, sta
 func (l *ledger) Shown(ctx context.Context, id string, generation, revision int64, out notify.Outcome) (next notify.Next, err error) {
 	err = l.store.Write(ctx, func(tx *store.Tx) error {
 		next = notify.Next{}
+		if err := lockIncident(ctx, tx, id, func(d notify.Delivery) bool {
+			return out.Reference != "" && out.Reference != d.Reference && namers[l.types[d.Destination]]
+		}); err != nil {
+			return err
+		}
 		d, err := own(ctx, tx, id, generation)
 		if err != nil {
 			return err
@@ -183,6 +201,9 @@ func (l *ledger) again(ctx context.Context, tx *store.Tx, d *notify.Delivery) (n
 // Stop implements notify.Ledger.
 func (l *ledger) Stop(ctx context.Context, id string, generation int64, status notify.Status, fault notify.Fault) error {
 	return l.store.Write(ctx, func(tx *store.Tx) error {
+		if err := lockIncident(ctx, tx, id, func(notify.Delivery) bool { return status != notify.Paused }); err != nil {
+			return err
+		}
 		d, err := own(ctx, tx, id, generation)
 		if err != nil {
 			return err

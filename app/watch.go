@@ -2,10 +2,13 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/guardroom/guardroom/audit"
@@ -37,7 +40,8 @@ type watcher struct {
 	client           *http.Client
 	retention        func(ctx context.Context) (int, error)
 
-	kept audit.Head // the last head written outside
+	keeping sync.Mutex
+	kept    []int64 // by keeper: the number of the last head that it wrote
 }
 
 // run watches until ctx ends.
@@ -109,14 +113,36 @@ func (w *watcher) recover(ctx context.Context) error {
 	return err
 }
 
-// takeOver arms anew what a worker had in hand whose lease is over. Its calls
-// have ended by then: their deadline is shorter than lease plus call.
+// takeOver arms anew what a worker had in hand whose lease is over, and what its
+// engine had taken from a queue without beginning it. Its calls have ended by
+// then: their deadline is shorter than lease plus call.
 func (w *watcher) takeOver(ctx context.Context) error {
+	before := w.now().Add(-w.lease - w.call)
+	workers, err := w.store.Workers(ctx)
+	if err != nil {
+		return err
+	}
+	left, err := w.engine.Abandoned(func(executor string) bool {
+		return slices.ContainsFunc(workers, func(o store.Worker) bool { return o.ID == executor && !o.Heartbeat.Before(before) })
+	})
+	if err != nil {
+		return err
+	}
 	n := 0
-	err := w.store.Write(ctx, func(tx *store.Tx) error {
-		list, err := tx.Orphans(ctx, tx.Now().Add(-w.lease-w.call), 1000)
+	err = w.store.Write(ctx, func(tx *store.Tx) error {
+		list, err := tx.Orphans(ctx, before, 1000)
 		if err != nil {
 			return err
+		}
+		for _, item := range left {
+			d, err := tx.Delivery(ctx, item.Delivery)
+			switch {
+			case errors.Is(err, store.ErrNotFound):
+			case err != nil:
+				return err
+			case d.Armed && d.Generation == item.Generation && !slices.ContainsFunc(list, func(o notify.Delivery) bool { return o.ID == d.ID }):
+				list = append(list, d)
+			}
 		}
 		n = len(list)
 		return w.rearm(ctx, tx, list)
@@ -124,7 +150,10 @@ func (w *watcher) takeOver(ctx context.Context) error {
 	if err == nil && n > 0 {
 		w.log.Warn("took over deliveries of a lost worker", "count", n)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return w.engine.Discard(left)
 }
 
 func (w *watcher) rearm(ctx context.Context, tx *store.Tx, list []notify.Delivery) error {
@@ -141,19 +170,30 @@ func (w *watcher) rearm(ctx context.Context, tx *store.Tx, list []notify.Deliver
 	return nil
 }
 
-// keepHead writes the head of the audit chain outside when it moved.
+// keepHead writes the head of the audit chain outside when it moved. A keeper
+// that fails holds up no other, and is asked again next time.
 func (w *watcher) keepHead(ctx context.Context) error {
 	h, err := w.store.AuditHead(ctx)
-	if err != nil || h.Seq == w.kept.Seq {
+	if err != nil {
 		return err
 	}
-	for _, k := range w.keepers {
-		if err := k.Keep(ctx, h); err != nil {
-			return fmt.Errorf("%s: %w", k, err)
-		}
+	w.keeping.Lock()
+	defer w.keeping.Unlock()
+	if w.kept == nil {
+		w.kept = make([]int64, len(w.keepers))
 	}
-	w.kept = h
-	return nil
+	var errs []error
+	for i, k := range w.keepers {
+		if w.kept[i] == h.Seq {
+			continue
+		}
+		if err := k.Keep(ctx, h); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", k, err))
+			continue
+		}
+		w.kept[i] = h.Seq
+	}
+	return errors.Join(errs...)
 }
 
 // look opens and resolves notices about sources, destinations and workers.

@@ -5,6 +5,9 @@ import (
 	"database/sql"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/dbos-inc/dbos-transact-golang/dbos"
@@ -31,7 +34,8 @@ type Item struct {
 
 // Handler does the work of an item. It is called at least once for every item,
 // may be called for items that are void by now, and returns an error only when
-// the store did not answer: the item is then kept for a later worker.
+// the store did not answer or ctx ended: the item is then kept, and handled again
+// by this process or, after a stop, by a later one.
 type Handler func(ctx context.Context, item Item) error
 
 // Config is how an engine runs.
@@ -87,8 +91,7 @@ func QueueName(destination string) string { return "deliver/" + destination }
 func (e *Engine) Enqueue(_ context.Context, tx *sql.Tx, destination string, item Item, after time.Duration) error {
 	opts := []dbos.EnqueueOption{
 		dbos.WithEnqueueTransaction(tx),
-		// A generation is never used twice, so neither is an id.
-		dbos.WithEnqueueWorkflowID(fmt.Sprintf("delivery/%s/%d", item.Delivery, item.Generation)),
+		dbos.WithEnqueueWorkflowID(workflowID(item)),
 		dbos.WithEnqueueApplicationVersion(Version),
 	}
 	if after > 0 {
@@ -129,23 +132,96 @@ func (e *Engine) Launch(handler Handler) error {
 
 // deliver is the workflow of one item. It has no steps: the delivery's row is
 // the checkpoint, and the handler may run again from the start at any time.
-func (e *Engine) deliver(_ dbos.Context, item Item) (string, error) {
+func (e *Engine) deliver(run dbos.Context, item Item) (string, error) {
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 10*time.Second) {
-		err := e.handler(e.base, item)
+		err := e.handle(item)
 		if err == nil {
 			return "", nil
 		}
 		if e.base.Err() != nil {
-			// The row still says that the work is ours and unfinished; the
-			// next start arms it anew (see notify.Deliverer.Recover).
-			return "stopped", nil //nolint:nilerr // the error is why it stopped
+			// The engine does not record an outcome once it is being shut down:
+			// the item stays with this executor, for its next start or for a
+			// worker that finds it abandoned.
+			<-run.Done()
+			return "", err
 		}
-		e.cfg.Logger.Warn("a delivery could not reach the store and waits", "delivery", item.Delivery, "error", err)
+		e.cfg.Logger.Warn("a delivery could not be worked on and waits", "delivery", item.Delivery, "destination", item.Destination, "error", err)
 		select {
 		case <-time.After(pause):
 		case <-e.base.Done():
 		}
 	}
+}
+
+// handle turns a panic into an error, so that the item is kept: to the engine a
+// panic would end it.
+func (e *Engine) handle(item Item) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			e.cfg.Logger.Error("the work on a delivery panicked", "delivery", item.Delivery, "error", fmt.Sprint(p), "stack", string(debug.Stack()))
+			err = fmt.Errorf("panicked: %v", p)
+		}
+	}()
+	return e.handler(e.base, item)
+}
+
+// Abandoned returns the items that executors have in hand which are neither this
+// one nor alive, at most a few hundred. The caller gives each that still counts a
+// new generation, and discards all of them afterwards.
+func (e *Engine) Abandoned(alive func(executor string) bool) ([]Abandoned, error) {
+	list, err := dbos.ListWorkflows(e.ctx, dbos.WithFilterName(deliveryName), dbos.WithFilterStatus(dbos.WorkflowStatusPending),
+		dbos.WithFilterLimit(1000), dbos.WithFilterLoadInput(false), dbos.WithFilterLoadOutput(false))
+	if err != nil {
+		return nil, fmt.Errorf("list work in hand: %w", err)
+	}
+	var out []Abandoned
+	for _, w := range list {
+		if w.ExecutorID == e.cfg.Executor || alive(w.ExecutorID) {
+			continue
+		}
+		item, err := itemOf(w.ID)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, Abandoned{Item: item, id: w.ID})
+	}
+	return out, nil
+}
+
+// Abandoned is an item that its executor left. Its Destination is not known.
+type Abandoned struct {
+	Item
+	id string
+}
+
+// Discard ends abandoned items, so that nobody finds them again.
+func (e *Engine) Discard(list []Abandoned) error {
+	if len(list) == 0 {
+		return nil
+	}
+	ids := make([]string, len(list))
+	for i, a := range list {
+		ids[i] = a.id
+	}
+	if err := dbos.CancelWorkflows(e.ctx, ids); err != nil {
+		return fmt.Errorf("discard abandoned work: %w", err)
+	}
+	return nil
+}
+
+// workflowID names an item. A generation is never used twice, so neither is an
+// id.
+func workflowID(i Item) string { return fmt.Sprintf("delivery/%s/%d", i.Delivery, i.Generation) }
+
+// itemOf reads a name that workflowID made.
+func itemOf(id string) (Item, error) {
+	parts := strings.Split(id, "/")
+	if len(parts) == 3 && parts[0] == "delivery" {
+		if n, err := strconv.ParseInt(parts[2], 10, 64); err == nil {
+			return Item{Delivery: parts[1], Generation: n}, nil
+		}
+	}
+	return Item{}, fmt.Errorf("%q is no work item of guardroom", id)
 }
 
 // Shutdown stops taking items, lets those under way finish for at most grace,

@@ -86,9 +86,14 @@ type Resource struct {
 }
 
 // Lead is what the messages are written from: the facts of the finding that
-// leads the incident (the most severe one, the newest among equals).
+// leads the incident. An attack sequence leads before all others; then the
+// finding that was the most severe at any time, the newest among equals.
 type Lead struct {
-	FindingID   finding.ID       `json:"finding_id"`
+	FindingID finding.ID `json:"finding_id"`
+	// Peak is the highest severity that the finding had in this incident, and
+	// UpdatedAt when it last changed: what it is compared with others by.
+	Peak        finding.Severity `json:"peak"`
+	UpdatedAt   time.Time        `json:"updated_at"`
 	FindingARN  string           `json:"finding_arn,omitempty"`
 	Type        string           `json:"type"`
 	Severity    finding.Severity `json:"severity"` // the latest revision's

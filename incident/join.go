@@ -118,7 +118,12 @@ func (i *Incident) take(in Join) {
 		}
 	}
 	if i.leads(f) {
+		peak := f.Severity
+		if i.Lead.FindingID == f.ID {
+			peak = max(peak, i.Lead.Peak)
+		}
 		i.Lead = leadOf(f, in.Lists)
+		i.Lead.Peak = peak
 	}
 }
 
@@ -155,13 +160,11 @@ func (i *Incident) leads(f *finding.Finding) bool {
 	if seq := finding.ParseType(l.Type).IsSequence(); seq != f.Type.IsSequence() {
 		return f.Type.IsSequence()
 	}
-	if f.Severity != l.Severity {
-		return f.Severity > l.Severity
+	if f.Severity != l.Peak {
+		return f.Severity > l.Peak
 	}
-	for _, r := range i.Findings {
-		if r.ID == l.FindingID && !r.UpdatedAt.Equal(f.At()) {
-			return f.At().After(r.UpdatedAt)
-		}
+	if !f.At().Equal(l.UpdatedAt) {
+		return f.At().After(l.UpdatedAt)
 	}
 	return f.ID < l.FindingID
 }
@@ -189,7 +192,7 @@ func leadOf(f *finding.Finding, lists []string) Lead {
 		ips = ips[:maxActorIPs]
 	}
 	return Lead{
-		FindingID: f.ID, FindingARN: f.ARN, Type: f.Type.Name, Severity: f.Severity,
+		FindingID: f.ID, UpdatedAt: f.At(), FindingARN: f.ARN, Type: f.Type.Name, Severity: f.Severity,
 		Title: f.Title, Description: f.Description, Role: f.Role, DetectorID: f.DetectorID,
 		Resource: resourceOf(f),
 		Actor: Actor{IPs: ips, Domains: f.Actor.Domains, ASN: f.Actor.ASN, Org: f.Actor.ASNOrg, Country: f.Actor.Country,

@@ -147,7 +147,8 @@ func (i *Incident) Reopen(who, why string, now time.Time) ([]Entry, error) {
 }
 
 // Absorb records that other became part of i, and closes other as merged into
-// i. Both get their entries; other must not be closed.
+// i. Both get their entries; neither may be closed. A finding that both hold must
+// be moved by the caller, who then joins it with what other knew as Previous.
 func (i *Incident) Absorb(other *Incident, why string, now time.Time) (mine, theirs []Entry) {
 	e := i.entry(now, now, KindAbsorbed, Guardroom, fmt.Sprintf("absorbed %s: %s", other.Number, why))
 	e.To = other.Number.String()
@@ -169,7 +170,12 @@ func (i *Incident) Absorb(other *Incident, why string, now time.Time) (mine, the
 func (i *Incident) fold(other *Incident) {
 	i.FindingCount += other.FindingCount
 	i.Occurrences += other.Occurrences
-	i.Findings = append(i.Findings, other.Findings...)
+	for _, r := range other.Findings {
+		i.Findings = slices.DeleteFunc(i.Findings, func(o FindingRef) bool { return o.ID == r.ID && !o.UpdatedAt.After(r.UpdatedAt) })
+		if !slices.ContainsFunc(i.Findings, func(o FindingRef) bool { return o.ID == r.ID }) {
+			i.Findings = append(i.Findings, r)
+		}
+	}
 	i.sortFindings()
 	for _, r := range other.Resources {
 		i.addResource(r)
@@ -179,10 +185,11 @@ func (i *Incident) fold(other *Incident) {
 	i.Silent = i.Silent && other.Silent
 }
 
-// LinkTo records a relation to another incident; a second link to the same one
-// changes nothing.
+// LinkTo records a relation to another incident. A second link to the same one
+// changes nothing, nor does one more than an incident can have: an actor that
+// knocks everywhere would fill the timeline.
 func (i *Incident) LinkTo(other Number, why string, now time.Time) []Entry {
-	if other == i.Number || slices.ContainsFunc(i.Links, func(l Link) bool { return l.Number == other }) {
+	if other == i.Number || len(i.Links) >= maxLinks || slices.ContainsFunc(i.Links, func(l Link) bool { return l.Number == other }) {
 		return nil
 	}
 	i.link(other, why)

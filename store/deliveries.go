@@ -70,6 +70,12 @@ func (tx *Tx) Delivery(ctx context.Context, id string) (notify.Delivery, error) 
 	return tx.delivery(ctx, "WHERE id = $1 FOR UPDATE", id)
 }
 
+// PeekDelivery reads a delivery without locking it, to learn what must be locked
+// before it.
+func (tx *Tx) PeekDelivery(ctx context.Context, id string) (notify.Delivery, error) {
+	return tx.delivery(ctx, "WHERE id = $1", id)
+}
+
 func (c q) delivery(ctx context.Context, where, id string) (notify.Delivery, error) {
 	d, err := scanDelivery(c.row(ctx, "SELECT "+deliveryColumns+" FROM deliveries "+where, id))
 	if errors.Is(err, sql.ErrNoRows) {
