@@ -48,10 +48,10 @@ func readComments(root string) (comments, error) {
 // of is the comment of a field in the words of the file: it begins with the key
 // where it began with the field's name. An empty name asks for the type's.
 func (c comments) of(t reflect.Type, name string) string {
-	f, ok := t.FieldByName(name)
-	if !ok {
+	if name == "" {
 		return c[t.Name()]
 	}
+	f, _ := t.FieldByName(name)
 	return rename(c[t.Name()+"."+name], name, key(f))
 }
 
