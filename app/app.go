@@ -11,10 +11,12 @@ import (
 
 	"github.com/guardroom/guardroom/api"
 	"github.com/guardroom/guardroom/audit"
+	"github.com/guardroom/guardroom/cloud"
 	"github.com/guardroom/guardroom/config"
 	"github.com/guardroom/guardroom/durable"
 	"github.com/guardroom/guardroom/notify"
 	"github.com/guardroom/guardroom/source"
+	"github.com/guardroom/guardroom/source/guardduty"
 	"github.com/guardroom/guardroom/store"
 	"github.com/guardroom/guardroom/triage"
 )
@@ -49,8 +51,6 @@ type Options struct {
 	Keepers []audit.Keeper
 	// Checks are further checks of doctor (AWS).
 	Checks []func(ctx context.Context) []api.Check
-	// Archiver archives findings in GuardDuty; nil: nothing is archived.
-	Archiver archiver
 }
 
 // App is guardroom, built from its configuration.
@@ -67,6 +67,8 @@ type App struct {
 	deliver *notify.Deliverer
 	watch   *watcher
 	triager *triage.Triager
+	cloud   *cloud.Cloud
+	archive *guardduty.Archiver
 	types   map[string]string
 	now     func() time.Time
 	log     *slog.Logger
@@ -85,6 +87,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (_ *App, err err
 		a.log = slog.New(slog.DiscardHandler)
 	}
 	a.ids = newIDs(a.now)
+	a.cloud = cloud.New(cfg.AWS, cfg.Accounts, cloud.Deps{Now: a.now, Log: a.log})
 	for _, d := range cfg.Destinations {
 		a.types[d.Name] = d.Type
 	}
@@ -118,15 +121,13 @@ func (a *App) build(ctx context.Context) (err error) {
 	a.views = &views{store: a.db.DB, baseURL: a.cfg.BaseURL, types: a.types, now: a.now}
 	notes := &notices{store: a.db.DB, engine: a.engine, newID: a.ids.New, to: a.cfg.Watch.To, all: names}
 
-	if a.triager, err = buildTriage(a.cfg, a.types, a.opts.Enrichers, a.now, a.log); err != nil {
+	if a.triager, err = buildTriage(a.cfg, a.types, append(a.cloud.Enrichers(), a.opts.Enrichers...), a.now, a.log); err != nil {
 		return describe("build triage", err)
 	}
 	a.flow = &Flow{store: a.db.DB, triager: a.triager, engine: a.engine, now: a.now, newID: a.ids.New, observe: a.metrics, log: a.log,
 		config: flowConfig{DigestAbove: digestLimits(a.cfg), Minute: tempo.Scale(time.Minute), Synchronous: a.opts.Mode == ModeLambda && a.db.Dialect() == store.SQLite}}
-	a.command = &Commands{store: a.db.DB, engine: a.engine, newID: a.ids.New, types: a.types, allow: allowCreate, archive: a.opts.Archiver}
-	if a.command.archive == nil {
-		a.command.archive = noArchive{}
-	}
+	a.archive = guardduty.NewArchiver(a.cfg, a.cloud, a.db.DB, guardduty.Deps{Now: a.now, Log: a.log})
+	a.command = &Commands{store: a.db.DB, engine: a.engine, newID: a.ids.New, types: a.types, allow: allowCreate, archive: a.archive}
 	destinations := map[string]*notify.Destination{}
 	if !a.opts.NoVendors {
 		if destinations, err = buildDestinations(a.cfg, a.opts.Notifiers, a.now, a.log); err != nil {
@@ -135,8 +136,8 @@ func (a *App) build(ctx context.Context) (err error) {
 	}
 	a.deliver = &notify.Deliverer{Destinations: destinations, Views: a.views, Worker: a.db.executor, Tempo: tempo, Now: a.now, Observer: a.metrics, Logger: a.log,
 		Ledger: &ledger{store: a.db.DB, engine: a.engine, newID: a.ids.New, tempo: tempo, types: a.types, notice: notes.open}}
-	a.watch = a.buildWatch(notes, tempo)
-	return nil
+	a.watch, err = a.buildWatch(ctx, notes, tempo)
+	return err
 }
 
 // pollOf is how often queues are looked at: a look costs SQLite next to
@@ -158,7 +159,7 @@ func digestLimits(cfg *config.Config) map[string]int {
 	return out
 }
 
-func (a *App) buildWatch(notes *notices, tempo notify.Tempo) *watcher {
+func (a *App) buildWatch(ctx context.Context, notes *notices, tempo notify.Tempo) (*watcher, error) {
 	w := &watcher{store: a.db.DB, engine: a.engine, notices: notes, newID: a.ids.New, now: a.now, log: a.log,
 		worker: store.Worker{ID: a.db.executor, Mode: string(a.opts.Mode), Version: a.opts.Version, StartedAt: a.now()},
 		lease:  tempo.Scale(a.cfg.Worker.Lease.Std()), call: tempo.Scale(notify.ReconcileLimit), headEvery: a.cfg.Audit.Head.Interval.Std(),
@@ -166,6 +167,13 @@ func (a *App) buildWatch(notes *notices, tempo notify.Tempo) *watcher {
 		heartbeatEvery: a.cfg.Watch.HeartbeatInterval.Std(), client: httpClient(), retention: a.Prune, silentAfter: silences(a.cfg)}
 	w.keepers = slices.Clone(a.opts.Keepers)
 	head := a.cfg.Audit.Head
+	if head.S3 != "" {
+		k, err := cloud.NewS3Keeper(a.cloud, head.S3)
+		if err != nil {
+			return nil, err
+		}
+		w.keepers = append(w.keepers, k)
+	}
 	switch {
 	case head.File != "":
 		w.keepers = append(w.keepers, audit.FileKeeper{Path: head.File})
@@ -175,7 +183,13 @@ func (a *App) buildWatch(notes *notices, tempo notify.Tempo) *watcher {
 	if head.Log || len(w.keepers) == 0 {
 		w.keepers = append(w.keepers, audit.LogKeeper{Log: a.log})
 	}
-	return w
+	if a.opts.Mode == ModeServe {
+		return w, nil
+	}
+	// A command that changed nothing has no head to write down.
+	written, err := a.db.AuditHead(ctx)
+	w.kept = slices.Repeat([]int64{written.Seq}, len(w.keepers))
+	return w, err
 }
 
 // silences says for how long each source may be silent.
@@ -253,6 +267,14 @@ func (a *App) Park(ctx context.Context, in source.Input, reason string) error {
 
 // Store is the open store, for the parts that cmd builds on top.
 func (a *App) Store() *store.DB { return a.db.DB }
+
+// Socket is where the command line reaches this service; empty on PostgreSQL.
+func (a *App) Socket() string {
+	if a.db.path == "" {
+		return ""
+	}
+	return api.SocketPath(a.db.path)
+}
 
 // StorePath is the SQLite file; empty on PostgreSQL.
 func (a *App) StorePath() string { return a.db.path }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/guardroom/guardroom/config"
-	"github.com/guardroom/guardroom/finding"
 	"github.com/guardroom/guardroom/internal/fault"
 	"github.com/guardroom/guardroom/notify"
 	"github.com/guardroom/guardroom/notify/email"
@@ -115,9 +114,3 @@ func destinationFault(name string, err error) error {
 	e := notify.AsError(err)
 	return fault.Wrap(fault.Unavailable, nil, name+": "+e.Error(), e.Safe, e.Hint)
 }
-
-// noArchive is the archiver where archiving is not configured.
-type noArchive struct{}
-
-func (noArchive) Wanted() bool         { return false }
-func (noArchive) Enqueue([]finding.ID) {}

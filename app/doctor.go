@@ -27,6 +27,9 @@ func (a *App) Doctor(ctx context.Context) []api.Check {
 	checks = append(checks, a.checkRules(ctx)...)
 	checks = append(checks, a.checkDestinations(ctx)...)
 	checks = append(checks, a.checkClock(ctx))
+	if usesAWS(a.cfg) {
+		checks = append(checks, a.awsChecks(ctx)...)
+	}
 	for _, more := range a.opts.Checks {
 		checks = append(checks, more(ctx)...)
 	}

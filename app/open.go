@@ -142,7 +142,8 @@ func describe(what string, err error) error {
 	return fmt.Errorf("%s: %w", what, err)
 }
 
-func logger(cfg config.Log, w io.Writer, terminal bool) *slog.Logger {
+// Logger is the configured log on w.
+func Logger(cfg config.Log, w io.Writer, terminal bool) *slog.Logger {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(cmp.Or(cfg.Level, "info"))); err != nil {
 		level = slog.LevelInfo

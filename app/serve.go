@@ -43,6 +43,7 @@ func (a *App) Serve(ctx context.Context, in Entrances) error {
 	defer stopInner()
 	inside, innerCtx := errgroup.WithContext(inner)
 	inside.Go(func() error { return a.watch.run(innerCtx) })
+	inside.Go(func() error { return a.archive.Run(innerCtx) })
 
 	outside, outerCtx := errgroup.WithContext(ctx)
 	var ready atomic.Bool

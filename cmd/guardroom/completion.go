@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/guardroom/guardroom/api"
+	"github.com/guardroom/guardroom/internal/fault"
+)
+
+// CompletionCmd prints a script for a shell.
+type CompletionCmd struct {
+	Shell string `arg:"" enum:"bash,zsh,fish" help:"bash, zsh or fish."`
+}
+
+// Help shows how to use it.
+func (CompletionCmd) Help() string {
+	return "Examples:\n  source <(guardroom completion bash)\n  guardroom completion fish > ~/.config/fish/completions/guardroom.fish"
+}
+
+var scripts = map[string]string{
+	"bash": `_guardroom() {
+  local IFS=$'\n'
+  COMPREPLY=($(guardroom __complete -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
+}
+complete -o default -F _guardroom guardroom
+`,
+	"zsh": `#compdef guardroom
+_guardroom() {
+  local -a found
+  found=("${(@f)$(guardroom __complete -- "${words[@]:1}" 2>/dev/null)}")
+  if [[ -n "${found[1]}" ]]; then compadd -a found; else _files; fi
+}
+compdef _guardroom guardroom
+`,
+	"fish": `function __guardroom
+  guardroom __complete -- (commandline -opc)[2..] (commandline -ct) 2>/dev/null
+end
+complete -c guardroom -a '(__guardroom)'
+`,
+}
+
+// Run prints the script.
+func (c *CompletionCmd) Run(e *env) error {
+	s, ok := scripts[c.Shell]
+	if !ok {
+		return fault.New(fault.Usage, "no script for "+c.Shell, "use bash, zsh or fish")
+	}
+	e.printf("%s", s)
+	return nil
+}
+
+// CompleteCmd completes a command line for the scripts.
+type CompleteCmd struct {
+	Words []string `arg:"" optional:"" passthrough:""`
+}
+
+// Run prints what may stand at the place of the last word, one a line. It never
+// fails: a shell has no use for an error here.
+func (c *CompleteCmd) Run(ctx context.Context, e *env, k *kong.Kong) error {
+	words := c.Words
+	if len(words) > 0 && words[0] == "--" {
+		words = words[1:]
+	}
+	last := ""
+	if len(words) > 0 {
+		last, words = words[len(words)-1], words[:len(words)-1]
+	}
+	node := k.Model.Node
+	for _, w := range words {
+		i := slices.IndexFunc(node.Children, func(n *kong.Node) bool { return n.Name == w && !n.Hidden })
+		if i >= 0 {
+			node = node.Children[i]
+		}
+	}
+	var found []string
+	for _, n := range node.Children {
+		if !n.Hidden {
+			found = append(found, n.Name)
+		}
+	}
+	if strings.HasPrefix(last, "-") {
+		for n := node; n != nil; n = n.Parent {
+			for _, f := range n.Flags {
+				found = append(found, "--"+f.Name)
+			}
+		}
+	}
+	if node.Parent != nil && len(node.Positional) > 0 && node.Positional[0].Name == "number" {
+		found = append(found, c.incidents(ctx, e)...)
+	}
+	for _, s := range found {
+		if strings.HasPrefix(s, last) {
+			e.printf("%s\n", clean(s))
+		}
+	}
+	return nil
+}
+
+// incidents are the numbers that a store at hand knows.
+func (c *CompleteCmd) incidents(ctx context.Context, e *env) []string {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	var out []string
+	_ = e.withClient(ctx, func(cl *api.Client) error {
+		var list api.IncidentList
+		err := cl.Do(ctx, "GET", "/v1/incidents", query("limit", "50"), nil, &list)
+		for _, i := range list.Incidents {
+			out = append(out, i.Number.String())
+		}
+		return err
+	})
+	return out
+}

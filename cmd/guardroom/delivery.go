@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/guardroom/guardroom/api"
+	"github.com/guardroom/guardroom/notify"
+)
+
+// DeliveryCmd is about deliveries.
+type DeliveryCmd struct {
+	List  DeliveryListCmd  `cmd:"" help:"List deliveries, newest first."`
+	Show  DeliveryShowCmd  `cmd:"" help:"Show a delivery."`
+	Retry DeliveryRetryCmd `cmd:"" help:"Free a delivery that waits for a person, or show the same once more."`
+	Drop  DeliveryDropCmd  `cmd:"" help:"Give a delivery up."`
+}
+
+// DeliveryListCmd lists deliveries.
+type DeliveryListCmd struct {
+	Status      []string `help:"pending, delivered, parked, unknown, paused, digested or dropped." group:"filter"`
+	Destination string   `help:"Destination." group:"filter"`
+	Incident    string   `help:"Incident, as INC-42." group:"filter"`
+	Behind      bool     `help:"Only those that do not show the newest revision." group:"filter"`
+	Limit       int      `help:"At most so many." default:"50" group:"filter"`
+}
+
+// Run lists deliveries.
+func (c *DeliveryListCmd) Run(ctx context.Context, e *env) error {
+	q := query("status", strings.Join(c.Status, ","), "destination", c.Destination, "incident", c.Incident)
+	if c.Behind {
+		q.Set("behind", "true")
+	}
+	return e.withClient(ctx, func(cl *api.Client) error {
+		t := newTable("id", "destination", "status", "reference", "shown/wanted", "updated", "trouble")
+		n := 0
+		for n < c.Limit {
+			q.Set("limit", strconv.Itoa(min(c.Limit-n, 500)))
+			var list api.DeliveryList
+			if err := cl.Do(ctx, "GET", "/v1/deliveries", q, nil, &list); err != nil {
+				return err
+			}
+			if len(list.Deliveries) == 0 {
+				break
+			}
+			for _, d := range list.Deliveries {
+				n++
+				if e.JSON {
+					if err := e.object(d); err != nil {
+						return err
+					}
+					continue
+				}
+				t.row(d.ID, d.Destination, string(d.Status), d.Reference, fmt.Sprintf("%d/%d", d.Done, d.Wanted), e.when(d.UpdatedAt), troubleOf(d))
+			}
+			last := list.Deliveries[len(list.Deliveries)-1]
+			q.Set("after_at", last.CreatedAt.Format(timeFormat))
+			q.Set("after_id", last.ID)
+		}
+		return e.list(t, n, "no deliveries here")
+	})
+}
+
+func troubleOf(d notify.Delivery) string {
+	if d.Fault == nil {
+		return ""
+	}
+	return d.Fault.Message
+}
+
+// DeliveryShowCmd shows one.
+type DeliveryShowCmd struct {
+	ID string `arg:"" help:"Delivery id."`
+}
+
+func deliveryPath(id string) string { return "/v1/deliveries/" + url.PathEscape(id) }
+
+// Run shows a delivery.
+func (c *DeliveryShowCmd) Run(ctx context.Context, e *env) error {
+	return e.withClient(ctx, func(cl *api.Client) error {
+		var d notify.Delivery
+		if err := cl.Do(ctx, "GET", deliveryPath(c.ID), nil, nil, &d); err != nil {
+			return err
+		}
+		if e.JSON {
+			return e.object(d)
+		}
+		e.delivery(d)
+		return nil
+	})
+}
+
+func (e *env) delivery(d notify.Delivery) {
+	next := ""
+	if d.Armed && !d.NextAt.IsZero() {
+		next = e.when(d.NextAt)
+	}
+	e.printf("%s  %s  %s\n", d.ID, clean(d.Destination), d.Status)
+	e.pairs("subject", string(d.Kind)+" "+d.Subject, "reference", d.Reference, "link", d.URL,
+		"shown", fmt.Sprintf("revision %d of %d", d.Done, d.Wanted), "last shown", e.when(d.DoneAt),
+		"attempts", fmt.Sprintf("%d, %d failures in a row", d.Attempts, d.Failures), "next", next)
+	for _, w := range d.Warnings {
+		e.pairs("left out", w)
+	}
+	if f := d.Fault; f != nil {
+		e.printf("\nerror: %s\n", clean(f.Message))
+		if f.Safe != "" {
+			e.printf("safe:  %s\n", clean(f.Safe))
+		}
+		if f.Hint != "" {
+			e.printf("hint:  %s\n", clean(f.Hint))
+		}
+		if d.Status == notify.Parked || d.Status == notify.Unknown {
+			e.printf("then:  guardroom delivery retry %s\n", d.ID)
+		}
+	}
+}
+
+// DeliveryRetryCmd frees one.
+type DeliveryRetryCmd struct {
+	ID string `arg:"" help:"Delivery id."`
+}
+
+// Run retries a delivery. Of one that is unknown this says that a person looked
+// and found nothing: it is created anew.
+func (c *DeliveryRetryCmd) Run(ctx context.Context, e *env) error {
+	return e.withClient(ctx, func(cl *api.Client) error {
+		var d notify.Delivery
+		if err := cl.Do(ctx, "POST", deliveryPath(c.ID)+"/retry", nil, nil, &d); err != nil {
+			return err
+		}
+		var s api.Status
+		if err := cl.Do(ctx, "GET", "/v1/status", nil, nil, &s); err != nil {
+			return err
+		}
+		if e.JSON {
+			return e.object(d)
+		}
+		e.printf("%s to %s is %s again\n", d.ID, clean(d.Destination), d.Status)
+		if !s.Delivering && len(s.Workers) == 0 {
+			e.say("note: no service runs now; it is delivered by the next guardroom serve")
+		}
+		return nil
+	})
+}
+
+// DeliveryDropCmd gives one up.
+type DeliveryDropCmd struct {
+	ID  string `arg:"" help:"Delivery id."`
+	Why string `required:"" help:"Reason, for the audit record."`
+}
+
+// Run drops a delivery.
+func (c *DeliveryDropCmd) Run(ctx context.Context, e *env) error {
+	return e.withClient(ctx, func(cl *api.Client) error {
+		var d notify.Delivery
+		if err := cl.Do(ctx, "POST", deliveryPath(c.ID)+"/drop", nil, api.Why{Why: c.Why}, &d); err != nil {
+			return err
+		}
+		if e.JSON {
+			return e.object(d)
+		}
+		e.printf("%s to %s is %s; guardroom delivery retry takes it up again\n", d.ID, clean(d.Destination), d.Status)
+		return nil
+	})
+}
