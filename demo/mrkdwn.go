@@ -1,0 +1,125 @@
+package demo
+
+import (
+	"encoding/json"
+	"regexp"
+	"strings"
+
+	"github.com/guardroom/guardroom/internal/fakeslack"
+)
+
+// What people see of a Slack message, as plain text.
+
+var (
+	labelled = regexp.MustCompile(`<https?://[^|>]*\|([^>]*)>`)
+	linked   = regexp.MustCompile(`<(https?://[^>]*)>`)
+	starred  = regexp.MustCompile(`\*([^*\n]+)\*`)
+	slanted  = regexp.MustCompile(`\b_([^_\n]+)_\b`)
+	struck   = regexp.MustCompile(`~([^~\n]+)~`)
+	mentions = strings.NewReplacer("<!here>", "@here", "&lt;", "<", "&gt;", ">", "&amp;", "&")
+)
+
+// plain is mrkdwn as it is read. Code spans are left as they are, without their
+// backticks.
+func plain(s string) string {
+	parts := strings.Split(s, "`")
+	for i, p := range parts {
+		if i%2 == 0 {
+			p = labelled.ReplaceAllString(p, "$1")
+			p = linked.ReplaceAllString(p, "$1")
+			p = starred.ReplaceAllString(p, "$1")
+			p = slanted.ReplaceAllString(p, "$1")
+			p = struck.ReplaceAllString(p, "$1")
+		}
+		parts[i] = mentions.Replace(p)
+	}
+	return strings.Join(parts, "")
+}
+
+type slackText struct {
+	Type string `json:"type"`
+	Text string `json:"text"`
+}
+
+func (t slackText) plain() string {
+	if t.Type == "mrkdwn" {
+		return plain(t.Text)
+	}
+	return t.Text
+}
+
+type slackBlock struct {
+	Type     string      `json:"type"`
+	Text     slackText   `json:"text"`
+	Fields   []slackText `json:"fields"`
+	Elements []slackText `json:"elements"`
+}
+
+// blocks are those of the message and of its attachments, in the order in which
+// they are shown. A message that cannot be read has none.
+func blocks(m fakeslack.Message) []slackBlock {
+	var out []slackBlock
+	var attachments []struct {
+		Blocks []slackBlock `json:"blocks"`
+	}
+	if len(m.Blocks) > 0 && json.Unmarshal(m.Blocks, &out) != nil {
+		return nil
+	}
+	if len(m.Attachments) > 0 && json.Unmarshal(m.Attachments, &attachments) != nil {
+		return out
+	}
+	for _, a := range attachments {
+		out = append(out, a.Blocks...)
+	}
+	return out
+}
+
+// headline is the first line of a message.
+func headline(m fakeslack.Message) string {
+	for _, b := range blocks(m) {
+		if text := b.Text.plain(); text != "" {
+			first, _, _ := strings.Cut(text, "\n")
+			return first
+		}
+	}
+	return plain(m.Text)
+}
+
+// standing is the context line of a message: how things stand.
+func standing(m fakeslack.Message) string {
+	text := ""
+	for _, b := range blocks(m) {
+		if b.Type == "context" {
+			var parts []string
+			for _, e := range b.Elements {
+				parts = append(parts, e.plain())
+			}
+			text = strings.Join(parts, " ")
+		}
+	}
+	return text
+}
+
+// wholeMessage is everything that a message shows, line by line.
+func wholeMessage(m fakeslack.Message) []string {
+	var out []string
+	for _, b := range blocks(m) {
+		if text := b.Text.plain(); text != "" {
+			out = append(out, strings.Split(text, "\n")...)
+		}
+		for _, f := range b.Fields {
+			label, value, found := strings.Cut(f.plain(), "\n")
+			if found {
+				label += ": "
+			}
+			out = append(out, label+strings.ReplaceAll(value, "\n", " "))
+		}
+		for _, e := range b.Elements {
+			out = append(out, e.plain())
+		}
+	}
+	if len(out) == 0 {
+		out = strings.Split(plain(m.Text), "\n")
+	}
+	return out
+}

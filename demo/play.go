@@ -1,0 +1,213 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/guardroom/guardroom/incident"
+	"github.com/guardroom/guardroom/source"
+)
+
+// Options are what Play needs. Open and Out are required.
+type Options struct {
+	Open  Opener
+	Out   io.Writer
+	Fast  bool // about ten seconds instead of a minute
+	Width int  // columns; 0: 80
+	Color bool
+	// Dir is where the store and the configuration are kept; it must be empty
+	// or not there yet. Empty: a new folder among the system's temporary ones.
+	Dir string
+	// Command is how the person calls guardroom; empty: guardroom.
+	Command string
+	// Now is the real clock; nil: time.Now.
+	Now func() time.Time
+}
+
+const (
+	minute = 62 * time.Second
+	moment = 8 * time.Second
+	// timeScale divides every wait of guardroom and of the stand-ins alike.
+	timeScale = 20
+)
+
+// show is one performance.
+type show struct {
+	opts    Options
+	screen  *screen
+	vendors *vendors
+	clock   *daylight
+	room    Room
+	start   time.Time // of the day
+	seen    map[incident.Number]int64
+	// digested is for how many incidents of a destination a digest stands.
+	digested map[string]int
+	config   []byte
+	result   Result
+}
+
+// Play shows the day before today. It blocks until the story is over, and
+// returns early with the context's error when ctx ends: everything is closed
+// then as well, and the store is kept. An error says that the show could not go
+// on, or that the vendors do not show what they should.
+func Play(ctx context.Context, opts Options) (Result, error) {
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.Command == "" {
+		opts.Command = "guardroom"
+	}
+	s := &show{opts: opts, screen: newScreen(opts.Out, opts.Width, opts.Color), seen: map[incident.Number]int64{}, digested: map[string]int{}}
+	if err := s.folder(); err != nil {
+		return s.result, err
+	}
+	s.start = opts.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -1)
+	s.clock = newDaylight(s.start.Add(6*time.Hour), opts.Now)
+	var err error
+	if s.vendors, err = start(timeScale); err != nil {
+		return s.result, err
+	}
+	defer s.vendors.close()
+	err = s.play(ctx)
+	if ctx.Err() != nil {
+		s.screen.head("stopped; what came so far is kept in " + s.result.Dir)
+		return s.result, ctx.Err()
+	}
+	return s.result, errors.Join(err, s.screen.err)
+}
+
+func (s *show) folder() (err error) {
+	if s.result.Dir = s.opts.Dir; s.result.Dir == "" {
+		s.result.Dir, err = os.MkdirTemp("", "guardroom-demo-")
+		return err
+	}
+	if err := os.MkdirAll(s.result.Dir, 0o700); err != nil {
+		return err
+	}
+	list, err := os.ReadDir(s.result.Dir)
+	if err == nil && len(list) > 0 {
+		return fmt.Errorf("the folder %s is not empty", s.result.Dir)
+	}
+	return err
+}
+
+// play opens the room, tells the story and closes the room again.
+func (s *show) play(ctx context.Context) (err error) {
+	s.config = Config(s.vendors.setup(Setup{Store: "sqlite:" + filepath.Join(s.result.Dir, "guardroom.db"), Start: s.start, TimeScale: timeScale}))
+	if err := os.WriteFile(filepath.Join(s.result.Dir, "guardroom.yaml"), s.config, 0o600); err != nil {
+		return err
+	}
+	s.opening()
+	if s.room, err = s.opts.Open(ctx, s.config, s.clock.Now); err != nil {
+		return err
+	}
+	defer func() {
+		if s.room != nil {
+			err = errors.Join(err, s.room.Close(context.WithoutCancel(ctx)))
+		}
+	}()
+	if err := s.room.Deliver(ctx); err != nil {
+		return err
+	}
+	if err := s.tell(ctx); err != nil {
+		return err
+	}
+	return s.ending(ctx)
+}
+
+// tell streams the day. Each event has a share of the time by the length of its
+// caption, because people read it.
+func (s *show) tell(ctx context.Context) error {
+	day := Day(s.start)
+	whole := 0
+	for _, e := range day {
+		whole += weight(e)
+	}
+	total := minute
+	if s.opts.Fast {
+		total = moment
+	}
+	began, passed := s.opts.Now(), 0
+	for _, e := range day {
+		passed += weight(e)
+		s.clock.jump(s.start.Add(e.At))
+		if err := s.event(ctx, e); err != nil {
+			return fmt.Errorf("at %s of the story: %w", e.At, err)
+		}
+		until := began.Add(total * time.Duration(passed) / time.Duration(whole))
+		if err := s.settle(ctx, max(until.Sub(s.opts.Now()), 200*time.Millisecond)); err != nil {
+			return err
+		}
+		if err := sleep(ctx, until.Sub(s.opts.Now())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func weight(e Event) int {
+	if e.Caption == "" {
+		return 40
+	}
+	return 60 + len(e.Caption)
+}
+
+func (s *show) event(ctx context.Context, e Event) error {
+	if e.Caption != "" {
+		s.screen.story(e.At, e.Caption)
+	}
+	switch {
+	case e.Outage != nil:
+		return s.vendors.fail(e.Outage)
+	case e.Act != nil:
+		return s.act(ctx, e.Act)
+	}
+	in := source.Input{Source: e.Source, Body: e.Body, Position: "the demo, " + e.At.String(), ReceivedAt: s.clock.Now(), Confirmed: e.Confirmed}
+	s.before(in)
+	receipt, err := s.room.Take(ctx, in)
+	if err != nil {
+		return err
+	}
+	return s.took(ctx, in, receipt)
+}
+
+// settle waits until the vendors show everything, or until the time is over,
+// and puts what is new onto the screen.
+func (s *show) settle(ctx context.Context, limit time.Duration) error {
+	until := s.opts.Now().Add(limit)
+	for {
+		armed, _, err := s.room.Reader().Unfinished(ctx)
+		if err != nil {
+			return err
+		}
+		if armed == 0 || !s.opts.Now().Before(until) {
+			break
+		}
+		if err := sleep(ctx, 10*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	for _, n := range s.vendors.news() {
+		s.screen.line(n.label, n.text)
+	}
+	return s.screen.err
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,22 @@
+package demo
+
+import (
+	"context"
+	"time"
+
+	"github.com/guardroom/guardroom/api"
+)
+
+// Room is a guardroom that the story is streamed through. The program's own
+// composition of it (package app) fulfils it.
+type Room interface {
+	api.Service
+	// Deliver starts to deliver; it returns at once.
+	Deliver(ctx context.Context) error
+	// Close ends deliveries and closes the store, with everything kept.
+	Close(ctx context.Context) error
+}
+
+// Opener opens the room that a configuration describes, with the given clock.
+// A room that only reads neither delivers nor writes.
+type Opener func(ctx context.Context, config []byte, now func() time.Time) (Room, error)

@@ -1,0 +1,140 @@
+package demo
+
+import (
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/charmbracelet/x/ansi"
+
+	"github.com/guardroom/guardroom/internal/escape"
+)
+
+// screen writes lines that read well in a terminal of 80 columns, in a log and
+// on a phone: time, label, text. What others wrote passes the escaper here, so
+// callers hand over plain values.
+type screen struct {
+	out   io.Writer
+	width int
+	color bool
+	err   error // the first error of out; nothing is written after it
+}
+
+// The columns in which captions and texts begin.
+const (
+	captionAt = 7
+	textAt    = 18
+	narrowest = 50
+	widest    = 100
+)
+
+func newScreen(out io.Writer, width int, color bool) *screen {
+	if width == 0 {
+		width = 80
+	}
+	return &screen{out: out, width: min(max(width, narrowest), widest), color: color}
+}
+
+// story writes a caption with the time of day.
+func (s *screen) story(at time.Duration, caption string) {
+	s.blank()
+	rows := s.wrap(caption, s.width-captionAt)
+	for i, row := range rows {
+		left := strings.Repeat(" ", captionAt)
+		if i == 0 {
+			left = fmt.Sprintf("%02d:%02d  ", int(at.Hours()), int(at.Minutes())%60)
+		}
+		s.write(left + s.paint(bold, row))
+	}
+}
+
+// line writes one labelled row; what does not fit is cut at its end.
+func (s *screen) line(label, text string) {
+	s.rows(label, []string{ansi.Truncate(escape.Terminal(text), s.width-textAt, "...")})
+}
+
+// lines writes a labelled text over as many rows as it needs.
+func (s *screen) lines(label, text string) { s.rows(label, s.wrap(text, s.width-textAt)) }
+
+func (s *screen) rows(label string, rows []string) {
+	for _, row := range rows {
+		left := fmt.Sprintf("%*s%-*s", captionAt, "", textAt-captionAt, label)
+		s.write(s.paint(dim, left) + severities.ReplaceAllStringFunc(row, s.severity))
+		label = ""
+	}
+}
+
+// head writes a heading.
+func (s *screen) head(text string) {
+	s.blank()
+	s.write(s.paint(bold, escape.Terminal(text)))
+}
+
+// text writes a paragraph, indented and wrapped.
+func (s *screen) text(indent int, text string) {
+	for _, row := range s.wrap(text, s.width-indent) {
+		s.write(strings.Repeat(" ", indent) + severities.ReplaceAllStringFunc(row, s.severity))
+	}
+}
+
+// quote writes a row of what a vendor shows, with a bar at its left.
+func (s *screen) quote(text string) {
+	if strings.TrimSpace(text) == "" {
+		s.write(s.paint(dim, "  |"))
+		return
+	}
+	for _, row := range s.wrap(text, s.width-4) {
+		s.write(s.paint(dim, "  | ") + severities.ReplaceAllStringFunc(row, s.severity))
+	}
+}
+
+// command writes something to type, which is never wrapped.
+func (s *screen) command(text string) { s.write("  " + s.paint(cyan, escape.Terminal(text))) }
+
+func (s *screen) blank() { s.write("") }
+
+func (s *screen) write(row string) {
+	if s.err == nil {
+		_, s.err = io.WriteString(s.out, strings.TrimRight(row, " ")+"\n")
+	}
+}
+
+// wrap breaks a text between words, and words that are longer than a row. What
+// others wrote loses its power over the terminal first.
+func (s *screen) wrap(text string, width int) []string {
+	return strings.Split(ansi.Wrap(escape.Terminal(text), width, "/"), "\n")
+}
+
+// The sixteen basic colours only, so that the user's theme decides.
+const (
+	bold    = "1"
+	dim     = "2"
+	red     = "31"
+	yellow  = "33"
+	magenta = "35;1"
+	cyan    = "36"
+)
+
+func (s *screen) paint(style, text string) string {
+	if !s.color || text == "" {
+		return text
+	}
+	return "\x1b[" + style + "m" + text + "\x1b[0m"
+}
+
+// severities are the words that get a colour beside being written.
+var severities = regexp.MustCompile(`\b(CRITICAL|HIGH|MEDIUM|LOW)\b`)
+
+func (s *screen) severity(word string) string {
+	switch word {
+	case "CRITICAL":
+		return s.paint(magenta, word)
+	case "HIGH":
+		return s.paint(red, word)
+	case "MEDIUM":
+		return s.paint(yellow, word)
+	}
+	return word
+}
