@@ -2,17 +2,12 @@ package jira
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/guardroom/guardroom/finding"
 	"github.com/guardroom/guardroom/incident"
 	"github.com/guardroom/guardroom/internal/escape"
 	"github.com/guardroom/guardroom/notify/message"
 )
-
-// maxRaw is how many runes of the raw finding a description shows; Jira takes
-// 32,767 characters in all.
-const maxRaw = 8000
 
 const footer = "Kept up to date by guardroom. Notes belong in comments."
 
@@ -55,66 +50,84 @@ func paragraph(s string) node { return block("paragraph", text(s)) }
 
 func heading(s string) node { return block("heading", text(s)).with("level", 3) }
 
-// plain renders t for a text node, in which nothing is markup.
-func plain(t message.Text) string { return t.Render(escape.Visible, escape.Visible) }
+// plain renders t for a text node, in which nothing is markup. No part of it is
+// longer than n runes.
+func plain(t message.Text, n int) string {
+	one := func(s string) string { return escape.CutEnd(escape.Visible(s), n) }
+	return t.Render(one, one)
+}
+
+// linked is s as a link; as text where the address is none.
+func linked(s, address string) node {
+	if !webAddress(address) {
+		return text(s)
+	}
+	return text(s, mark{Type: "link", Attrs: map[string]any{"href": address}})
+}
 
 // describeADF is the description of v on Cloud.
-func describeADF(v *message.View) node {
+func describeADF(v *message.View, size limits, follows []follow) node {
 	doc := node{Type: "doc", Version: 1}
 	add := func(nodes ...node) { doc.Content = append(doc.Content, nodes...) }
-	add(block("panel", paragraph(status(v)), paragraph(plain(v.Meaning))).with("panelType", panelType(v)))
-	if rows := adfRows(v.Facts); len(rows) > 0 {
+	panel := block("panel", block("paragraph", text(status(v))), block("paragraph", text(plain(v.Meaning, size.text)))).with("panelType", panelType(v))
+	if v.MergedInto != "" && webAddress(v.MergedLink) {
+		panel.Content = append(panel.Content, block("paragraph", text("See "), linked(v.MergedInto, v.MergedLink)))
+	}
+	for _, f := range follows {
+		panel.Content = append(panel.Content, block("paragraph", text("Follows "), linked(f.key, f.url), text(f.why())))
+	}
+	add(panel)
+	if rows := adfRows(size.facts(v), size); len(rows) > 0 {
 		add(block("table", rows...))
 	}
 	if !v.Why.IsEmpty() {
-		add(heading("Why it matters"), paragraph(plain(v.Why)))
+		add(heading("Why it matters"), paragraph(plain(v.Why, size.text)))
 	}
 	if len(v.DoNext) > 0 {
-		add(heading("Do next"), adfTasks(v))
+		add(heading("Do next"), adfTasks(v, size))
 	}
-	if len(v.Findings) > 0 {
-		add(adfFindings(v.Findings))
+	if lines := size.lines(v); len(lines) > 0 {
+		add(adfFindings(findingsTitle(v), lines, size))
 	}
-	if raw := rawFinding(v); raw != "" {
+	if raw := rawFinding(v, size.raw); raw != "" {
 		code := block("codeBlock", text(raw)).with("language", "json")
 		add(block("expand", code).with("title", "Raw finding"))
 	}
 	last := block("paragraph", text(footer))
-	if v.Link != "" {
-		link := mark{Type: "link", Attrs: map[string]any{"href": v.Link}}
-		last.Content = append(last.Content, text(" "), text("Open the incident", link))
+	if webAddress(v.Link) {
+		last.Content = append(last.Content, text(" "), linked(openWords(v), v.Link))
 	}
 	add(node{Type: "rule"}, last)
 	return doc
 }
 
-func adfRows(facts []message.Fact) []node {
+func adfRows(facts []message.Fact, size limits) []node {
 	rows := make([]node, 0, len(facts))
 	for _, f := range facts {
 		rows = append(rows, block("tableRow",
-			block("tableHeader", paragraph(f.Label)), block("tableCell", paragraph(plain(f.Value)))))
+			block("tableHeader", paragraph(f.Label)), block("tableCell", paragraph(plain(f.Value, size.text)))))
 	}
 	return rows
 }
 
 // adfTasks gives ids that are the same at every rendering, so that an
 // unchanged list compares equal.
-func adfTasks(v *message.View) node {
+func adfTasks(v *message.View, size limits) node {
 	list := block("taskList").with("localId", "guardroom-next")
 	for i, t := range v.DoNext {
-		item := block("taskItem", text(plain(t)))
+		item := block("taskItem", text(plain(t, size.text)))
 		item.Attrs = map[string]any{"localId": fmt.Sprintf("guardroom-next-%d", i+1), "state": "TODO"}
 		list.Content = append(list.Content, item)
 	}
 	return list
 }
 
-func adfFindings(lines []message.Text) node {
+func adfFindings(title string, lines []message.Text, size limits) node {
 	list := block("bulletList")
 	for _, t := range lines {
-		list.Content = append(list.Content, block("listItem", paragraph(plain(t))))
+		list.Content = append(list.Content, block("listItem", paragraph(plain(t, size.text))))
 	}
-	return block("expand", list).with("title", "Findings")
+	return block("expand", list).with("title", title)
 }
 
 // panelType is the colour; the severity is always written as a word too.
@@ -128,24 +141,4 @@ func panelType(v *message.View) string {
 		return "warning"
 	}
 	return "info"
-}
-
-// status is the first line: HIGH 8.0, open, INC-42.
-func status(v *message.View) string {
-	s := fmt.Sprintf("%s %s, %s", strings.ToUpper(v.Band.String()), v.Severity, v.State)
-	if v.Number != "" {
-		s += ", " + v.Number
-	}
-	if v.MergedInto != "" {
-		s += ", merged into " + v.MergedInto
-	}
-	return s
-}
-
-func rawFinding(v *message.View) string {
-	lines := strings.Split(string(v.RawFinding), "\n")
-	for i, l := range lines {
-		lines[i] = escape.Visible(l)
-	}
-	return escape.CutEnd(strings.Join(lines, "\n"), maxRaw)
 }

@@ -46,7 +46,7 @@ func FuzzDescribeADF(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		doc := describeADF(hostileView(s))
+		doc := describeADF(hostileView(s), sizes()[0], nil)
 		if doc.Type != "doc" || doc.Version != 1 {
 			t.Errorf("the root is %s, version %d", doc.Type, doc.Version)
 		}
@@ -62,7 +62,7 @@ func FuzzDescribeADF(f *testing.F) {
 func FuzzDescribeWiki(f *testing.F) {
 	f.Add("[~admin]{noformat}{panel}")
 	f.Fuzz(func(t *testing.T, s string) {
-		got := describeWiki(hostileView(s))
+		got := describeWiki(hostileView(s), sizes()[0], nil)
 		if n := strings.Count(got, "{noformat}"); n != 0 && n != 2 {
 			t.Errorf("value %q makes %d noformat marks", s, n)
 		}

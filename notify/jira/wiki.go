@@ -48,43 +48,62 @@ func noformat(s string) string {
 	return strings.ReplaceAll(s, "{", "{\u200d")
 }
 
-func wiki(t message.Text) string { return t.Render(escapeWiki, escapeWiki) }
+// wiki renders t with no part longer than n runes.
+func wiki(t message.Text, n int) string {
+	one := func(s string) string { return escapeWiki(escape.CutEnd(s, n)) }
+	return t.Render(one, one)
+}
+
+// wikiLink is s as a link; as text where the address is none or would end the
+// link early.
+func wikiLink(s, address string) string {
+	if !webAddress(address) || strings.ContainsAny(address, "|[]{}\\ ") {
+		return escapeWiki(s)
+	}
+	return "[" + escapeWiki(s) + "|" + address + "]"
+}
 
 // describeWiki is the description of v on Server and Data Center.
-func describeWiki(v *message.View) string {
+func describeWiki(v *message.View, size limits, follows []follow) string {
 	var b strings.Builder
 	line := func(parts ...string) { b.WriteString(strings.Join(parts, "") + "\n") }
 	line("{panel}")
 	line("*", escapeWiki(status(v)), "*")
-	line(wiki(v.Meaning))
+	line(wiki(v.Meaning, size.text))
+	if v.MergedInto != "" && webAddress(v.MergedLink) {
+		line("See ", wikiLink(v.MergedInto, v.MergedLink))
+	}
+	for _, f := range follows {
+		line("Follows ", wikiLink(f.key, f.url), escapeWiki(f.why()))
+	}
 	line("{panel}")
-	for _, f := range v.Facts {
-		line("||", escapeWiki(f.Label), "|", wiki(f.Value), " |")
+	for _, f := range size.facts(v) {
+		line("||", escapeWiki(f.Label), "|", wiki(f.Value, size.text), " |")
 	}
 	if !v.Why.IsEmpty() {
 		line("\nh3. Why it matters")
-		line(wiki(v.Why))
+		line(wiki(v.Why, size.text))
 	}
-	wikiList(line, "Do next", v.DoNext)
-	wikiList(line, "Findings", v.Findings)
-	if raw := rawFinding(v); raw != "" {
+	wikiList(line, "Do next", v.DoNext, size)
+	wikiList(line, findingsTitle(v), size.lines(v), size)
+	if raw := rawFinding(v, size.raw); raw != "" {
 		line("\nh3. Raw finding")
 		line("{noformat}\n", noformat(raw), "\n{noformat}")
 	}
 	line("\n----")
 	line(footer)
-	if v.Link != "" {
-		line("[Open the incident|", v.Link, "]")
+	if webAddress(v.Link) {
+		line(wikiLink(openWords(v), v.Link))
 	}
 	return b.String()
 }
 
-func wikiList(line func(...string), title string, items []message.Text) {
+func wikiList(line func(...string), title string, items []message.Text, size limits) {
 	if len(items) == 0 {
 		return
 	}
 	line("\nh3. ", title)
 	for _, t := range items {
-		line("* ", wiki(t))
+		line("* ", wiki(t, size.text))
 	}
 }

@@ -1,0 +1,194 @@
+package jira
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/guardroom/guardroom/incident"
+	"github.com/guardroom/guardroom/notify"
+	"github.com/guardroom/guardroom/notify/message"
+)
+
+// spoken says which events are worth a comment: few, for each is a mail to all
+// who watch the issue.
+func spoken(k incident.Kind) bool {
+	switch k {
+	case incident.KindAcknowledged, incident.KindSeverityRaised, incident.KindContained, incident.KindReleased, incident.KindClosed:
+		return true
+	}
+	return false
+}
+
+// comments says what happened since the last comment, each event once.
+func (w *work) comments(ctx context.Context, _ *shown) error {
+	if w.state.People && !w.state.PeopleTold {
+		text := message.Words("The description is yours now: it was edited, so guardroom does not rewrite it any more. What happens from now on stands in comments.")
+		if err := w.comment(ctx, "description", text, false); err != nil {
+			return err
+		}
+		w.state.PeopleTold = true
+		if err := w.keep(); err != nil {
+			return err
+		}
+	}
+	for _, e := range w.v.Events {
+		if e.Seq <= w.state.Commented {
+			continue
+		}
+		if spoken(e.Kind) {
+			if err := w.comment(ctx, strconv.FormatInt(e.Seq, 10), e.Text, e.Kind == incident.KindClosed); err != nil {
+				return err
+			}
+		}
+		w.state.Commented = e.Seq
+		if err := w.keep(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// comment adds one comment. That it begins is saved before; one whose outcome
+// is not known is looked for by its marker first.
+func (w *work) comment(ctx context.Context, name string, text message.Text, closing bool) error {
+	marker := w.marker(name)
+	path := "/issue/" + url.PathEscape(w.state.Issue.ID) + "/comment"
+	if c := w.state.Commenting; c != nil && c.Marker == marker {
+		if wait := c.At.Add(w.scale(w.cfg.Timeout)).Sub(w.now()); wait > 0 {
+			return w.later(wait, "unknown_outcome", "it is not known whether a comment was added; it is looked for")
+		}
+		there, err := w.commented(ctx, path, marker)
+		if err != nil {
+			return err
+		}
+		if there {
+			w.state.Commenting = nil
+			return w.keep()
+		}
+	}
+	w.state.Commenting = &commenting{At: w.now().UTC(), Marker: marker}
+	if err := w.keep(); err != nil {
+		return err
+	}
+	err := w.client.call(ctx, "add a comment", http.MethodPost, path, map[string]any{"body": w.commentBody(marker, text, closing)}, nil)
+	e := asAPI(err)
+	switch {
+	case err == nil:
+		w.state.clear("comment")
+	case e == nil:
+		return err
+	case e.unknown:
+		e.fault.Class = notify.Retry
+		e.fault.After, e.fault.Reason = max(e.fault.After, w.scale(w.cfg.Timeout)), "unknown_outcome"
+		e.fault.Safe = "the comment may stand there; it is looked for before it is added again"
+		return err
+	case e.status == http.StatusNotFound:
+		return errGone
+	case e.fault.Class == notify.Park: // people do without, the issue itself does not
+		w.state.warn("comment", "jira refuses comments: "+visibleSentence(e.fault.Message))
+	default:
+		w.state.Commenting = nil
+		return errorsJoinKeep(w.keep(), err)
+	}
+	w.state.Commenting = nil
+	return w.keep()
+}
+
+// marker ends a comment, so that it can be found again. It names the entry of
+// the timeline for people, too.
+func (w *work) marker(name string) string {
+	subject := w.v.Number
+	if subject == "" {
+		subject = idLabel(w.v)
+	}
+	return "(" + subject + "/" + name + ")"
+}
+
+// commented reads the issue's comments, the newest first, and reports whether
+// one has the marker.
+func (w *work) commented(ctx context.Context, path, marker string) (bool, error) {
+	const most = 20 // pages of 100
+	at := 0
+	for range most {
+		var page struct {
+			Total    int `json:"total"`
+			Comments []struct {
+				Body json.RawMessage `json:"body"`
+			} `json:"comments"`
+		}
+		if err := w.client.call(ctx, "read the comments", http.MethodGet, fmt.Sprintf("%s?startAt=%d&maxResults=100&orderBy=-created", path, at), nil, &page); err != nil {
+			if e := asAPI(err); e != nil && e.status == http.StatusNotFound {
+				return false, errGone
+			}
+			return false, err
+		}
+		for _, c := range page.Comments {
+			if w.holds(c.Body, marker) {
+				return true, nil
+			}
+		}
+		at += len(page.Comments)
+		if len(page.Comments) == 0 || at >= page.Total {
+			return false, nil
+		}
+	}
+	return false, nil
+}
+
+func (w *work) holds(body json.RawMessage, marker string) bool {
+	if !w.cloud {
+		var s string
+		return json.Unmarshal(body, &s) == nil && (strings.Contains(s, escapeWiki(marker)) || strings.Contains(s, marker))
+	}
+	var doc node
+	if json.Unmarshal(body, &doc) != nil {
+		return false
+	}
+	var b strings.Builder
+	doc.writeText(&b)
+	return strings.Contains(b.String(), marker)
+}
+
+// commentBody is one sentence, and a link. Where the description is the
+// people's, the state stands here.
+func (w *work) commentBody(marker string, text message.Text, closing bool) any {
+	const most = 2000
+	merged := closing && w.v.MergedInto != "" && webAddress(w.v.MergedLink)
+	if w.cloud {
+		return w.commentADF(marker, text, merged, most)
+	}
+	lines := []string{wiki(text, most)}
+	if w.state.People {
+		lines = append(lines, escapeWiki(status(w.v)))
+	}
+	if merged {
+		lines = append(lines, "See "+wikiLink(w.v.MergedInto, w.v.MergedLink))
+	}
+	last := escapeWiki(marker)
+	if webAddress(w.v.Link) {
+		last = wikiLink(openWords(w.v), w.v.Link) + " " + last
+	}
+	return strings.Join(append(lines, last), "\n")
+}
+
+func (w *work) commentADF(marker string, t message.Text, merged bool, most int) node {
+	doc := node{Type: "doc", Version: 1, Content: []node{paragraph(plain(t, most))}}
+	add := func(n node) { doc.Content = append(doc.Content, n) }
+	if w.state.People {
+		add(paragraph(status(w.v)))
+	}
+	if merged {
+		add(block("paragraph", text("See "), linked(w.v.MergedInto, w.v.MergedLink)))
+	}
+	last := block("paragraph", text(marker))
+	if webAddress(w.v.Link) {
+		last = block("paragraph", linked(openWords(w.v), w.v.Link), text(" "+marker))
+	}
+	add(last)
+	return doc
+}

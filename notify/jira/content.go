@@ -1,0 +1,335 @@
+package jira
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/guardroom/guardroom/finding"
+	"github.com/guardroom/guardroom/internal/escape"
+	"github.com/guardroom/guardroom/notify/message"
+)
+
+// The limits of Jira, in characters.
+const (
+	maxSummary = 255
+	maxLabel   = 255
+	// maxDescription leaves room below 32,767 for what Jira adds.
+	maxDescription = 32000
+)
+
+// limits says how much of a view a description shows.
+type limits struct{ raw, text, findings, rows int }
+
+// sizes returns the limits to try, the most generous first.
+func sizes() []limits {
+	return []limits{
+		{raw: 8000, text: 1000, findings: 20, rows: 20},
+		{raw: 2000, text: 600, findings: 20, rows: 20},
+		{raw: 0, text: 300, findings: 10, rows: 12},
+		{raw: 0, text: 80, findings: 5, rows: 10},
+	}
+}
+
+func (l limits) facts(v *message.View) []message.Fact { return v.Facts[:min(len(v.Facts), l.rows)] }
+
+func (l limits) lines(v *message.View) []message.Text {
+	return v.Findings[:min(len(v.Findings), l.findings)]
+}
+
+// follow is an earlier issue of the same incident.
+type follow struct{ key, url, reason string }
+
+func (f follow) why() string {
+	if f.reason == whyGone {
+		return ", which is gone or cannot be seen by guardroom."
+	}
+	return ", which was closed before the incident was reopened."
+}
+
+// rich is a description or a comment in the form of the dialect, with the
+// hashes of the whole and of its text alone.
+type rich struct {
+	value      any
+	sent, text string
+}
+
+// describe renders v as large as Jira takes it.
+func (n *Notifier) describe(v *message.View, follows []follow) rich {
+	var r rich
+	for _, size := range sizes() {
+		var length int
+		if n.cloud {
+			doc := describeADF(v, size, follows)
+			raw, err := encode(doc)
+			if err != nil {
+				continue // strings and numbers always encode
+			}
+			r, length = rich{value: doc, sent: digest(string(raw)), text: textOf(raw)}, len(raw)
+		} else {
+			s := describeWiki(v, size, follows)
+			r, length = rich{value: s, sent: digest(s), text: textOfWiki(s)}, utf8.RuneCountInString(s)
+		}
+		if length <= maxDescription {
+			break
+		}
+	}
+	return r
+}
+
+func digest(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:16])
+}
+
+// returned returns the hashes of a description as Jira gave it: of the whole,
+// and of its text alone. A task that somebody ticked counts as unchanged, for
+// ticking is what tasks are for.
+func (n *Notifier) returned(raw json.RawMessage) (whole, text string) {
+	if len(raw) == 0 || string(raw) == "null" {
+		return digest(""), digest("")
+	}
+	if !n.cloud {
+		var s string
+		if json.Unmarshal(raw, &s) == nil {
+			return digest(strings.TrimSpace(strings.ReplaceAll(s, "\r\n", "\n"))), textOfWiki(s)
+		}
+	}
+	var v any
+	if json.Unmarshal(raw, &v) != nil {
+		return digest(string(raw)), ""
+	}
+	untick(v)
+	canonical, err := json.Marshal(v) // keys in order
+	if err != nil {
+		return digest(string(raw)), ""
+	}
+	return digest(string(canonical)), textOf(raw)
+}
+
+func untick(v any) {
+	switch v := v.(type) {
+	case []any:
+		for _, c := range v {
+			untick(c)
+		}
+	case map[string]any:
+		if attrs, ok := v["attrs"].(map[string]any); ok && v["type"] == "taskItem" {
+			attrs["state"] = "TODO"
+		}
+		untick(v["content"])
+	}
+}
+
+// textOf is the hash of a document's text without its spaces.
+func textOf(raw json.RawMessage) string {
+	var b strings.Builder
+	var doc node
+	if json.Unmarshal(raw, &doc) == nil {
+		doc.writeText(&b)
+	}
+	return digest(bare(b.String()))
+}
+
+func textOfWiki(s string) string { return digest(bare(s)) }
+
+func bare(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+func (n node) writeText(b *strings.Builder) {
+	b.WriteString(n.Text)
+	for _, c := range n.Content {
+		c.writeText(b)
+	}
+}
+
+// keepTicks carries over which tasks people ticked, by their text.
+func keepTicks(doc node, was json.RawMessage) node {
+	var old node
+	if json.Unmarshal(was, &old) != nil {
+		return doc
+	}
+	ticked := map[string]bool{}
+	old.walk(func(n *node) {
+		if n.Type == "taskItem" && n.Attrs["state"] == "DONE" {
+			ticked[taskText(*n)] = true
+		}
+	})
+	doc.walk(func(n *node) {
+		if n.Type == "taskItem" && ticked[taskText(*n)] {
+			n.Attrs["state"] = "DONE"
+		}
+	})
+	return doc
+}
+
+func (n *node) walk(f func(*node)) {
+	f(n)
+	for i := range n.Content {
+		n.Content[i].walk(f)
+	}
+}
+
+func taskText(n node) string {
+	var b strings.Builder
+	n.writeText(&b)
+	return strings.TrimSpace(b.String())
+}
+
+// summary is the title: [HIGH] Bitcoin mining from payments-api-3 (INC-42).
+func summary(v *message.View) string {
+	head := "[" + strings.ToUpper(v.Band.String()) + "] "
+	if v.Kind == message.KindTest {
+		head = "[TEST] "
+	}
+	tail := ""
+	if v.Number != "" {
+		tail = " (" + v.Number + ")"
+	}
+	room := maxSummary - utf8.RuneCountInString(head+tail)
+	one := func(s string) string { return escape.CutEnd(escape.Visible(s), room) }
+	middle := escape.CutEnd(strings.TrimSpace(v.Headline.Render(one, one)), room)
+	return strings.TrimSpace(head + middle + tail)
+}
+
+// idLabel is the label by which an issue is found again.
+func idLabel(v *message.View) string {
+	id := string(v.Incident)
+	if id == "" {
+		id = v.Delivery
+	}
+	return "gr-" + labelWord(id)
+}
+
+// labelWord returns s as a part of a label: no spaces, nothing that search
+// takes for more than a letter. What had to be changed is told apart by a hash.
+func labelWord(s string) string {
+	lower := strings.ToLower(s)
+	clean := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '_' {
+			return r
+		}
+		return '-'
+	}, lower)
+	if clean == lower && len(clean) <= 100 {
+		return clean
+	}
+	return clean[:min(len(clean), 80)] + "-" + digest(s)[:12]
+}
+
+// labels are the labels of the issue, ours and the configured ones.
+func (n *Notifier) labels(v *message.View) []string {
+	out := []string{"guardroom", idLabel(v)}
+	if v.AccountID != "" {
+		out = append(out, "aws-"+labelWord(v.AccountID))
+	}
+	if v.Sample {
+		out = append(out, "sample")
+	}
+	if v.Kind != message.KindIncident && v.Kind != "" {
+		out = append(out, "guardroom-"+labelWord(string(v.Kind)))
+	}
+	for _, l := range n.cfg.Labels {
+		if !slices.Contains(out, l) {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// priorityName is what the configuration calls a severity, and what new sites
+// call it otherwise.
+func (n *Notifier) priorityName(b finding.Band) string {
+	for word, name := range n.cfg.Priorities {
+		if parsed, ok := finding.ParseBand(word); ok && parsed == b {
+			return name
+		}
+	}
+	switch b {
+	case finding.Critical:
+		return "Highest"
+	case finding.High, finding.Medium:
+		return b.String()
+	}
+	return "Low"
+}
+
+// priority returns the id of the priority for v; empty, with a sentence, where
+// the project has none of that name.
+func (n *Notifier) priority(v *message.View, m *meta) (id, missing string) {
+	name := n.priorityName(v.Band)
+	f, ok := m.field("priority")
+	if !ok {
+		return "", "the project does not offer a priority; it is left out"
+	}
+	for _, c := range f.Allowed {
+		if strings.EqualFold(c.label(), name) {
+			return c.ID, ""
+		}
+	}
+	return "", fmt.Sprintf("the project has no priority %q for %s; it is left out", escape.Visible(name), v.Band)
+}
+
+// status is the first line: HIGH 8.0, open, INC-42.
+func status(v *message.View) string {
+	if v.Kind == message.KindTest {
+		return "TEST, nothing to be done"
+	}
+	s := fmt.Sprintf("%s %s, %s", strings.ToUpper(v.Band.String()), v.Severity, v.State)
+	if v.Number != "" {
+		s += ", " + v.Number
+	}
+	if v.Verdict != "" && v.MergedInto == "" {
+		s += ", " + escape.Visible(v.Verdict.Words())
+	}
+	if v.MergedInto != "" {
+		s += ", merged into " + v.MergedInto
+	}
+	if v.Sample {
+		s += ", sample"
+	}
+	return s
+}
+
+func findingsTitle(v *message.View) string {
+	if v.Kind == message.KindDigest {
+		return "Incidents"
+	}
+	return "Findings"
+}
+
+func openWords(v *message.View) string {
+	if v.Kind == message.KindIncident || v.Kind == "" {
+		return "Open the incident"
+	}
+	return "Open in guardroom"
+}
+
+func rawFinding(v *message.View, most int) string {
+	if most <= 0 || len(v.RawFinding) == 0 {
+		return ""
+	}
+	lines := strings.Split(string(v.RawFinding), "\n")
+	for i, l := range lines {
+		lines[i] = escape.Visible(l)
+	}
+	return escape.CutEnd(strings.Join(lines, "\n"), most)
+}
+
+// webAddress reports an address that may stand behind a link.
+func webAddress(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http")
+}
