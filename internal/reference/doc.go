@@ -1,5 +1,6 @@
 // Package reference writes the pages of docs/reference that can be made from
-// the source: the fields of conditions and the metrics.
+// the source: the fields of conditions, the metrics, the objects of
+// the JSON output and the calls of the API.
 //
 // Go files come in (they are parsed, not run), Markdown goes out. The test of
 // this package fails when a committed page is stale; `go generate` in this

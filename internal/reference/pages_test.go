@@ -24,6 +24,8 @@ func TestPagesAreFresh(t *testing.T) {
 	for name, write := range map[string]func(string) (string, error){
 		"docs/reference/conditions.md": reference.Conditions,
 		"docs/reference/metrics.md":    reference.Metrics,
+		"docs/reference/json.md":       reference.JSON,
+		"docs/reference/api.md":        func(string) (string, error) { return reference.API(), nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -25,6 +25,7 @@ func parse(root, name string) (*ast.File, error) {
 // field is a field of a struct that has a tag with a name.
 type field struct {
 	name, typ, comment string
+	omitted            bool // where it is empty
 }
 
 // structs returns the fields of every struct of a file that carry the tag.
@@ -50,7 +51,7 @@ func structs(f *ast.File, tag string) (map[string][]field, map[string]string) {
 				if err != nil {
 					continue
 				}
-				name, _, _ := strings.Cut(reflect.StructTag(raw).Get(tag), ",")
+				name, options, _ := strings.Cut(reflect.StructTag(raw).Get(tag), ",")
 				if name == "" || name == "-" {
 					continue
 				}
@@ -58,7 +59,7 @@ func structs(f *ast.File, tag string) (map[string][]field, map[string]string) {
 				if comment == "" {
 					comment = x.Doc.Text()
 				}
-				fields[t.Name.Name] = append(fields[t.Name.Name], field{name: name, typ: typeText(x.Type), comment: sentence(comment)})
+				fields[t.Name.Name] = append(fields[t.Name.Name], field{name: name, typ: typeText(x.Type), comment: sentence(comment), omitted: strings.HasPrefix(options, "omit")})
 			}
 		}
 	}
