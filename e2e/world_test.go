@@ -50,6 +50,11 @@ func TestMain(m *testing.M) {
 				s.Stop()
 			}
 		}
+		if usedAWS.Load() {
+			if s, err := awsServer(); err == nil {
+				s.Stop()
+			}
+		}
 		return code
 	}())
 }
