@@ -43,14 +43,14 @@ const (
 // and archiving twice changes nothing.
 type Archiver struct {
 	wanted  bool
-	places  []Place
+	places  []cloud.Place
 	clients Clients
 	pending Pending
 	deps    Deps
 	nudge   chan struct{}
 
 	mu        sync.Mutex
-	detectors map[Place]knownDetectors
+	detectors map[cloud.Place]knownDetectors
 }
 
 type knownDetectors struct {
@@ -62,9 +62,9 @@ type knownDetectors struct {
 // without a GuardDuty source, it is never wanted. It calls nothing; Run does.
 func NewArchiver(cfg *config.Config, clients Clients, pending Pending, deps Deps) *Archiver {
 	a := &Archiver{wanted: cfg.Incidents.ArchiveOnClose, clients: clients, pending: pending, deps: deps.filled(),
-		nudge: make(chan struct{}, 1), detectors: map[Place]knownDetectors{}}
+		nudge: make(chan struct{}, 1), detectors: map[cloud.Place]knownDetectors{}}
 	for _, s := range cfg.Sources.GuardDuty {
-		for _, p := range Places(s, cfg.Accounts) {
+		for _, p := range cloud.Places(s, cfg.Accounts) {
 			if !slices.Contains(a.places, p) {
 				a.places = append(a.places, p)
 			}
@@ -216,8 +216,8 @@ func (a *Archiver) chunk(ctx context.Context, account, region, detector string, 
 
 // near are the places that may archive findings of an account and a region: its
 // own first.
-func (a *Archiver) near(account, region string) []Place {
-	var own, others []Place
+func (a *Archiver) near(account, region string) []cloud.Place {
+	var own, others []cloud.Place
 	for _, p := range a.places {
 		switch {
 		case p.Region != "" && p.Region != region:
@@ -231,7 +231,7 @@ func (a *Archiver) near(account, region string) []Place {
 }
 
 // at returns a client of a place and its detectors.
-func (a *Archiver) at(ctx context.Context, p Place, region string) (*guardduty.Client, []string, error) {
+func (a *Archiver) at(ctx context.Context, p cloud.Place, region string) (*guardduty.Client, []string, error) {
 	p.Region = region
 	client, err := a.clients.GuardDuty(ctx, p.Account, p.Role, p.Region)
 	if err != nil {

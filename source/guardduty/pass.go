@@ -2,6 +2,7 @@ package guardduty
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -221,23 +222,36 @@ func equal(a, b map[finding.ID]bool) bool {
 // take hands a page to the flow, without what the flow has already. Nothing is
 // remembered as taken before the flow has committed it.
 func (r *reader) take(ctx context.Context, page []read, c cursor) error {
-	fresh := page[:0:0]
+	var fresh, again []read
 	for _, f := range page {
-		if f.severity < r.poller.cfg.MinSeverity || r.target.taken[f.id].digest == f.digest {
-			continue
+		known, ok := r.target.taken[f.id]
+		switch {
+		case f.severity < r.poller.cfg.MinSeverity || known.digest == f.digest:
+		case ok && known.updatedAt.Equal(f.updatedAt):
+			again = append(again, f) // the same revision, archived meanwhile
+		default:
+			fresh = append(fresh, f)
 		}
-		fresh = append(fresh, f)
-	}
-	if len(fresh) == 0 {
-		return nil
 	}
 	r.pages++
-	in := source.Input{Source: r.poller.name, Body: bodyOf(fresh), ReceivedAt: r.poller.deps.Now().UTC(), Confirmed: true,
-		Position: fmt.Sprintf("%s detector %s page %d", r.target, r.detector, r.pages), LookBack: c.First, AnnounceAfter: c.AnnounceAfter}
-	if _, err := r.poller.intake.Take(ctx, in); err != nil {
-		return fmt.Errorf("take %d findings of detector %s: %w", len(fresh), r.detector, err)
+	in := source.Input{Source: r.poller.name, ReceivedAt: r.poller.deps.Now().UTC(), Confirmed: true,
+		Position: fmt.Sprintf("%s detector %s page %d", r.target, r.detector, r.pages)}
+	first := in
+	first.LookBack, first.AnnounceAfter = c.First, c.AnnounceAfter
+	in.Refresh = true
+	return errors.Join(r.hand(ctx, first, fresh), r.hand(ctx, in, again))
+}
+
+// hand gives findings to the flow and remembers them when it has committed.
+func (r *reader) hand(ctx context.Context, in source.Input, list []read) error {
+	if len(list) == 0 {
+		return nil
 	}
-	for _, f := range fresh {
+	in.Body = bodyOf(list)
+	if _, err := r.poller.intake.Take(ctx, in); err != nil {
+		return fmt.Errorf("take %d findings of detector %s: %w", len(list), r.detector, err)
+	}
+	for _, f := range list {
 		r.target.taken[f.id] = memory{digest: f.digest, updatedAt: f.updatedAt, detector: r.detector}
 	}
 	return nil

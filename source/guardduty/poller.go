@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/guardduty"
 
+	"github.com/guardroom/guardroom/cloud"
 	"github.com/guardroom/guardroom/config"
 	"github.com/guardroom/guardroom/finding"
 	"github.com/guardroom/guardroom/source"
@@ -106,16 +107,7 @@ type target struct {
 }
 
 // String names the target for people.
-func (t *target) String() string {
-	account, region := t.account, t.region
-	if account == "" {
-		account = "own account"
-	}
-	if region == "" {
-		region = "default region"
-	}
-	return account + "/" + region
-}
+func (t *target) String() string { return cloud.Place{Account: t.account, Region: t.region}.String() }
 
 // New returns the poller of one configured source. accounts may name other
 // regions for an account. It calls nothing; Run does.
@@ -129,41 +121,11 @@ func New(cfg config.GuardDutySource, accounts []config.Account, clients Clients,
 	cfg.Overlap = max(cfg.Overlap, config.Duration(minOverlap))
 	p := &Poller{cfg: cfg, clients: clients, intake: intake, state: state, deps: deps.filled(), name: "guardduty:" + cfg.Name,
 		slots: make(chan struct{}, atOnce), troubles: map[string]string{}}
-	for _, place := range Places(cfg, accounts) {
+	for _, place := range cloud.Places(cfg, accounts) {
 		p.targets = append(p.targets, &target{account: place.Account, region: place.Region,
 			taken: map[finding.ID]memory{}, reread: map[finding.ID]digest{}, absent: map[finding.ID]time.Time{}})
 	}
 	return p
-}
-
-// Place is an account and a region to read, as configured. Empty means that of
-// the credentials, and the configured default.
-type Place struct{ Account, Role, Region string }
-
-// Places are the accounts and regions of a source, in the configured order.
-func Places(cfg config.GuardDutySource, accounts []config.Account) []Place {
-	ids := cfg.Accounts
-	if len(ids) == 0 {
-		ids = []string{""}
-	}
-	var out []Place
-	for _, id := range ids {
-		regions := cfg.Regions
-		for _, a := range accounts {
-			if a.ID == id && id != "" && len(a.Regions) > 0 {
-				regions = a.Regions
-			}
-		}
-		if len(regions) == 0 {
-			regions = []string{""}
-		}
-		for _, r := range regions {
-			if p := (Place{Account: id, Role: cfg.Role, Region: r}); !slices.Contains(out, p) {
-				out = append(out, p)
-			}
-		}
-	}
-	return out
 }
 
 // Name implements source.Source.

@@ -96,7 +96,7 @@ func (r *reader) againChunk(ctx context.Context, ids []finding.ID, absent func(f
 	changed := list[:0:0]
 	for _, f := range list {
 		known[f.id] = true
-		if r.target.reread[f.id] != f.digest {
+		if r.target.reread[f.id] != f.digest && r.target.taken[f.id].digest != f.digest {
 			changed = append(changed, f)
 		}
 	}
