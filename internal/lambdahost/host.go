@@ -172,7 +172,7 @@ func (h *Host) Invoke(ctx context.Context, payload []byte) (Answer, error) {
 			}
 			return a, nil
 		case <-h.ended:
-			return Answer{}, fmt.Errorf("%w: %w\n%s", ErrEnded, h.endedBy, h.Output())
+			return Answer{}, fmt.Errorf("%w\n%s", errors.Join(ErrEnded, h.endedBy), h.Output())
 		case <-ctx.Done():
 			return Answer{}, ctx.Err()
 		case <-limit.C:

@@ -166,7 +166,7 @@ func (h *held) release(ctx context.Context, m message, pause time.Duration) {
 	h.calls.Lock()
 	defer h.calls.Unlock()
 	h.drop(m)
-	if err := h.change(context.WithoutCancel(ctx), []message{m}, pause); err != nil {
+	if err := h.change(context.WithoutCancel(ctx), []message{m}, pause.Round(time.Second)); err != nil {
 		h.source.deps.Log.Debug("message was left to its visibility", "message_id", m.id, "error", err)
 	}
 }
