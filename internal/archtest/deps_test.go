@@ -38,7 +38,7 @@ var dependencies = []dependency{
 	{module: "github.com/gofrs/flock", by: []string{"store/sqlite"}, tests: true, why: "one process a SQLite file"},
 	{module: "github.com/google/go-cmp", tests: true, why: "comparison that shows the difference"},
 	{module: "github.com/google/renameio/v2", by: []string{"cmd/...", "audit", "cloud/...", "store/..."}, why: "files that appear whole or not at all"},
-	{module: "github.com/invopop/jsonschema", by: []string{"config"}, tests: true, why: "the schema of the configuration, made from its structs"},
+	{module: "github.com/invopop/jsonschema", by: []string{"config", "internal/gen/..."}, tests: true, why: "the schema of the configuration, made from its structs"},
 	{module: "github.com/jackc/pgx/v5", by: []string{"store/postgres", "durable"}, tests: true, why: "PostgreSQL; durable passes the pool on to the engine"},
 	{module: "github.com/klauspost/compress", by: []string{"store"}, why: "raw findings are stored compressed"},
 	{module: "github.com/oklog/ulid/v2", by: []string{"app"}, why: "ids that sort by time"},
