@@ -4,14 +4,12 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/guardroom/guardroom/internal/reference"
-	"github.com/guardroom/guardroom/rule"
 )
 
 // root is the repository, seen from this package's folder.
@@ -71,34 +69,5 @@ func TestPagesNameWhatPeopleUse(t *testing.T) {
 				t.Errorf("the page has no row for %s", n)
 			}
 		}
-	}
-}
-
-var exprBlock = regexp.MustCompile("(?s)```expr\n(.*?)```")
-
-func TestConditionsInTheDocumentationCompile(t *testing.T) {
-	t.Parallel()
-	found := 0
-	err := filepath.WalkDir(filepath.Join(root, "docs"), func(path string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() || filepath.Ext(path) != ".md" {
-			return err
-		}
-		page, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		for _, m := range exprBlock.FindAllStringSubmatch(string(page), -1) {
-			found++
-			if _, err := rule.Compile(path, strings.TrimSpace(m[1])); err != nil {
-				t.Errorf("%s: %v", path, err)
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if found < 3 {
-		t.Errorf("found only %d conditions in the documentation", found)
 	}
 }
