@@ -35,33 +35,32 @@ type kind struct {
 	needs    []string // attributes that must be there
 }
 
-var (
-	adfInline = []string{"text", "hardBreak", "mention", "emoji", "date", "status", "inlineCard"}
-	adfLists  = []string{"bulletList", "orderedList", "taskList"}
-	adfBlocks = append([]string{"paragraph", "heading", "panel", "table", "rule", "codeBlock", "blockquote"}, adfLists...)
-	adfInCell = append([]string{"paragraph", "heading", "panel", "rule", "codeBlock", "blockquote", "nestedExpand"}, adfLists...)
-)
-
 // adfKinds is the allow-list of nodes.
 func adfKinds() map[string]kind {
-	cell := kind{children: adfInCell, least: 1, attrs: []string{"colspan", "rowspan", "colwidth", "background", "localId"}}
+	inline := []string{"text", "hardBreak", "mention", "emoji", "date", "status", "inlineCard"}
+	with := func(more ...string) []string {
+		return append(more, "bulletList", "orderedList", "taskList")
+	}
+	blocks := with("paragraph", "heading", "panel", "table", "rule", "codeBlock", "blockquote")
+	inCell := with("paragraph", "heading", "panel", "rule", "codeBlock", "blockquote", "nestedExpand")
+	cell := kind{children: inCell, least: 1, attrs: []string{"colspan", "rowspan", "colwidth", "background", "localId"}}
 	return map[string]kind{
-		"doc":          {children: append(slices.Clone(adfBlocks), "expand")},
-		"paragraph":    {children: adfInline, attrs: []string{"localId"}},
-		"heading":      {children: adfInline, attrs: []string{"level", "localId"}, needs: []string{"level"}},
-		"panel":        {children: append([]string{"paragraph", "heading", "codeBlock", "rule"}, adfLists...), least: 1, attrs: []string{"panelType", "localId"}, needs: []string{"panelType"}},
+		"doc":          {children: append(slices.Clone(blocks), "expand")},
+		"paragraph":    {children: inline, attrs: []string{"localId"}},
+		"heading":      {children: inline, attrs: []string{"level", "localId"}, needs: []string{"level"}},
+		"panel":        {children: with("paragraph", "heading", "codeBlock", "rule"), least: 1, attrs: []string{"panelType", "localId"}, needs: []string{"panelType"}},
 		"table":        {children: []string{"tableRow"}, least: 1, attrs: []string{"isNumberColumnEnabled", "layout", "localId", "width", "displayMode"}},
 		"tableRow":     {children: []string{"tableCell", "tableHeader"}, least: 1, attrs: []string{"localId"}},
 		"tableCell":    cell,
 		"tableHeader":  cell,
 		"bulletList":   {children: []string{"listItem"}, least: 1, attrs: []string{"localId"}},
 		"orderedList":  {children: []string{"listItem"}, least: 1, attrs: []string{"order", "localId"}},
-		"listItem":     {children: append([]string{"paragraph", "codeBlock"}, adfLists...), least: 1, attrs: []string{"localId"}},
+		"listItem":     {children: with("paragraph", "codeBlock"), least: 1, attrs: []string{"localId"}},
 		"taskList":     {children: []string{"taskItem", "taskList"}, least: 1, attrs: []string{"localId"}, needs: []string{"localId"}},
-		"taskItem":     {children: adfInline, attrs: []string{"localId", "state"}, needs: []string{"localId", "state"}},
-		"blockquote":   {children: append([]string{"paragraph", "codeBlock"}, adfLists...), least: 1, attrs: []string{"localId"}},
+		"taskItem":     {children: inline, attrs: []string{"localId", "state"}, needs: []string{"localId", "state"}},
+		"blockquote":   {children: with("paragraph", "codeBlock"), least: 1, attrs: []string{"localId"}},
 		"codeBlock":    {children: []string{"text"}, attrs: []string{"language", "uniqueId", "localId"}},
-		"expand":       {children: append(slices.Clone(adfBlocks), "nestedExpand"), least: 1, attrs: []string{"title", "localId"}},
+		"expand":       {children: append(slices.Clone(blocks), "nestedExpand"), least: 1, attrs: []string{"title", "localId"}},
 		"nestedExpand": {children: []string{"paragraph", "heading", "panel", "codeBlock", "bulletList", "orderedList", "rule"}, least: 1, attrs: []string{"title", "localId"}, needs: []string{"title"}},
 		"rule":         {attrs: []string{"localId"}},
 		"hardBreak":    {attrs: []string{"text", "localId"}},
@@ -71,6 +70,12 @@ func adfKinds() map[string]kind {
 		"status":       {attrs: []string{"text", "color", "localId", "style"}, needs: []string{"text", "color"}},
 		"inlineCard":   {attrs: []string{"url", "data", "localId"}},
 	}
+}
+
+// CheckADF says what Jira Cloud would refuse in a description or comment.
+func CheckADF(raw json.RawMessage) error {
+	_, err := parseADF(raw)
+	return err
 }
 
 // parseADF reads a document and refuses what Jira does not show or take.

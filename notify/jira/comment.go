@@ -31,7 +31,7 @@ func (w *work) comments(ctx context.Context, _ *shown) error {
 		if err := w.comment(ctx, "description", text, false); err != nil {
 			return err
 		}
-		w.state.PeopleTold = true
+		w.state.PeopleTold, w.state.Commenting = true, nil
 		if err := w.keep(); err != nil {
 			return err
 		}
@@ -45,7 +45,7 @@ func (w *work) comments(ctx context.Context, _ *shown) error {
 				return err
 			}
 		}
-		w.state.Commented = e.Seq
+		w.state.Commented, w.state.Commenting = e.Seq, nil
 		if err := w.keep(); err != nil {
 			return err
 		}
@@ -54,7 +54,8 @@ func (w *work) comments(ctx context.Context, _ *shown) error {
 }
 
 // comment adds one comment. That it begins is saved before; one whose outcome
-// is not known is looked for by its marker first.
+// is not known is looked for by its marker first. The caller records in one save
+// that it stands there and that it is not begun any more.
 func (w *work) comment(ctx context.Context, name string, text message.Text, closing bool) error {
 	marker := w.marker(name)
 	path := "/issue/" + url.PathEscape(w.state.Issue.ID) + "/comment"
@@ -67,8 +68,7 @@ func (w *work) comment(ctx context.Context, name string, text message.Text, clos
 			return err
 		}
 		if there {
-			w.state.Commenting = nil
-			return w.keep()
+			return nil
 		}
 	}
 	w.state.Commenting = &commenting{At: w.now().UTC(), Marker: marker}
@@ -95,8 +95,7 @@ func (w *work) comment(ctx context.Context, name string, text message.Text, clos
 		w.state.Commenting = nil
 		return errorsJoinKeep(w.keep(), err)
 	}
-	w.state.Commenting = nil
-	return w.keep()
+	return nil
 }
 
 // marker ends a comment, so that it can be found again. It names the entry of
