@@ -68,6 +68,7 @@ type App struct {
 	watch   *watcher
 	triager *triage.Triager
 	cloud   *cloud.Cloud
+	clock   *clock
 	archive *guardduty.Archiver
 	types   map[string]string
 	now     func() time.Time
@@ -87,6 +88,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (_ *App, err err
 		a.log = slog.New(slog.DiscardHandler)
 	}
 	a.ids = newIDs(a.now)
+	a.clock = &clock{now: a.now, next: transport()}
 	a.cloud = cloud.New(cfg.AWS, cfg.Accounts, cloud.Deps{Now: a.now, Log: a.log})
 	for _, d := range cfg.Destinations {
 		a.types[d.Name] = d.Type
@@ -130,7 +132,7 @@ func (a *App) build(ctx context.Context) (err error) {
 	a.command = &Commands{store: a.db.DB, engine: a.engine, newID: a.ids.New, types: a.types, allow: allowCreate, archive: a.archive}
 	destinations := map[string]*notify.Destination{}
 	if !a.opts.NoVendors {
-		if destinations, err = buildDestinations(a.cfg, a.opts.Notifiers, a.now, a.log); err != nil {
+		if destinations, err = buildDestinations(a.cfg, a.opts.Notifiers, a.clock, a.now, a.log); err != nil {
 			return err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/guardroom/guardroom/config"
@@ -62,13 +63,47 @@ func transport() *http.Transport {
 	}
 }
 
+// clock remembers how far the Date headers of answers were from our own clock,
+// so that doctor can tell without a call of its own. It is safe for concurrent
+// use.
+type clock struct {
+	now  func() time.Time
+	next http.RoundTripper
+
+	mu   sync.Mutex
+	host string
+	skew time.Duration
+}
+
+// RoundTrip implements http.RoundTripper.
+func (c *clock) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := c.next.RoundTrip(r)
+	if err != nil {
+		return res, err
+	}
+	if at, err := http.ParseTime(res.Header.Get("Date")); err == nil {
+		c.mu.Lock()
+		c.host, c.skew = r.URL.Host, c.now().Sub(at)
+		c.mu.Unlock()
+	}
+	return res, nil
+}
+
+// read returns the last difference and whose clock it was; an empty host when
+// nobody answered yet.
+func (c *clock) read() (host string, skew time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.host, c.skew
+}
+
 // httpClient follows no redirects: a credential goes to the configured place
 // only.
 func httpClient() *http.Client {
 	return &http.Client{Transport: transport(), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
-func buildDestinations(cfg *config.Config, replace map[string]notify.Notifier, now func() time.Time, log *slog.Logger) (map[string]*notify.Destination, error) {
+func buildDestinations(cfg *config.Config, replace map[string]notify.Notifier, vendors http.RoundTripper, now func() time.Time, log *slog.Logger) (map[string]*notify.Destination, error) {
 	tempo := notify.Tempo(cfg.Worker.TimeScale)
 	out := map[string]*notify.Destination{}
 	for _, d := range cfg.Destinations {
@@ -76,7 +111,7 @@ func buildDestinations(cfg *config.Config, replace map[string]notify.Notifier, n
 		n := replace[d.Name]
 		if n == nil {
 			var err error
-			if n, err = buildNotifier(d, gate, cfg.Worker.TimeScale, now, log.With("destination", d.Name)); err != nil {
+			if n, err = buildNotifier(d, gate.Limited(vendors), cfg.Worker.TimeScale, now, log.With("destination", d.Name)); err != nil {
 				return nil, fault.Wrap(fault.Usage, err, fmt.Sprintf("build the destination %s", d.Name), "nothing was sent", "guardroom config check")
 			}
 		}
@@ -86,8 +121,7 @@ func buildDestinations(cfg *config.Config, replace map[string]notify.Notifier, n
 }
 
 // buildNotifier is the list of vendors.
-func buildNotifier(d config.Destination, gate *notify.Gate, scale float64, now func() time.Time, log *slog.Logger) (notify.Notifier, error) {
-	paced := gate.Limited(transport())
+func buildNotifier(d config.Destination, paced http.RoundTripper, scale float64, now func() time.Time, log *slog.Logger) (notify.Notifier, error) {
 	timeout := cmp.Or(d.Timeout.Std(), 10*time.Second)
 	switch {
 	case d.Type == "slack" && d.Slack != nil:

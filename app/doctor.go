@@ -3,9 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -26,7 +24,7 @@ func (a *App) Doctor(ctx context.Context) []api.Check {
 	checks = append(checks, a.checkSources(ctx)...)
 	checks = append(checks, a.checkRules(ctx)...)
 	checks = append(checks, a.checkDestinations(ctx)...)
-	checks = append(checks, a.checkClock(ctx))
+	checks = append(checks, a.checkClock())
 	if usesAWS(a.cfg) {
 		checks = append(checks, a.awsChecks(ctx)...)
 	}
@@ -179,7 +177,7 @@ func checkDestination(ctx context.Context, d *notify.Destination) []api.Check {
 func CheckDestinations(ctx context.Context, cfg *config.Config, log *slog.Logger) ([]api.Check, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	list, err := buildDestinations(cfg, nil, time.Now, log)
+	list, err := buildDestinations(cfg, nil, transport(), time.Now, log)
 	if err != nil {
 		return nil, err
 	}
@@ -194,50 +192,18 @@ func CheckDestinations(ctx context.Context, cfg *config.Config, log *slog.Logger
 // AWS refuses requests that are 5 minutes off.
 const maxSkew = 30 * time.Second
 
-// checkClock compares the clock with the Date header of the first destination
-// or of AWS that answers.
-func (a *App) checkClock(ctx context.Context) api.Check {
-	client := httpClient()
-	client.Timeout = 5 * time.Second
-	for _, u := range a.clockURLs() {
-		req, err := http.NewRequestWithContext(ctx, http.MethodHead, u, nil)
-		if err != nil {
-			continue
-		}
-		res, err := client.Do(req)
-		if err != nil {
-			continue
-		}
-		_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 1<<16))
-		_ = res.Body.Close()
-		at, err := http.ParseTime(res.Header.Get("Date"))
-		if err != nil {
-			continue
-		}
-		skew := a.now().Sub(at)
-		c := api.Check{Area: "clock", What: "skew", OK: skew.Abs() <= maxSkew, Message: fmt.Sprintf("%s against %s", skew.Round(time.Second), req.URL.Host)}
-		if !c.OK {
-			c.Hint = "set the clock by NTP: AWS refuses requests that are 5 minutes off"
-		}
-		return c
+// checkClock compares the clock with that of the vendor that answered last, in
+// the checks of destinations before.
+func (a *App) checkClock() api.Check {
+	host, skew := a.clock.read()
+	if host == "" {
+		return api.Check{Area: "clock", What: "skew", OK: true, Warning: true, Message: "nobody answered to compare the clock with"}
 	}
-	return api.Check{Area: "clock", What: "skew", OK: true, Warning: true, Message: "nobody answered to compare the clock with"}
-}
-
-// clockURLs are places that are called anyway.
-func (a *App) clockURLs() []string {
-	var out []string
-	for _, d := range a.cfg.Destinations {
-		switch {
-		case d.Slack != nil:
-			out = append(out, orElse(d.Slack.APIURL, "https://slack.com/"))
-		case d.Jira != nil:
-			out = append(out, d.Jira.APIURL)
-		case d.PagerDuty != nil:
-			out = append(out, orElse(d.PagerDuty.APIURL, "https://events.pagerduty.com/"))
-		}
+	c := api.Check{Area: "clock", What: "skew", OK: skew.Abs() <= maxSkew, Message: fmt.Sprintf("%s against %s", skew.Round(time.Second), host)}
+	if !c.OK {
+		c.Hint = "set the clock by NTP: AWS refuses requests that are 5 minutes off"
 	}
-	return out
+	return c
 }
 
 func orElse(s, otherwise string) string {

@@ -265,13 +265,23 @@ func (e *Engine) Prune(age time.Duration) (int, error) {
 type quiet struct{ slog.Handler }
 
 func (q quiet) Handle(ctx context.Context, r slog.Record) error {
-	if r.Level < slog.LevelWarn {
+	if r.Level < slog.LevelWarn || stopped(r) {
 		r.Level = slog.LevelDebug
 		if !q.Enabled(ctx, slog.LevelDebug) {
 			return nil
 		}
 	}
 	return q.Handler.Handle(ctx, r)
+}
+
+// stopped reports whether a record only says that the engine was told to stop
+// while it looked at a queue.
+func stopped(r slog.Record) (is bool) {
+	r.Attrs(func(a slog.Attr) bool {
+		is = a.Key == "error" && strings.Contains(a.Value.String(), context.Canceled.Error())
+		return !is
+	})
+	return is
 }
 
 func (q quiet) WithAttrs(a []slog.Attr) slog.Handler { return quiet{q.Handler.WithAttrs(a)} }

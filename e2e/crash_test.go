@@ -238,6 +238,12 @@ func checkVendors(t *testing.T, i *instance, v *vendors) {
 	}
 	roots, issues, alerts := slackRoots(v), jiraIssues(v), pagerAlerts(v)
 	for _, inc := range list {
+		if inc.Sample || inc.Silent {
+			if n := len(roots[inc.ID]) + len(issues[inc.ID]) + len(alerts[inc.ID]); n > 0 {
+				t.Errorf("INC-%d should be told to nobody and is shown %d times", inc.Number, n)
+			}
+			continue
+		}
 		for _, name := range []string{"chat", "tickets", "pager"} {
 			d, ok := deliveries[inc.ID][name]
 			if !ok {

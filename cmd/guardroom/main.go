@@ -73,7 +73,6 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "error: guardroom's own command line is wrong:", err)
 		return exitFailed
 	}
-	defer func() { _ = left }()
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}
@@ -90,7 +89,8 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	e := newEnv(ctx, &c.Globals, stdin, stdout, stderr)
 	k.BindTo(ctx, (*context.Context)(nil))
 	err = k.Run(e)
-	if s := signalled.Load(); s != 0 && (err == nil || errors.Is(err, context.Canceled)) {
+	// Lambda ends its functions by SIGTERM: there it is the ordinary end.
+	if s := signalled.Load(); s != 0 && k.Command() != "lambda" && (err == nil || errors.Is(err, context.Canceled)) {
 		return 128 + int(s)
 	}
 	return e.finish(err)
