@@ -42,17 +42,17 @@ func (r *run) tell(ctx context.Context, events []message.Event) error {
 func (n *Notifier) line(v *message.View, events []message.Event, raised bool) card {
 	var rows, spoken []string
 	alerts := false
-	for i, e := range events {
-		if i == maxLines {
-			more := fmt.Sprintf("and %d more", len(events)-maxLines)
-			rows, spoken = append(rows, more), append(spoken, more)
-			break
-		}
+	shown := important(events)
+	for _, e := range shown {
 		s := mrkdwn(e.Text, maxEventText)
 		if e.Alerts {
 			s, alerts = "*"+s+"*", true
 		}
 		rows, spoken = append(rows, s), append(spoken, plain(e.Text, maxEventText))
+	}
+	if left := len(events) - len(shown); left > 0 {
+		more := fmt.Sprintf("and %d more", left)
+		rows, spoken = append(rows, more), append(spoken, more)
 	}
 	if number := line(v.Number, 40); alerts && number != "" {
 		rows[0] = linked(linkURL(v.Link, maxLink), number) + " " + rows[0]
@@ -63,4 +63,26 @@ func (n *Notifier) line(v *message.View, events []message.Event, raised bool) ca
 		body += " " + mention
 	}
 	return card{text: strings.Join(spoken, "\n"), simple: body, blocks: []block{section(body)}}
+}
+
+// important returns at most maxLines events in their order: what alerts, then
+// what is newest.
+func important(events []message.Event) []message.Event {
+	room := maxLines
+	keep := make([]bool, len(events))
+	for _, alerts := range []bool{true, false} {
+		for i := len(events) - 1; i >= 0 && room > 0; i-- {
+			if events[i].Alerts == alerts {
+				keep[i] = true
+				room--
+			}
+		}
+	}
+	var out []message.Event
+	for i, e := range events {
+		if keep[i] {
+			out = append(out, e)
+		}
+	}
+	return out
 }
