@@ -17,6 +17,9 @@ const (
 	maxContext     = 10
 	maxActions     = 25
 	maxID          = 255
+	maxButton      = 75
+	maxValue       = 2000
+	maxURL         = 3000
 )
 
 // textObject is text in a block. Pointers tell what was left out.
@@ -143,6 +146,7 @@ func (b block) check() string {
 		if len(b.Elements) == 0 || len(b.Elements) > maxActions {
 			return fmt.Sprintf("%d elements", len(b.Elements))
 		}
+		return b.checkActions()
 	case "image":
 		if b.ImageURL == "" || b.AltText == "" {
 			return "image_url and alt_text are needed"
@@ -185,6 +189,40 @@ func (b block) checkContext() string {
 			continue
 		}
 		if why := t.check(maxSectionText); why != "" {
+			return fmt.Sprintf("element %d: %s", i, why)
+		}
+	}
+	return ""
+}
+
+// checkActions looks at buttons; what else may stand there guardroom never sends.
+func (b block) checkActions() string {
+	ids := map[string]bool{}
+	for i, raw := range b.Elements {
+		var e struct {
+			Type     string      `json:"type"`
+			Text     *textObject `json:"text"`
+			ActionID string      `json:"action_id"`
+			Value    string      `json:"value"`
+			URL      string      `json:"url"`
+		}
+		if err := json.Unmarshal(raw, &e); err != nil {
+			return err.Error()
+		}
+		if e.ActionID != "" && (ids[e.ActionID] || utf8.RuneCountInString(e.ActionID) > maxID) {
+			return fmt.Sprintf("element %d: action_id is too long or not unique", i)
+		}
+		ids[e.ActionID] = true
+		if e.Type != "button" {
+			continue
+		}
+		switch {
+		case e.Text == nil || e.Text.Type != "plain_text":
+			return fmt.Sprintf("element %d: a button needs plain_text", i)
+		case utf8.RuneCountInString(e.Value) > maxValue, utf8.RuneCountInString(e.URL) > maxURL:
+			return fmt.Sprintf("element %d: value or url is too long", i)
+		}
+		if why := e.Text.check(maxButton); why != "" {
 			return fmt.Sprintf("element %d: %s", i, why)
 		}
 	}

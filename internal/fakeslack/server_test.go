@@ -104,6 +104,7 @@ func repeat(n int, b args) []args {
 func TestWhatSlackRefuses(t *testing.T) {
 	t.Parallel()
 	field := args{"type": "mrkdwn", "text": "x", "verbatim": true}
+	button := args{"type": "button", "text": args{"type": "plain_text", "text": "x", "emoji": false}}
 	for _, tt := range []struct {
 		name  string
 		args  args
@@ -122,7 +123,10 @@ func TestWhatSlackRefuses(t *testing.T) {
 		{"a header in mrkdwn", post(args{"blocks": []args{{"type": "header", "text": field}}}), "invalid_blocks"},
 		{"a header of 151", post(args{"blocks": []args{{"type": "header", "text": args{"type": "plain_text", "text": strings.Repeat("x", 151)}}}}), "invalid_blocks"},
 		{"11 elements of context", post(args{"blocks": []args{{"type": "context", "elements": repeat(11, field)}}}), "invalid_blocks"},
-		{"26 actions", post(args{"blocks": []args{{"type": "actions", "elements": repeat(26, args{"type": "button"})}}}), "invalid_blocks"},
+		{"25 actions are taken", post(args{"blocks": []args{{"type": "actions", "elements": repeat(25, button)}}}), ""},
+		{"26 actions", post(args{"blocks": []args{{"type": "actions", "elements": repeat(26, button)}}}), "invalid_blocks"},
+		{"a button text of 76", post(args{"blocks": []args{{"type": "actions", "elements": []args{{"type": "button", "text": args{"type": "plain_text", "text": strings.Repeat("x", 76)}}}}}}), "invalid_blocks"},
+		{"a button value of 2001", post(args{"blocks": []args{{"type": "actions", "elements": []args{{"type": "button", "text": button["text"], "value": strings.Repeat("x", 2001)}}}}}), "invalid_blocks"},
 		{"an alert block", post(args{"blocks": []args{{"type": "alert"}}}), "invalid_blocks"},
 		{"a block that nobody knows", post(args{"blocks": []args{{"type": "sektion"}}}), "invalid_blocks"},
 		{"a text of another type", post(args{"blocks": []args{{"type": "section", "text": args{"type": "html", "text": "x"}}}}), "invalid_blocks"},

@@ -89,7 +89,7 @@ func (r *run) postBlindly(ctx context.Context, why string) error {
 		return &notify.Error{Class: notify.Undecided, Reason: "unknown_outcome",
 			Message: "it is not known whether Slack has the message, and guardroom cannot look (" + why + ")",
 			Safe:    "it was tried twice; there may be none, one or two messages",
-			Hint:    fmt.Sprintf("look for %s in the channel; where it is missing: guardroom delivery retry", r.v.Number)}
+			Hint:    fmt.Sprintf("look for %s in the channel; where it is missing: guardroom delivery retry", orElse(r.v.Number, "the message"))}
 	}
 	r.s.Blind++
 	r.s.Begun = nil

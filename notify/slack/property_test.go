@@ -1,11 +1,13 @@
 package slack
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 	"unicode"
@@ -13,9 +15,11 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/guardroom/guardroom/config"
 	"github.com/guardroom/guardroom/finding"
 	"github.com/guardroom/guardroom/incident"
 	"github.com/guardroom/guardroom/internal/fakeslack"
+	"github.com/guardroom/guardroom/notify"
 	"github.com/guardroom/guardroom/notify/message"
 )
 
@@ -286,5 +290,61 @@ func check(t *testing.T, s string) {
 		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
 			t.Fatalf("a hidden character %U: %q", r, s)
 		}
+	}
+}
+
+// TestAtAHundredTimesTheTempo runs on the real clock, with the fake's limits and
+// our waits at one scale, and with many deliveries at once.
+func TestAtAHundredTimesTheTempo(t *testing.T) {
+	t.Parallel()
+	const scale, incidents = 100, 12
+	fake, err := fakeslack.New(fakeslack.Options{TimeScale: scale, Faults: fakeslack.Faults{Seed: 5, Rate: 0.3, Kinds: []fakeslack.Fault{
+		fakeslack.RateLimited, fakeslack.ServerErrorAfter, fakeslack.ResetBefore, fakeslack.ResetAfter, fakeslack.HalfResponse}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(fake.Close)
+	n, err := New(Config{Slack: config.Slack{Token: config.NewSecret(fakeslack.DefaultToken), Channel: "soc", APIURL: fake.URL()}, TimeScale: scale, Timeout: 5 * time.Second}, Deps{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for i := range incidents {
+		wg.Go(func() {
+			s := newStory()
+			s.v.Delivery, s.v.Incident = fmt.Sprintf("dlv-%d", i), incident.ID(fmt.Sprintf("inc-%d", i))
+			var state json.RawMessage
+			for _, step := range []func(){func() {}, func() { s.acknowledge() }, func() { s.close() }} {
+				step()
+				for tries := 0; ; tries++ {
+					_, err := n.Reconcile(t.Context(), notify.Request{View: s.v, State: state, Save: func(_ context.Context, v any) (err error) {
+						state, err = json.Marshal(v)
+						return err
+					}})
+					if err == nil {
+						break
+					}
+					e := notify.AsError(err)
+					if e.Class != notify.Retry || tries > 300 {
+						t.Errorf("%s: %v", e.Class, err)
+						return
+					}
+					<-time.After(max(e.After, time.Second/scale))
+				}
+			}
+		})
+	}
+	wg.Wait()
+	all := fake.Messages()
+	if len(all) != incidents {
+		t.Errorf("%d root messages, want %d", len(all), incidents)
+	}
+	for _, m := range all {
+		if !strings.Contains(string(m.Blocks), "*Closed as false positive*") || len(fake.Replies(m.Channel, m.TS)) != 2 {
+			t.Errorf("%d lines under %s", len(fake.Replies(m.Channel, m.TS)), m.Blocks)
+		}
+	}
+	for _, v := range fake.Violations() {
+		t.Errorf("violation: %s", v)
 	}
 }

@@ -191,7 +191,11 @@ func (r *run) failed(ctx context.Context, f *failure, slot **attempt) error {
 // wayOut changes the state so that the next act is another one, where there is
 // another one.
 func (r *run) wayOut(ctx context.Context, f *failure) bool {
-	const mostLost, mostMoves = 1, 3
+	const mostMoves = 3
+	mostLost := 1
+	if f.word == "edit_window_closed" {
+		mostLost = 5 // the workspace lets no message be edited for long
+	}
 	switch f.kind {
 	case kindOurs:
 		if r.s.Plain {

@@ -28,7 +28,7 @@ func (r *run) tell(ctx context.Context, events []message.Event) error {
 	m := c.message()
 	m.Channel, m.ThreadTS, m.Metadata = r.s.Channel, r.s.TS, lineMetadata(r.v, last)
 	for _, e := range events {
-		m.ReplyBroadcast = m.ReplyBroadcast || e.Alerts
+		m.ReplyBroadcast = m.ReplyBroadcast || e.Alerts && !r.v.Sample
 	}
 	if _, f := r.n.client.post(ctx, m); f != nil {
 		return r.failed(ctx, f, &r.s.Line)
