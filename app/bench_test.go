@@ -86,6 +86,34 @@ func take(b *testing.B, a *App, body []byte) {
 	}
 }
 
+// BenchmarkAcceptOnPostgreSQL is BenchmarkAccept on a PostgreSQL server on the
+// same machine, with its durable defaults.
+func BenchmarkAcceptOnPostgreSQL(b *testing.B) {
+	now := time.Now()
+	b.Run("one commit each", func(b *testing.B) {
+		a := testApp(b, testConfig(b, postgresURL(b)), map[string]notify.Notifier{"chat": &recorder{}})
+		n := 0
+		b.ResetTimer()
+		for b.Loop() {
+			n++
+			take(b, a, testFinding(n, 1, 5, now))
+		}
+		perSecond(b, n)
+	})
+	b.Run("32 senders", func(b *testing.B) {
+		a := testApp(b, testConfig(b, postgresURL(b)), map[string]notify.Notifier{"chat": &recorder{}})
+		var n atomic.Int64
+		b.SetParallelism(16)
+		b.ResetTimer()
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				take(b, a, testFinding(int(n.Add(1)), 1, 5, now))
+			}
+		})
+		perSecond(b, int(n.Load()))
+	})
+}
+
 // BenchmarkLatency measures the time from accepted (Take returns) to the call
 // of the destination, at 50 findings a second.
 func BenchmarkLatency(b *testing.B) {
