@@ -22,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/guardroom/guardroom/config"
 	"github.com/guardroom/guardroom/internal/fault"
@@ -97,6 +98,10 @@ func (c *Cloud) load(ctx context.Context) (aws.Config, error) {
 		awsconfig.WithAppID("guardroom"),
 		awsconfig.WithHTTPClient(c.transport(callTimeout)),
 		awsconfig.WithAPIOptions(c.apiOptions()),
+		// Otherwise the SDK writes to standard error.
+		awsconfig.WithLogger(logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) {
+			c.deps.Log.Debug("the AWS SDK says", "message", fmt.Sprintf(format, v...))
+		})),
 	}
 	if c.cfg.Region != "" {
 		options = append(options, awsconfig.WithRegion(c.cfg.Region))

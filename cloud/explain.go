@@ -3,7 +3,6 @@ package cloud
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"strings"
 
@@ -26,6 +25,8 @@ func Explain(err error, attempted string) error {
 	var api smithy.APIError
 	var network net.Error
 	switch {
+	case operation(err) == "AssumeRole" && Denied(err):
+		code, hint = fault.Denied, "let the role trust guardroom, allow guardroom sts:AssumeRole on it, and compare aws.external_id"
 	case errors.As(err, &api) && Denied(err):
 		code, hint = fault.Denied, "give the role the actions that docs/reference/iam.md lists; see guardroom doctor"
 	case errors.As(err, &api) && expired[api.ErrorCode()]:
@@ -72,13 +73,25 @@ func noCredentials(err error) bool {
 // reason is what AWS said, without the SDK's long preamble.
 func reason(err error) string {
 	var api smithy.APIError
-	if errors.As(err, &api) {
-		code := api.ErrorCode()
-		var op *smithy.OperationError
-		if errors.As(err, &op) {
-			code = op.Operation() + ": " + code
-		}
-		return strings.TrimSuffix(fmt.Sprintf("%s: %s", code, api.ErrorMessage()), ": ")
+	if !errors.As(err, &api) {
+		return err.Error()
 	}
-	return err.Error()
+	words := api.ErrorCode()
+	if op := operation(err); op != "" {
+		words = op + ": " + words
+	}
+	if m := api.ErrorMessage(); m != "" {
+		words += ": " + m
+	}
+	return words
+}
+
+// operation is the call that failed. A call that needs credentials first wraps
+// the one that fetches them, so the innermost is meant.
+func operation(err error) (name string) {
+	var op *smithy.OperationError
+	for errors.As(err, &op) {
+		name, err = op.Operation(), op.Err
+	}
+	return name
 }

@@ -50,10 +50,8 @@ func Permissions() []Permission {
 		{Step: "archive", As: AsReader, Call: "GuardDuty.ArchiveFindings", Action: "guardduty:ArchiveFindings", Resource: detector, When: "incidents.archive_on_close", Why: "to archive the findings of a closed incident; an administrator account does it for its members"},
 
 		{Step: "read a queue", As: AsService, Call: "SQS.ReceiveMessage", Action: "sqs:ReceiveMessage", Resource: queueARN, When: queue, Why: "to take messages"},
-		{Step: "read a queue", As: AsService, Call: "SQS.DeleteMessage", Action: "sqs:DeleteMessage", Resource: queueARN, When: queue, Why: "to acknowledge what is committed"},
-		{Step: "read a queue", As: AsService, Call: "SQS.DeleteMessageBatch", Action: "sqs:DeleteMessage", Resource: queueARN, When: queue, Why: "the same, ten at once"},
-		{Step: "read a queue", As: AsService, Call: "SQS.ChangeMessageVisibility", Action: "sqs:ChangeMessageVisibility", Resource: queueARN, When: queue, Why: "to keep a message while working on it, and to hand it back"},
-		{Step: "read a queue", As: AsService, Call: "SQS.ChangeMessageVisibilityBatch", Action: "sqs:ChangeMessageVisibility", Resource: queueARN, When: queue, Why: "the same, ten at once"},
+		{Step: "read a queue", As: AsService, Call: "SQS.DeleteMessageBatch", Action: "sqs:DeleteMessage", Resource: queueARN, When: queue, Why: "to acknowledge what is committed"},
+		{Step: "read a queue", As: AsService, Call: "SQS.ChangeMessageVisibilityBatch", Action: "sqs:ChangeMessageVisibility", Resource: queueARN, When: queue, Why: "to keep messages while working on them, and to hand them back"},
 		{Step: "check a queue", As: AsService, Call: "SQS.GetQueueAttributes", Action: "sqs:GetQueueAttributes", Resource: queueARN, When: "guardroom doctor", Why: "to see that the queue can be reached, and how much waits in it"},
 		{Step: "read a queue", As: AsService, Action: "kms:Decrypt", Resource: "the key of the queue", When: "the queue is encrypted with a key of yours", Why: "AWS asks for it beside sqs:ReceiveMessage"},
 
