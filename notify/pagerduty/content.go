@@ -123,7 +123,7 @@ func title(v *message.View, b finding.Band) string {
 		return head
 	}
 	s := strings.ToUpper(b.String()) + " " + head
-	if account := accountName(v); account != "" {
+	if account := accountName(v); account != "" && !strings.HasSuffix(head, " in "+account) {
 		s += " in " + escape.CutMiddle(account, 100)
 	}
 	if v.Number != "" {
