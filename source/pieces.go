@@ -66,7 +66,7 @@ func (c cutter) run(r io.Reader, yield func(Piece) error) error {
 		}
 		switch {
 		case err == io.EOF:
-			if len(bytes.TrimSpace(s.buf)) == 0 {
+			if blank(s.buf) {
 				return nil
 			}
 			return s.hand(len(s.buf), yield)
@@ -192,14 +192,7 @@ func (s *scanner) scan() {
 			continue
 		}
 		if s.inString {
-			switch {
-			case s.escaped:
-				s.escaped = false
-			case c == '\\':
-				s.escaped = true
-			case c == '"':
-				s.inString, s.last = false, c
-			}
+			s.text(c)
 			continue
 		}
 		switch c {
@@ -220,6 +213,25 @@ func (s *scanner) scan() {
 	}
 }
 
+// text looks at one byte of a string, and passes over those behind it that are
+// plain: most bytes of a finding are.
+func (s *scanner) text(c byte) {
+	switch {
+	case s.escaped:
+		s.escaped = false
+	case c == '\\':
+		s.escaped = true
+	case c == '"':
+		s.inString, s.last = false, c
+	default:
+		at, buf := s.at+1, s.buf
+		for at < len(buf) && buf[at] != '"' && buf[at] != '\\' && buf[at] != '\n' {
+			at++
+		}
+		s.at = at - 1
+	}
+}
+
 func (s *scanner) wantsValue() bool {
 	if s.open[len(s.open)-1] == '[' {
 		return s.last == ',' || s.last == '['
@@ -234,8 +246,11 @@ func (s *scanner) hand(n int, yield func(Piece) error) error {
 	s.buf = append(make([]byte, 0, max(len(s.buf)-n, 256<<10)), s.buf[n:]...)
 	s.at -= n
 	s.cut = 0
-	if len(bytes.TrimSpace(piece.Body)) == 0 {
+	if blank(piece.Body) {
 		return nil
 	}
 	return yield(piece)
 }
+
+// blank reports whether there is nothing but white space of JSON.
+func blank(b []byte) bool { return len(bytes.TrimLeft(b, " \t\r\n")) == 0 }
