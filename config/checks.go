@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"net/mail"
 	"net/url"
 	"regexp"
@@ -18,6 +19,7 @@ var (
 	roleName   = regexp.MustCompile(`^[A-Za-z0-9_+=,.@/-]{1,512}$`)
 	topicARN   = regexp.MustCompile(`^arn:aws[a-z-]*:sns:[a-z]{2,5}(-[a-z]+)+-[0-9]{1,2}:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$`)
 	headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
+	hostForm   = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9_.-]{0,252})$`)
 	labelName  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 )
 
@@ -51,7 +53,7 @@ func (d *decoder) url(path, s string) {
 
 // secretURL repeats nothing of the URL: it carries a secret.
 func (d *decoder) secretURL(path string, s Secret) {
-	if s.value != "" && !urlWith(s.value, "http", "https") {
+	if s.Reveal() != "" && !urlWith(s.Reveal(), "http", "https") {
 		d.failAt(path, "write https://host/path", "this is not an http(s) URL")
 	}
 }
@@ -112,6 +114,9 @@ func mailbox(s string) bool {
 	local, domain, _ := strings.Cut(a.Address, "@")
 	return plainToken(local) && plainToken(domain)
 }
+
+// hostName reports the name or the address of a host.
+func hostName(s string) bool { return hostForm.MatchString(s) || net.ParseIP(s) != nil }
 
 // plainToken reports printable ASCII without what means something in SMTP.
 func plainToken(s string) bool {

@@ -37,6 +37,11 @@ func (d *decoder) fail(node ast.Node, path, hint, format string, args ...any) {
 	p := Problem{File: d.file, Path: path, Message: fmt.Sprintf(format, args...), Hint: hint}
 	if node != nil {
 		p.at(node.GetToken())
+		if _, scalar := text(node); !scalar {
+			// Nobody looks into it, and there may be secrets in it.
+			d.hide(node.GetToken(), node)
+			d.hide(d.places[path], node)
+		}
 	}
 	d.bad[path] = true
 	d.problems = append(d.problems, p)
@@ -201,7 +206,9 @@ func (d *decoder) pairs(node ast.Node, path string) []*ast.MappingValueNode {
 	case *ast.MappingValueNode:
 		return []*ast.MappingValueNode{n}
 	}
-	d.hide(node.GetToken(), node) // token:xoxb-1 without the space is text
+	if _, scalar := text(node); scalar {
+		d.hide(node.GetToken(), node) // token:xoxb-1 without the space is text
+	}
 	d.fail(node, path, "write key: value, with a space after the colon", "this must be a mapping of keys to values, not %s", describe(node))
 	return nil
 }
@@ -219,6 +226,11 @@ func (d *decoder) structure(node ast.Node, v reflect.Value, path string) {
 	for _, pair := range d.pairs(node, path) {
 		key := keyText(pair.Key)
 		i, known := fields[key]
+		if pair.Key.IsMergeKey() {
+			d.fail(pair.Key, path, "write the keys out", "anchors, aliases and merge keys are not allowed")
+			d.hide(pair.Key.GetToken(), pair.Value)
+			continue
+		}
 		if !known && !keyLike.MatchString(key) {
 			d.hide(pair.Key.GetToken(), pair.Value)
 			d.fail(pair.Key, path, "known here: "+strings.Join(names, ", "), "this is no key that is known here")
@@ -324,6 +336,10 @@ func (d *decoder) mapping(node ast.Node, v reflect.Value, path string) {
 			d.fail(pair.Key, at, "keep one of them", "the key %q is there twice", key)
 			continue
 		}
+		if v.Type().Elem() == secretType && !headerName.MatchString(key) {
+			d.fail(pair.Key, path, "", "this is not the name of a header") // it may be a value
+			continue
+		}
 		d.places[at] = pair.Key.GetToken()
 		e := reflect.New(v.Type().Elem()).Elem()
 		if e.Kind() == reflect.Interface {
@@ -383,6 +399,14 @@ func (d *decoder) scalar(node ast.Node, v reflect.Value, path string) {
 		d.fail(node, path, "", "this must be %s, not %s", kindWords(v.Kind()), describe(node))
 		return
 	}
+	if t := node.GetToken(); t.Type == token.StringType && strings.Contains(s, ": ") && !strings.Contains(s, "\n") {
+		if _, block := node.(*ast.LiteralNode); !block {
+			// What follows may be a secret.
+			d.hide(t, node)
+			d.fail(node, path, "write a comma between two keys in braces, and quotes around text with a colon", "there is a second key in this value; is a comma missing?")
+			return
+		}
+	}
 	switch v.Kind() {
 	case reflect.String:
 		if reference.MatchString(s) {
@@ -428,7 +452,7 @@ func (d *decoder) special(node ast.Node, v reflect.Value, path string) {
 	var err error
 	switch p := v.Addr().Interface().(type) {
 	case *Secret:
-		*p = Secret{ref: s}
+		*p = newSecret(s, "")
 	case *Duration:
 		*p, err = ParseDuration(s)
 	case *Size:

@@ -17,6 +17,8 @@ import (
 	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
+
+	"github.com/guardroom/guardroom/internal/escape"
 )
 
 // The limits of a file. A real one has a few kB and is six levels deep.
@@ -132,7 +134,7 @@ func (d *decoder) syntax(data []byte) ast.Node {
 	}
 	var root ast.Node
 	for _, doc := range file.Docs {
-		if doc.Body == nil {
+		if _, directive := doc.Body.(*ast.DirectiveNode); doc.Body == nil || directive {
 			continue
 		}
 		if root != nil {
@@ -228,7 +230,9 @@ func property(t token.Type) bool {
 // known yet, so that the line is shown only where it surely is none.
 func (d *decoder) syntaxError(t *token.Token, message, hint string) {
 	d.broken = true
-	p := Problem{File: d.file, Message: message, Hint: hint}
+	// The parser's messages may quote the file.
+	message, _, _ = strings.Cut(message, `"`)
+	p := Problem{File: d.file, Message: escape.Terminal(strings.TrimRight(message, ": ")), Hint: hint}
 	if t != nil && t.Position != nil {
 		p.Line, p.Column = t.Position.Line, max(1, t.Position.Column)
 		if n := p.Line - 1; n >= 0 && n < len(d.lines) && harmless(d.lines, n) {

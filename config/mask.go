@@ -96,16 +96,16 @@ func maskedSecret(s Secret, path string, comments yaml.CommentMap) any {
 	if !s.IsSet() {
 		return nil
 	}
-	if list, err := fragments(s.ref); err == nil && len(list) == 1 && list[0].kind != "" {
+	if list, err := fragments(s.Reference()); err == nil && len(list) == 1 && list[0].kind != "" {
 		comments[path] = []*yaml.Comment{yaml.LineComment(fmt.Sprintf(" from ${%s:%s}", list[0].kind, list[0].text))}
 	}
 	if path != "$.store" {
 		return mask
 	}
-	if strings.HasPrefix(s.value, "sqlite:") {
-		return s.value
+	if strings.HasPrefix(s.Reveal(), "sqlite:") {
+		return s.Reveal()
 	}
-	if u, err := url.Parse(s.value); err == nil && u.Host != "" {
+	if u, err := url.Parse(s.Reveal()); err == nil && u.Host != "" {
 		u.RawQuery = ""
 		if u.User != nil {
 			u.User = url.User(u.User.Username())

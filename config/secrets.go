@@ -129,7 +129,7 @@ func (d *decoder) resolveSecrets(ctx context.Context, cfg *Config, opts LoadOpti
 	root := reflect.ValueOf(cfg).Elem()
 	left := func(path string) bool { return opts.StoreOnly && path != "store" }
 	eachSecret(root, "", func(path string, s Secret) Secret {
-		list, _ := fragments(s.ref)
+		list, _ := fragments(s.Reference())
 		for _, f := range list {
 			if f.remote() && online && !left(path) && remote[f] == nil {
 				remote[f] = &lookup{}
@@ -147,7 +147,7 @@ func (d *decoder) resolveSecrets(ctx context.Context, cfg *Config, opts LoadOpti
 	}
 	_ = g.Wait() // each look-up holds its own error
 	eachSecret(root, "", func(path string, s Secret) Secret {
-		list, err := fragments(s.ref)
+		list, err := fragments(s.Reference())
 		if err != nil {
 			d.failAt(path, "known are ${env:NAME}, ${file:PATH}, ${ssm:NAME} and ${secretsmanager:NAME#KEY}; write $${ for ${ itself", "%s", err)
 			return s
@@ -179,8 +179,7 @@ func (d *decoder) resolveSecrets(ctx context.Context, cfg *Config, opts LoadOpti
 		if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f }) || !utf8.ValidString(value) {
 			d.failAt(path, "is there more than the secret in it?", "the value holds a line break or another control character")
 		}
-		s.value = value
-		return s
+		return newSecret(s.Reference(), value)
 	})
 }
 

@@ -65,15 +65,15 @@ func (d *decoder) validate(c *Config, opts LoadOptions) {
 }
 
 func (d *decoder) store(s Secret) {
-	if s.value == "" {
+	if s.Reveal() == "" {
 		return
 	}
-	path, isFile := strings.CutPrefix(s.value, "sqlite:")
-	isURL := strings.HasPrefix(s.value, "postgres://") || strings.HasPrefix(s.value, "postgresql://")
+	path, isFile := strings.CutPrefix(s.Reveal(), "sqlite:")
+	isURL := strings.HasPrefix(s.Reveal(), "postgres://") || strings.HasPrefix(s.Reveal(), "postgresql://")
 	switch {
 	case isFile && strings.TrimPrefix(path, "//") == "":
 		d.failAt("store", "write sqlite:guardroom.db", "the store's address names no file")
-	case isURL && !urlWith(s.value, "postgres", "postgresql"):
+	case isURL && !urlWith(s.Reveal(), "postgres", "postgresql"):
 		d.failAt("store", "write postgres://user:password@host/database; special characters in the password are written as %XX", "the store's address is not a URL that can be read")
 	case !isFile && !isURL:
 		d.failAt("store", "write sqlite:guardroom.db or postgres://user@host/database", "the store's address is neither sqlite:PATH nor a postgres:// URL")

@@ -13,24 +13,48 @@ const mask = "***"
 
 // Secret is a value that is never printed. In YAML it is a reference
 // (${env:NAME}, ${file:PATH}, ${ssm:NAME}, ${secretsmanager:NAME}) or plain
-// text.
+// text. Two secrets with the same value need not be equal by ==.
 type Secret struct {
+	// A pointer, because fmt prints the fields of a struct without asking its
+	// methods where the verb is wrong, but follows no pointer inside of it.
+	text *secretText
+}
+
+type secretText struct {
 	ref   string // as written
 	value string // resolved
 }
 
-// NewSecret returns a secret that holds value, for tests and defaults.
-func NewSecret(value string) Secret { return Secret{ref: value, value: value} }
+func newSecret(ref, value string) Secret {
+	if ref == "" && value == "" {
+		return Secret{}
+	}
+	return Secret{text: &secretText{ref: ref, value: value}}
+}
 
-// Reveal returns the value. Call it only where the value is used.
-func (s Secret) Reveal() string { return s.value }
+// NewSecret returns a secret that holds value, for tests and defaults.
+func NewSecret(value string) Secret { return newSecret(value, value) }
+
+// Reveal returns the value. Call it only where the value is used. It is empty
+// for a secret that is not set, or not resolved.
+func (s Secret) Reveal() string {
+	if s.text == nil {
+		return ""
+	}
+	return s.text.value
+}
 
 // Reference returns what the configuration says, which may be a reference; it
 // may be the secret itself, so it is as secret as the value.
-func (s Secret) Reference() string { return s.ref }
+func (s Secret) Reference() string {
+	if s.text == nil {
+		return ""
+	}
+	return s.text.ref
+}
 
 // IsSet reports whether a value was configured.
-func (s Secret) IsSet() bool { return s.ref != "" || s.value != "" }
+func (s Secret) IsSet() bool { return s.text != nil }
 
 // String masks the value.
 func (s Secret) String() string {
@@ -81,7 +105,7 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil
 func ParseDuration(s string) (Duration, error) {
 	if n, ok := strings.CutSuffix(s, "d"); ok {
 		days, err := strconv.ParseFloat(n, 64)
-		if err != nil || days < 0 || days > 36500 {
+		if err != nil || !(days >= 0 && days <= 36500) { // also catches NaN
 			return 0, fmt.Errorf("%q is not a duration; write 90s, 5m, 24h or 7d", s)
 		}
 		return Duration(days * float64(24*time.Hour)), nil

@@ -78,7 +78,7 @@ func (c *Config) literals(do func(path string)) {
 		case path == "aws.external_id", strings.HasSuffix(path, ".webhook.url"):
 			return s
 		case path == "store":
-			u, err := url.Parse(s.ref)
+			u, err := url.Parse(s.Reference())
 			if err != nil || u.User == nil {
 				return s
 			}
@@ -86,7 +86,7 @@ func (c *Config) literals(do func(path string)) {
 				return s
 			}
 		}
-		list, err := fragments(s.ref)
+		list, err := fragments(s.Reference())
 		if err == nil && !slices.ContainsFunc(list, func(f fragment) bool { return f.kind != "" }) {
 			do(path)
 		}
