@@ -51,6 +51,18 @@ func StoreKind(address string) (kind store.Dialect, where string, err error) {
 	return "", "", fault.New(fault.Usage, "the store's address is neither sqlite:PATH nor postgres://…", "write sqlite:guardroom.db or postgres://user@host/database")
 }
 
+// StoreFile is a SQLite file's one name, by whatever link it is opened: the
+// socket of its service stands beside it.
+func StoreFile(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	return path
+}
+
 // openDatabase opens the store. worker names this process on PostgreSQL; an
 // empty one is made up. wait is how long to wait for a SQLite file that another
 // process holds.
@@ -69,12 +81,8 @@ func openDatabase(ctx context.Context, address, worker string, wait time.Duratio
 			_ = b.Close()
 			return nil, err
 		}
-		path, err := filepath.Abs(where)
-		if err != nil {
-			path = where
-		}
 		// One process at a time has the file, so its name never changes.
-		return &database{DB: db, engine: durable.Config{SQLite: b.Engine()}, path: path, executor: "local", release: func() {}}, nil
+		return &database{DB: db, engine: durable.Config{SQLite: b.Engine()}, path: StoreFile(where), executor: "local", release: func() {}}, nil
 	}
 	b, err := postgres.Open(ctx, where)
 	if err != nil {

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -116,11 +115,7 @@ func (e *env) inProcess(ctx context.Context, cfg *config.Config, o opening) (*cl
 
 // overSocket returns a client when a service answers beside the file.
 func overSocket(ctx context.Context, file string) *api.Client {
-	abs, err := filepath.Abs(file)
-	if err != nil {
-		return nil
-	}
-	path := api.SocketPath(abs)
+	path := api.SocketPath(app.StoreFile(file))
 	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "unix", path)
 	if err != nil {
 		return nil

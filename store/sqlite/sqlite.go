@@ -84,7 +84,7 @@ func (b *Backend) acquire(ctx context.Context, wait time.Duration) error {
 
 func (b *Backend) open(ctx context.Context) error {
 	if err := create(b.path); err != nil {
-		return err
+		return fault.Wrap(fault.Unavailable, err, "open the store", "nothing was changed", "name a file that this user may write to in store:")
 	}
 	writing := dsnConnector(b.path, "_txlock=immediate")
 	writing.steady = true
