@@ -5,7 +5,6 @@ import (
 
 	"github.com/guardroom/guardroom/finding"
 	"github.com/guardroom/guardroom/incident"
-	"github.com/guardroom/guardroom/internal/escape"
 	"github.com/guardroom/guardroom/notify/message"
 )
 
@@ -53,7 +52,7 @@ func heading(s string) node { return block("heading", text(s)).with("level", 3) 
 // plain renders t for a text node, in which nothing is markup. No part of it is
 // longer than n runes.
 func plain(t message.Text, n int) string {
-	one := func(s string) string { return escape.CutEnd(escape.Visible(s), n) }
+	one := func(s string) string { return cut(s, n) }
 	return t.Render(one, one)
 }
 

@@ -1,6 +1,7 @@
 package jira
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -29,7 +30,7 @@ func classify(what string, status int, header http.Header, body []byte) *notify.
 		e.Hint = "set api_url to the address that it redirects to; credentials never follow a redirect"
 	case status == http.StatusUnauthorized:
 		e.Class, e.Reason, e.Hint = notify.Pause, "auth", "check the token, and on Cloud its e-mail address"
-	case status == http.StatusForbidden && header.Get("X-Seraph-LoginReason") == "AUTHENTICATION_DENIED":
+	case status == http.StatusForbidden && deniedLogin(header, body):
 		e.Class, e.Reason, e.Hint = notify.Pause, "auth", "log in once in a browser and solve the CAPTCHA"
 	case status == http.StatusForbidden:
 		e.Reason, e.Hint = "permission", "give the account the permission in the project"
@@ -39,10 +40,16 @@ func classify(what string, status int, header http.Header, body []byte) *notify.
 		e.Reason, e.Hint = "dialect", "this call was removed there; set api: cloud or api: datacenter"
 	case status == http.StatusTooManyRequests:
 		e.Class, e.Reason, e.After = notify.Retry, "rate_limited", retryAfter(header, 5*time.Second)
-	case status == http.StatusConflict || status >= 500:
+	case status == http.StatusConflict || status == http.StatusRequestTimeout || status >= 500:
 		e.Class, e.Reason, e.After = notify.Retry, "server_error", retryAfter(header, 0)
 	}
 	return e
+}
+
+// deniedLogin reports that a person must log in once before the account may go
+// on.
+func deniedLogin(header http.Header, body []byte) bool {
+	return strings.Contains(header.Get("X-Seraph-LoginReason"), "AUTHENTICATION_DENIED") || bytes.Contains(bytes.ToLower(body), []byte("captcha"))
 }
 
 // retryAfter reads the vendor's wish in seconds; without one it is otherwise.

@@ -199,7 +199,7 @@ func summary(v *message.View) string {
 		tail = " (" + v.Number + ")"
 	}
 	room := maxSummary - utf8.RuneCountInString(head+tail)
-	one := func(s string) string { return escape.CutEnd(escape.Visible(s), room) }
+	one := func(s string) string { return cut(s, room) }
 	middle := escape.CutEnd(strings.TrimSpace(v.Headline.Render(one, one)), room)
 	return strings.TrimSpace(head + middle + tail)
 }
@@ -321,15 +321,24 @@ func rawFinding(v *message.View, most int) string {
 	if most <= 0 || len(v.RawFinding) == 0 {
 		return ""
 	}
-	lines := strings.Split(string(v.RawFinding), "\n")
+	lines := strings.Split(string(v.RawFinding[:min(len(v.RawFinding), 4*most)]), "\n")
 	for i, l := range lines {
 		lines[i] = escape.Visible(l)
 	}
-	return escape.CutEnd(strings.Join(lines, "\n"), most)
+	shown := escape.CutEnd(strings.Join(lines, "\n"), most)
+	if len(v.RawFinding) > 4*most && !strings.HasSuffix(shown, "…") {
+		shown += "…"
+	}
+	return shown
 }
+
+// cut makes what is hidden in s visible, in at most n runes. It is cut before as
+// well: others write as much as they like.
+func cut(s string, n int) string { return escape.CutEnd(escape.Visible(escape.CutEnd(s, n)), n) }
 
 // webAddress reports an address that may stand behind a link.
 func webAddress(s string) bool {
+	const longest = 2000
 	u, err := url.Parse(s)
-	return err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http")
+	return err == nil && len(s) <= longest && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http")
 }

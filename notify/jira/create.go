@@ -17,7 +17,8 @@ const propertyKey = "guardroom.incident"
 
 // property is what the issue remembers of us, readable by id at once.
 func property(v *message.View, description string) map[string]any {
-	return map[string]any{"incident": string(v.Incident), "number": v.Number, "delivery": v.Delivery, "description": description}
+	const longest = 200
+	return map[string]any{"incident": cut(string(v.Incident), longest), "number": cut(v.Number, longest), "delivery": cut(v.Delivery, longest), "description": description}
 }
 
 // create makes the issue. That it begins is saved before, its key right after.

@@ -182,7 +182,7 @@ func (w *work) follows(ctx context.Context) []follow {
 	var out []follow
 	for _, e := range w.state.Earlier {
 		if e.Key != "" && e.Why != "" {
-			out = append(out, follow{key: e.Key, url: w.browse(ctx, e.Key), reason: e.Why})
+			out = append(out, follow{key: visibleKey(e.Key), url: w.browse(ctx, e.Key), reason: e.Why})
 		}
 	}
 	return out[max(0, len(out)-5):]

@@ -42,10 +42,24 @@ func reference(b *strings.Builder, r rune) {
 	b.WriteByte(';')
 }
 
-// noformat returns s for the inside of a noformat block: every end of the
-// block in it is broken by a zero-width joiner.
+// noformat returns s for the inside of a noformat block: whatever could be the
+// end of the block is broken by a zero-width joiner, and so is every mention,
+// for Jira may look for those in the text rather than in what it shows. Braces
+// that cannot begin a macro stay, so that JSON can be copied.
 func noformat(s string) string {
-	return strings.ReplaceAll(s, "{", "{\u200d")
+	var b strings.Builder
+	for i := range len(s) {
+		b.WriteByte(s[i])
+		next := byte(0)
+		if i+1 < len(s) {
+			next = s[i+1]
+		}
+		letter := next >= 'a' && next <= 'z' || next >= 'A' && next <= 'Z'
+		if s[i] == '{' && letter || s[i] == '[' && next == '~' {
+			b.WriteString("\u200d")
+		}
+	}
+	return b.String()
 }
 
 // wiki renders t with no part longer than n runes.
