@@ -47,7 +47,7 @@ func (c q) places(ctx context.Context, query string, yield func(id finding.ID, a
 func (db *DB) Archived(ctx context.Context, ids []finding.ID) error {
 	return db.Write(ctx, func(tx *Tx) error {
 		for _, id := range ids {
-			n, err := tx.exec(ctx, "UPDATE findings SET archived = 1 WHERE id = $1 AND archived_by_us = 1 AND archived = 0", string(id))
+			n, err := tx.exec(ctx, "UPDATE findings SET archived = 1, archived_confirmed = 1 WHERE id = $1 AND archived_by_us = 1 AND archived = 0", string(id))
 			if err != nil {
 				return fmt.Errorf("note finding %s as archived: %w", id, err)
 			}
