@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -34,7 +35,7 @@ func (k FileKeeper) Keep(_ context.Context, h Head) error {
 	if err := os.MkdirAll(filepath.Dir(k.Path), 0o700); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(k.Path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(k.Path, os.O_APPEND|os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return err
 	}
@@ -42,8 +43,33 @@ func (k FileKeeper) Keep(_ context.Context, h Head) error {
 	if err != nil {
 		return errors.Join(err, f.Close())
 	}
+	if err := dropHalfLine(f); err != nil {
+		return errors.Join(err, f.Close())
+	}
 	_, err = f.Write(append(line, '\n'))
 	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// dropHalfLine removes the end of a line that a crash or a full disk cut short:
+// that head was never kept, and the next one must not be glued to it.
+func dropHalfLine(f *os.File) error {
+	const most = 1024 // a line is about 130 bytes
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil || size == 0 {
+		return err
+	}
+	tail := make([]byte, min(size, most))
+	if _, err := f.ReadAt(tail, size-int64(len(tail))); err != nil {
+		return err
+	}
+	half := len(tail) - 1 - bytes.LastIndexByte(tail, '\n')
+	if half == 0 {
+		return nil
+	}
+	if half == len(tail) && size > most {
+		return fmt.Errorf("the end of %s is not a head of the audit chain", f.Name())
+	}
+	return f.Truncate(size - int64(half))
 }
 
 // Heads implements Keeper. A last line that a crash cut short is left out; any

@@ -102,25 +102,36 @@ func (db *DB) auditPage(ctx context.Context, after int64, n int) ([]audit.Record
 }
 
 // VerifyAudit checks the whole chain against itself and against the heads that
-// were written down outside. It reads in one snapshot page by page; records
-// that are appended meanwhile are not counted.
+// were written down outside. Records that are appended meanwhile are not looked
+// at. Heads must be read before the call, or one that is written meanwhile would
+// look like a cut tail.
 func (db *DB) VerifyAudit(ctx context.Context, heads []audit.Head) (audit.Report, error) {
 	head, err := db.AuditHead(ctx)
 	if err != nil {
 		return audit.Report{}, err
 	}
 	v := audit.NewVerifier(1, "", heads)
-	last := int64(0)
+	var beyond *audit.Record
 	err = db.AuditRecords(ctx, 0, 0, func(r audit.Record) bool {
-		if r.Seq > head.Seq && last >= head.Seq {
+		if r.Seq > head.Seq {
+			beyond = &r
 			return false
 		}
-		last = r.Seq
 		v.Add(r)
 		return true
 	})
 	if err != nil {
 		return audit.Report{}, err
+	}
+	if beyond != nil {
+		// Appended meanwhile, or the head was set back by hand.
+		now, err := db.AuditHead(ctx)
+		if err != nil {
+			return audit.Report{}, err
+		}
+		if now.Seq < beyond.Seq {
+			v.Add(*beyond)
+		}
 	}
 	return v.Report(head), nil
 }

@@ -103,7 +103,7 @@ func (tx *Tx) DeliveriesOfDestination(ctx context.Context, destination string, s
 // were created since, but at most max.
 func (tx *Tx) CountNewDeliveries(ctx context.Context, destination string, since time.Time, max int) (int, error) {
 	var n int
-	err := tx.row(ctx, `SELECT COUNT(*) FROM (SELECT 1 FROM deliveries WHERE destination = $1 AND created_at >= $2 AND kind = 'incident' LIMIT $3) AS some`,
+	err := tx.row(ctx, `SELECT COUNT(*) FROM (SELECT 1 FROM deliveries WHERE destination = $1 AND created_at >= $2 AND kind = 'incident' LIMIT $3) AS found`,
 		destination, micros(since), max).Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("count new deliveries to %s: %w", destination, err)
@@ -218,12 +218,12 @@ func (db *DB) Unfinished(ctx context.Context) (armed, stuck int, err error) {
 func (tx *Tx) Orphans(ctx context.Context, before time.Time, max int) ([]notify.Delivery, error) {
 	return tx.deliveries(ctx, `WHERE armed = 1 AND worker <> '' AND claimed_at < $1
 		AND NOT EXISTS (SELECT 1 FROM workers WHERE workers.id = deliveries.worker AND workers.heartbeat >= $1)
-		ORDER BY claimed_at LIMIT $2 FOR UPDATE`, micros(before), max)
+		ORDER BY claimed_at, id LIMIT $2 FOR UPDATE`, micros(before), max)
 }
 
 // ClaimedBy returns the armed deliveries that a worker has in hand.
 func (tx *Tx) ClaimedBy(ctx context.Context, worker string) ([]notify.Delivery, error) {
-	return tx.deliveries(ctx, "WHERE armed = 1 AND worker = $1 ORDER BY claimed_at FOR UPDATE", worker)
+	return tx.deliveries(ctx, "WHERE armed = 1 AND worker = $1 ORDER BY claimed_at, id FOR UPDATE", worker)
 }
 
 // OldestBehind returns when the oldest wish that a destination does not show

@@ -76,7 +76,7 @@ const maxAttempts = 12
 func (b *Backend) Write(ctx context.Context, fn func(tx *sql.Tx) error) error {
 	for attempt := 1; ; attempt++ {
 		err := b.once(ctx, fn)
-		if err == nil || attempt == maxAttempts || !again(err) {
+		if err == nil || attempt == maxAttempts || !again(err, attempt) {
 			return b.explain(err)
 		}
 		pause := time.Duration(rand.Int64N(int64(time.Millisecond) << min(attempt, 7))) //nolint:gosec // jitter
@@ -112,16 +112,18 @@ func (b *Backend) once(ctx context.Context, fn func(tx *sql.Tx) error) (err erro
 
 // again reports whether the database asks to run the transaction once more:
 // https://www.postgresql.org/docs/15/errcodes-appendix.html
-func again(err error) bool {
+func again(err error, attempt int) bool {
 	var pe *pgconn.PgError
 	if !errors.As(err, &pe) {
 		return false
 	}
 	switch pe.Code {
-	case "40001", "40P01", "55P03", "23505":
-		// 23505: two transactions inserted the same new key; the second one
-		// finds it at its next attempt.
+	case "40001", "40P01", "55P03":
 		return true
+	case "23505":
+		// Two transactions inserted the same new key; the second one finds it
+		// at its next attempt. If it does not, it is our own mistake.
+		return attempt <= 2
 	}
 	return false
 }
