@@ -66,6 +66,11 @@ func (s *Server) answer(r *http.Request, body []byte) *answer {
 	if s.login {
 		return &answer{status: http.StatusOK, body: []byte(loginPage), header: http.Header{"Content-Type": {"text/html;charset=UTF-8"}}}
 	}
+	if s.captcha {
+		a := refusal(http.StatusForbidden, "Basic Authentication Failure - Reason : AUTHENTICATION_DENIED")
+		a.header = http.Header{"X-Seraph-Loginreason": {"AUTHENTICATION_DENIED"}}
+		return a
+	}
 	path := r.URL.EscapedPath()
 	if s.opts.Dialect == Cloud {
 		path = strings.TrimPrefix(path, "/ex/jira/"+DefaultCloudID)
@@ -92,7 +97,20 @@ func (s *Server) answer(r *http.Request, body []byte) *answer {
 	if a := s.limitBurst(r.Method, parts); a != nil {
 		return a
 	}
+	if a := s.permission(r.Method, parts); a != nil {
+		return a
+	}
 	return s.route(r, parts, body)
+}
+
+// permission refuses what the account may not do. The search is no write.
+func (s *Server) permission(method string, parts []string) *answer {
+	write := method != http.MethodGet && parts[0] != "search"
+	comment := len(parts) == 3 && parts[2] == "comment"
+	if write && (s.readOnly || s.noComments && comment) {
+		return refusal(http.StatusForbidden, "You do not have the permission to do this.")
+	}
+	return nil
 }
 
 func (s *Server) authenticate(r *http.Request) *answer {

@@ -78,9 +78,23 @@ func (s *Server) Move(key, project string) (newKey string) {
 // LoginPage makes every request be answered by a page of HTML, as behind a
 // single sign-on that has lost the session.
 func (s *Server) LoginPage(on bool) {
+	s.switchTo(&s.login, on)
+}
+
+// Captcha makes every request be refused until a person has logged in once, as
+// Server and Data Center do after wrong passwords.
+func (s *Server) Captcha(on bool) { s.switchTo(&s.captcha, on) }
+
+// ReadOnly takes away the permission to write anything.
+func (s *Server) ReadOnly(on bool) { s.switchTo(&s.readOnly, on) }
+
+// NoComments takes away the permission to comment.
+func (s *Server) NoComments(on bool) { s.switchTo(&s.noComments, on) }
+
+func (s *Server) switchTo(what *bool, on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.login = on
+	*what = on
 }
 
 // SetToken changes the credential that is taken from now on.

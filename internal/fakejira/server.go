@@ -27,6 +27,9 @@ type Server struct {
 	numbers    map[string]int // last number by project key
 	lastID     int
 	login      bool
+	captcha    bool
+	readOnly   bool
+	noComments bool
 	transcript []Exchange
 	violations []string
 	windows    map[string][]time.Time

@@ -28,7 +28,15 @@ type client struct {
 	auth    func(*http.Request)
 	timeout time.Duration
 	scale   float64
+	limited atomic.Int32 // 429 without a wish in a row, over all deliveries
 }
+
+// Waits after a 429 that says nothing about them:
+// https://jira.atlassian.com/browse/JRACLOUD-82801
+const (
+	firstWait = 5 * time.Second
+	maxWait   = 5 * time.Minute
+)
 
 func newClient(cfg Config, cloud bool, transport http.RoundTripper) *client {
 	if transport == nil {
@@ -107,6 +115,7 @@ func (c *client) call(ctx context.Context, what, method, path string, in, out an
 	if err == nil && out != nil {
 		err = json.Unmarshal(body, out)
 	}
+	c.limited.Store(0)
 	if err != nil {
 		return &apiError{status: resp.StatusCode, unknown: true, fault: &notify.Error{Class: notify.Retry, Reason: "server_error",
 			Message: what + ": jira's answer cannot be read", Hint: "check api_url and the proxy in front of it", Err: err}}
@@ -154,6 +163,9 @@ func encode(v any) ([]byte, error) {
 // refused is an answer that is no success.
 func (c *client) refused(what string, resp *http.Response, body []byte) error {
 	fault := classify(what, resp.StatusCode, resp.Header, body)
+	if resp.StatusCode == http.StatusTooManyRequests && resp.Header.Get("Retry-After") == "" {
+		fault.After = min(firstWait<<min(c.limited.Add(1)-1, 10), maxWait)
+	}
 	fault.After = time.Duration(float64(fault.After) / c.scale)
 	e := &apiError{fault: fault, status: resp.StatusCode}
 	e.unknown = resp.StatusCode >= 500 || resp.StatusCode == http.StatusRequestTimeout

@@ -3,6 +3,7 @@ package jira
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -24,8 +25,24 @@ func spoken(k incident.Kind) bool {
 	return false
 }
 
-// comments says what happened since the last comment, each event once.
+// errMuted says that Jira refuses comments for now.
+var errMuted = errors.New("comments are refused")
+
+// comments says what happened since the last comment, each event once. Where
+// Jira refuses comments the issue itself is kept up to date all the same, and
+// what there is to say is tried again with the next revision.
 func (w *work) comments(ctx context.Context, _ *shown) error {
+	err := w.speak(ctx)
+	if errors.Is(err, errMuted) {
+		return nil
+	}
+	if err == nil {
+		w.state.clear("comment")
+	}
+	return err
+}
+
+func (w *work) speak(ctx context.Context) error {
 	if w.state.People && !w.state.PeopleTold {
 		text := message.Words("The description is yours now: it was edited, so guardroom does not rewrite it any more. What happens from now on stands in comments.")
 		if err := w.comment(ctx, "description", text, false); err != nil {
@@ -78,9 +95,7 @@ func (w *work) comment(ctx context.Context, name string, text message.Text, clos
 	err := w.client.call(ctx, "add a comment", http.MethodPost, path, map[string]any{"body": w.commentBody(marker, text, closing)}, nil)
 	e := asAPI(err)
 	switch {
-	case err == nil:
-		w.state.clear("comment")
-	case e == nil:
+	case err == nil || e == nil:
 		return err
 	case e.unknown:
 		e.fault.Class = notify.Retry
@@ -89,13 +104,12 @@ func (w *work) comment(ctx context.Context, name string, text message.Text, clos
 		return err
 	case e.status == http.StatusNotFound:
 		return errGone
-	case e.fault.Class == notify.Park: // people do without, the issue itself does not
+	case e.fault.Class == notify.Park:
 		w.state.warn("comment", "jira refuses comments: "+visibleSentence(e.fault.Message))
-	default:
-		w.state.Commenting = nil
-		return errorsJoinKeep(w.keep(), err)
+		err = errMuted
 	}
-	return nil
+	w.state.Commenting = nil
+	return firstOf(w.keep(), err)
 }
 
 // marker ends a comment, so that it can be found again. It names the entry of

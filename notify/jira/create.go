@@ -61,18 +61,19 @@ func (w *work) create(ctx context.Context) error {
 		if !fresh && w.stale(e) {
 			fresh = true
 			if m, err = w.metadata(ctx, m); err != nil {
-				return errorsJoinKeep(w.keep(), err)
+				return firstOf(w.keep(), err)
 			}
 			continue
 		}
 		e.fault.Safe = "no issue was created"
-		return errorsJoinKeep(w.keep(), err)
+		return firstOf(w.keep(), err)
 	}
 	return w.later(0, "invalid", "create the issue: jira refuses ever more fields")
 }
 
-// errorsJoinKeep prefers the failure to save: the delivery may be another's.
-func errorsJoinKeep(saving, err error) error {
+// firstOf prefers the failure to save, after which the delivery may be
+// another's.
+func firstOf(saving, err error) error {
 	if saving != nil {
 		return saving
 	}

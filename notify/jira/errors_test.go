@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/guardroom/guardroom/config"
+	"github.com/guardroom/guardroom/incident"
 	"github.com/guardroom/guardroom/internal/fakejira"
 	"github.com/guardroom/guardroom/notify"
 )
@@ -48,6 +49,8 @@ func TestFailures(t *testing.T) {
 	}{
 		{name: "a wrong token pauses the destination", prepare: func(r *room) { r.fake.SetToken("other") }, class: notify.Pause, reason: "auth"},
 		{name: "a login page pauses the destination", prepare: func(r *room) { r.fake.LoginPage(true) }, class: notify.Pause, reason: "not_json", words: "single sign-on"},
+		{name: "a CAPTCHA pauses the destination", prepare: func(r *room) { r.fake.Captcha(true) }, class: notify.Pause, reason: "auth", words: "CAPTCHA"},
+		{name: "an account that may not create parks", prepare: func(r *room) { r.fake.ReadOnly(true) }, class: notify.Park, reason: "permission", words: "give the account the permission"},
 		{name: "the wrong dialect is a project that is not there", change: func(c *Config) { c.API = "datacenter" }, class: notify.Park, reason: "not_found"},
 		{name: "a project that does not exist parks", change: func(c *Config) { c.Project = "NOPE" }, class: notify.Park, reason: "not_found", words: `there is no project "NOPE"`},
 		{name: "a type that does not exist parks with those that do", change: func(c *Config) { c.IssueType = "Epic" }, class: notify.Park, reason: "not_found", words: "Task, Bug"},
@@ -385,5 +388,54 @@ func TestTheDialect(t *testing.T) {
 		if got := trimBase(raw); got != want {
 			t.Errorf("trimBase(%q) = %q", raw, got)
 		}
+	}
+}
+
+func TestAnAccountThatMayNotWriteParksAndLosesNoComment(t *testing.T) {
+	t.Parallel()
+	dialects(t, func(t *testing.T, d fakejira.Dialect) {
+		r := newRoom(t, fakejira.Options{Dialect: d})
+		s := newStory()
+		r.show(s.v)
+		r.fake.ReadOnly(true)
+		_, err := r.settle(s.acknowledge().v)
+		if e := asError(t, err); e.Class != notify.Park || e.Reason != "permission" {
+			t.Errorf("%+v", e)
+		}
+		r.fake.ReadOnly(false)
+		if out := r.show(s.v); len(out.Warnings) != 0 || len(r.only().Comments) != 1 || r.only().Writes != 2 {
+			t.Errorf("warnings %q, issue %+v", out.Warnings, r.only())
+		}
+	})
+}
+
+func TestRefusedCommentsDoNotKeepTheIssueBack(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t, fakejira.Options{})
+	s := newStory()
+	r.show(s.v)
+	r.fake.NoComments(true)
+	if out := r.show(s.acknowledge().v); len(out.Warnings) != 1 || r.only().Writes != 2 || len(r.only().Comments) != 0 {
+		t.Errorf("warnings %q, issue %+v", out.Warnings, r.only())
+	}
+	r.fake.NoComments(false)
+	if out := r.show(s.happens(incident.KindFindingUpdated).v); len(out.Warnings) != 0 || len(r.only().Comments) != 1 {
+		t.Errorf("warnings %q, issue %+v", out.Warnings, r.only())
+	}
+}
+
+func TestRepeatedLimitsWithoutAWishWaitLonger(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t, fakejira.Options{})
+	for _, want := range []time.Duration{5, 10, 20, 40, 80, 160, 300, 300} {
+		r.fake.Fail(fakejira.RateLimitedBare)
+		if _, err := r.try(sampleView()); asError(t, err).After != want*time.Second {
+			t.Errorf("%v, want %d s", asError(t, err).After, want)
+		}
+	}
+	r.show(sampleView())
+	r.fake.Fail(fakejira.RateLimitedBare)
+	if _, err := r.try(newStory().acknowledge().v); asError(t, err).After != 5*time.Second {
+		t.Errorf("after a success: %v", err)
 	}
 }

@@ -139,7 +139,7 @@ func (w *work) moveFailed(err error, name string) error {
 		return nil
 	}
 	w.state.Moving = nil
-	return errorsJoinKeep(w.keep(), err)
+	return firstOf(w.keep(), err)
 }
 
 // choose finds a transition by its own name, else by that of its status.

@@ -128,7 +128,7 @@ func (w *work) editFailed(err error) error {
 	default:
 		w.state.Writing = nil
 		e.fault.Safe = "the issue exists and shows an earlier revision"
-		return errorsJoinKeep(w.keep(), err)
+		return firstOf(w.keep(), err)
 	}
 	return err
 }
