@@ -158,6 +158,8 @@ func killOnce(t *testing.T, random *rand.Rand, v *vendors, victim *instance) (in
 	defer at.Stop()
 	var hit atomic.Bool
 	if random.IntN(3) > 0 {
+		// Let some findings in first.
+		time.Sleep(time.Duration(random.IntN(250)) * time.Millisecond)
 		stage := []string{"received", "effect"}[random.IntN(2)]
 		var left atomic.Int64
 		left.Store(int64(1 + random.IntN(6)))
