@@ -22,17 +22,17 @@ func afternoon(start time.Time) []beat {
 			title: "The function resize talks to a command and control server.", caption: "A function of the sandbox calls home. The sandbox is ticketed, never paged: that is a route, one line of configuration."},
 		{at: "13:24", id: "fn-tor", account: sandbox, typ: "UnauthorizedAccess:Lambda/TorClient", severity: 8, resource: function("resize"), action: functionConnection(tor, 9001), count: 2, tweak: acts,
 			title: "The function resize connects to the Tor network."},
-		{at: "13:40", id: "volume", account: payments, typ: "Behavior:EC2/TrafficVolumeUnusual", severity: 5, resource: batch1.resource(), action: outbound(stranger, batch1, 443), count: 1, tweak: acts,
+		{at: "13:40", id: "volume", account: payments, typ: "Behavior:EC2/TrafficVolumeUnusual", severity: 5, resource: batch1.resource(), action: outbound(partner, batch1, 443), count: 1, tweak: acts,
 			title: "batch-1 sends an unusual amount of data.", caption: "batch-1 sends far more than usual:"},
 		{at: "13:46", act: by(ana, Close, "volume", "the nightly export was moved to noon", "false positive"), caption: "the nightly export was moved. Ana closes it as a false positive."},
 		{at: "14:00", id: "root", account: sandbox, typ: "Policy:IAMUser/RootCredentialUsage", severity: 2, resource: key(rootUser(sandbox)), action: byService("DescribeInstances", "ec2.amazonaws.com", "ec2.amazonaws.com"), count: 3,
-			title: "The root user of the account was used."},
-		{at: "14:10", id: "block", account: sandbox, typ: "Policy:S3/BucketBlockPublicAccessDisabled", severity: 2, resource: openedBy(user(raj), "lab-site"), action: call("PutBucketPublicAccessBlock", "s3.amazonaws.com", traveller, "console.amazonaws.com", "", object{"AWS::S3::Bucket": "lab-site"}), count: 1, source: byPoll,
+			title: "The root user of the account was used.", caption: "The sandbox is used as root. Low: Slack only."},
+		{at: "14:10", id: "block", account: sandbox, typ: "Policy:S3/BucketBlockPublicAccessDisabled", severity: 2, resource: openedBy(user(raj), "lab-site"), action: call("PutBucketPublicAccessBlock", "s3.amazonaws.com", office, "console.amazonaws.com", "", object{"AWS::S3::Bucket": "lab-site"}), count: 1, source: byPoll,
 			title: "The block on public access was switched off for lab-site.", caption: "Raj opens a bucket of the sandbox for a web site. This one guardroom reads from GuardDuty's own API."},
 		{at: "14:20", id: "leak", account: sandbox, typ: "UnauthorizedAccess:IAMUser/MaliciousIPCaller.Custom", severity: 5, resource: key(deploy), action: call("RunInstances", "ec2.amazonaws.com", mailbox, awsCLI, "AccessDenied", nil), count: 3, tweak: threatList("our-list", "leaked key hunters"),
 			title: "RunInstances was called by ci-deploy from an address on your list.", caption: "A key of the sandbox has leaked."},
-		{at: "14:25", act: by(ana, Assign, "leak", raj, ""), caption: "Ana gives it to Raj, who deletes the key and closes the incident."},
-		{at: "14:40", act: by(raj, Close, "leak", "key deleted", "malicious")},
+		{at: "14:25", act: by(ana, Assign, "leak", raj, ""), caption: "Ana gives it to Raj, whose sandbox it is."},
+		{at: "14:40", act: by(raj, Close, "leak", "key deleted", "malicious"), caption: "Raj deletes the key and closes the incident."},
 	}
 	list = append(list, worm()...)
 	return append(list,
@@ -48,7 +48,7 @@ func afternoon(start time.Time) []beat {
 			tweak: sequence("attack-iam", payments, "The keys of shop-api were used from the Tor network to gain rights and to stay.", members, shop, tor, []object{hitKey(payments, shop)},
 				indicator("TOR_IP", "Tor", tor.ip), indicator("HIGH_RISK_API", "Calls", "iam:AttachUserPolicy", "iam:CreateAccessKey")),
 			title: "The keys of shop-api are in wrong hands.", caption: "and then GuardDuty's own word for it."},
-		beat{at: "16:30", id: "block", account: sandbox, typ: "Policy:S3/BucketBlockPublicAccessDisabled", severity: 2, resource: openedBy(user(raj), "lab-site"), action: call("PutBucketPublicAccessBlock", "s3.amazonaws.com", traveller, "console.amazonaws.com", "", object{"AWS::S3::Bucket": "lab-site"}), count: 1, source: byPoll, tweak: archived,
+		beat{at: "16:30", id: "block", account: sandbox, typ: "Policy:S3/BucketBlockPublicAccessDisabled", severity: 2, resource: openedBy(user(raj), "lab-site"), action: call("PutBucketPublicAccessBlock", "s3.amazonaws.com", office, "console.amazonaws.com", "", object{"AWS::S3::Bucket": "lab-site"}), count: 1, source: byPoll, tweak: archived,
 			title: "The block on public access was switched off for lab-site.", caption: "Raj has archived his finding in the GuardDuty console. The incident closes by itself."},
 		beat{at: "16:50", act: by(ana, Close, "attack-ec2", "rebuilt from a clean image, passwords off, keys only", "malicious"), caption: "web-1 is rebuilt. Ana closes the incident of the morning, and her day ends."},
 	)
@@ -72,7 +72,7 @@ func worm() []beat {
 	var out []beat
 	for i, l := range list {
 		h := host{account: sandbox, id: fmt.Sprintf("i-0a1b2c3d4e5f7%04d", i+1), name: fmt.Sprintf("lab-%d", i+1), kind: "t3.small", owner: "platform", private: fmt.Sprintf("10.30.2.%d", i+10), role: "lab"}
-		b := beat{at: "15:00", id: "worm-" + h.name, account: sandbox, typ: l.typ, severity: l.severity, resource: h.resource(), action: outbound(pool, h, l.port), count: 1 + i, tweak: acts, source: byExport,
+		b := beat{at: "15:00", id: "worm-" + h.name, account: sandbox, typ: l.typ, severity: l.severity, resource: h.resource(), action: outbound(crowd, h, l.port), count: 1 + i, tweak: acts, source: byExport,
 			title: h.name + " " + l.title + "."}
 		if i == 0 {
 			b.caption = "A worm in the training lab: twelve findings in one object. The first five get a message each, one digest stands for the rest."

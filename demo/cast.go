@@ -39,6 +39,10 @@ var (
 	traveller = remote{"192.0.2.140", "64504", "Hotel Network Example", "Portugal", "PT", "Porto", 41.15, -8.61}
 	stranger  = remote{"192.0.2.9", "64505", "Cloud of Others Example", "United States", "US", "Columbus", 39.96, -83.0}
 	tester    = remote{"198.51.100.23", "64506", "Hired Testers Example", "Austria", "AT", "Vienna", 48.2, 16.37}
+	office    = remote{"198.51.100.5", "64508", "Office Example", "Austria", "AT", "Graz", 47.07, 15.44}
+	victim    = remote{"192.0.2.201", "64509", "Somebody Else Example", "Japan", "JP", "Osaka", 34.69, 135.5}
+	partner   = remote{"192.0.2.30", "64510", "Export Partner Example", "Ireland", "IE", "Dublin", 53.35, -6.26}
+	crowd     = remote{"203.0.113.77", "64511", "Many Others Example", "Canada", "CA", "Toronto", 43.65, -79.38}
 	scanner   = remote{"198.51.100.77", "64507", "Our Own Scanner Example", "Germany", "DE", "Frankfurt am Main", 50.11, 8.68}
 )
 

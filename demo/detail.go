@@ -1,6 +1,9 @@
 package demo
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // process is service.runtimeDetails: a process, who started it, and what it
 // touched.
@@ -96,7 +99,7 @@ func sequence(name, account, text string, members []member, who object, from rem
 			"sequenceIndicators": indicators, "signals": signals,
 			"actors": []object{{"id": "actor-1", "user": object{"name": who["userName"], "type": who["userType"], "uid": who["principalId"], "credentialUid": who["accessKeyId"], "account": object{"uid": account}}}},
 			"endpoints": []object{{"id": "endpoint-1", "ip": from.ip, "port": 443, "location": object{"city": from.city, "country": from.country, "latitude": from.lat, "longitude": from.lon},
-				"autonomousSystem": object{"name": from.org, "number": 64500}, "connection": object{"direction": "INBOUND"}}},
+				"autonomousSystem": object{"name": from.org, "number": json.Number(from.asn)}, "connection": object{"direction": "INBOUND"}}},
 			"resources": hit}}
 	}
 }

@@ -28,8 +28,8 @@ func earlyMorning(start time.Time) []beat {
 			twice:   "The queue delivers that event a second time. Nothing changes."},
 		{at: "07:05", id: "ssh-in", account: payments, typ: "UnauthorizedAccess:EC2/SSHBruteForce", severity: 2, resource: web1.resource(), action: inbound(intruder, web1, 22), count: 60, revised: "06:47",
 			title: "203.0.113.50 is guessing SSH passwords of web-1.", caption: "An older revision comes late. It is kept, and changes nothing newer."},
-		{at: "07:10", id: "ssh-out", account: payments, typ: "UnauthorizedAccess:EC2/SSHBruteForce", severity: 8, resource: web1.resource(), action: outbound(stranger, web1, 22), count: 31, tweak: acts,
-			title:   "web-1 is guessing SSH passwords of 192.0.2.9.",
+		{at: "07:10", id: "ssh-out", account: payments, typ: "UnauthorizedAccess:EC2/SSHBruteForce", severity: 8, resource: web1.resource(), action: outbound(victim, web1, 22), count: 31, tweak: acts,
+			title:   "web-1 is guessing SSH passwords of 192.0.2.201.",
 			caption: "Now web-1 itself guesses passwords of others: somebody got in. Same family, same host, so the same incident, and its severity rises."},
 		{at: "07:12", act: by(ana, Acknowledge, "ssh-in", "", ""), caption: "Ana, on call, takes it. Every channel says so."},
 		{at: "07:18", id: "c2", account: payments, typ: "Backdoor:EC2/C&CActivity.B!DNS", severity: 8, resource: web1.resource(), action: dns("update.c2.example", "c2.example"), count: 2, source: byTopic, tweak: also(acts, threatList("ProofPoint", "c2.example")),
@@ -52,7 +52,7 @@ func earlyMorning(start time.Time) []beat {
 				indicator("ATTACK_TACTIC", "Tactics", "Initial Access", "Command and Control", "Impact"), indicator("CRYPTOMINING_DOMAIN", "Mining pool", "pool.mining.example"), indicator("MALICIOUS_IP", "Known address", intruder.ip)),
 			title:   "web-1 was broken into and is being used.",
 			caption: "GuardDuty sees one attack behind all of it. Six incidents become one: they close as merged, everywhere, and one Critical incident is left."},
-		{at: "08:08", act: by(ana, Acknowledge, "attack-ec2", "", "")},
-		{at: "08:15", act: by(ana, Note, "attack-ec2", "web-1 is out of the load balancer, its disk is kept", ""), caption: "Ana works on it and leaves a note."},
+		{at: "08:08", act: by(ana, Acknowledge, "attack-ec2", "", ""), caption: "Ana takes that one too,"},
+		{at: "08:15", act: by(ana, Note, "attack-ec2", "web-1 is out of the load balancer, its disk is kept", ""), caption: "works on it, and leaves a note."},
 	}
 }

@@ -36,7 +36,7 @@ func (s *show) ending(ctx context.Context) error {
 	if err := s.numbers(ctx); err != nil {
 		return err
 	}
-	lead, err := s.incidentOf(ctx, "attack-s3")
+	lead, err := s.incidentOf(ctx, "attack-iam")
 	if err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func (s *show) numbers(ctx context.Context) error {
 		total += n
 	}
 	line := func(label, format string, args ...any) {
-		s.screen.rows(label, s.screen.wrap(fmt.Sprintf(format, args...), s.screen.width-textAt))
+		s.screen.line(label, fmt.Sprintf(format, args...))
 	}
 	line("findings", "%d revisions taken in, %d of them suppressed; %d came twice, %d events were no findings, %d inputs were broken and are kept", r.Accepted, r.Suppressed, r.Known, r.Ignored, r.Rejected)
 	line("incidents", "%d: %d open, %d acknowledged, %d closed", total, states[incident.Open], states[incident.Acknowledged], states[incident.Closed])
@@ -147,7 +147,7 @@ func (s *show) verify(ctx context.Context) error {
 	if !report.OK() {
 		return fault.New(fault.Corrupt, "the audit chain is broken: "+report.Faults[0].Message, "guardroom audit verify")
 	}
-	s.screen.lines("audit", fmt.Sprintf("%d records, each sealed with the hash of the one before; the chain is whole and agrees with %s kept outside the store", report.Records, count(report.Heads, "head", "heads")))
+	s.screen.line("audit", fmt.Sprintf("%d records, each sealed with the hash of the one before; the chain is whole and agrees with %s kept outside the store", report.Records, count(report.Heads, "head", "heads")))
 	return nil
 }
 
@@ -162,7 +162,7 @@ func (s *show) exhibits(lead *incident.Incident) {
 			s.screen.quote(row)
 		}
 		for _, reply := range s.vendors.slack.Replies(m.Channel, m.TS) {
-			s.screen.quote("    > " + plain(reply.Text))
+			s.screen.quote("thread: " + plain(reply.Text))
 		}
 	}
 	for _, i := range s.vendors.jira.Issues() {
@@ -174,21 +174,10 @@ func (s *show) exhibits(lead *incident.Incident) {
 			s.screen.quote(i.Summary)
 			s.screen.quote("Status " + i.Status + ", priority " + i.Priority + ", labels " + strings.Join(i.Labels, " "))
 			s.screen.quote("")
-			s.issueText(i.Text)
+			for _, row := range document(i.Description) {
+				s.screen.quote(row)
+			}
 		}
-	}
-}
-
-// issueRows is how much of an issue is shown: its end is the raw finding.
-const issueRows = 28
-
-func (s *show) issueText(text string) {
-	rows := strings.Split(text, "\n")
-	for _, row := range rows[:min(len(rows), issueRows)] {
-		s.screen.quote(row)
-	}
-	if more := len(rows) - issueRows; more > 0 {
-		s.screen.quote(fmt.Sprintf("... and %d more rows", more))
 	}
 }
 

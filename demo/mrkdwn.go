@@ -15,13 +15,23 @@ var (
 	linked   = regexp.MustCompile(`<(https?://[^>]*)>`)
 	starred  = regexp.MustCompile(`\*([^*\n]+)\*`)
 	slanted  = regexp.MustCompile(`\b_([^_\n]+)_\b`)
-	struck   = regexp.MustCompile(`~([^~\n]+)~`)
 	mentions = strings.NewReplacer("<!here>", "@here", "&lt;", "<", "&gt;", ">", "&amp;", "&")
 )
 
 // plain is mrkdwn as it is read. Code spans are left as they are, without their
 // backticks.
 func plain(s string) string {
+	lines := strings.Split(s, "\n")
+	for i, l := range lines {
+		if len(l) > 2 && l[0] == '~' && l[len(l)-1] == '~' { // struck through
+			l = l[1 : len(l)-1]
+		}
+		lines[i] = plainLine(l)
+	}
+	return strings.Join(lines, "\n")
+}
+
+func plainLine(s string) string {
 	parts := strings.Split(s, "`")
 	for i, p := range parts {
 		if i%2 == 0 {
@@ -29,7 +39,6 @@ func plain(s string) string {
 			p = linked.ReplaceAllString(p, "$1")
 			p = starred.ReplaceAllString(p, "$1")
 			p = slanted.ReplaceAllString(p, "$1")
-			p = struck.ReplaceAllString(p, "$1")
 		}
 		parts[i] = mentions.Replace(p)
 	}
@@ -83,6 +92,16 @@ func headline(m fakeslack.Message) string {
 		}
 	}
 	return plain(m.Text)
+}
+
+// isStruck reports a message whose first line is struck through.
+func isStruck(m fakeslack.Message) bool {
+	for _, b := range blocks(m) {
+		if b.Text.Text != "" {
+			return strings.HasPrefix(b.Text.Text, "~")
+		}
+	}
+	return false
 }
 
 // standing is the context line of a message: how things stand.

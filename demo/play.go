@@ -32,8 +32,11 @@ type Options struct {
 const (
 	minute = 62 * time.Second
 	moment = 8 * time.Second
-	// timeScale divides every wait of guardroom and of the stand-ins alike.
-	timeScale = 20
+	// Every wait of guardroom and of the stand-ins alike is divided by a scale.
+	scale     = 40
+	fastScale = 200
+	// unhurried is how long an event waits for the vendors, at most.
+	unhurried = 1200 * time.Millisecond
 )
 
 // show is one performance.
@@ -69,11 +72,15 @@ func Play(ctx context.Context, opts Options) (Result, error) {
 	s.start = opts.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -1)
 	s.clock = newDaylight(s.start.Add(6*time.Hour), opts.Now)
 	var err error
-	if s.vendors, err = start(timeScale); err != nil {
+	tempo := float64(scale)
+	if opts.Fast {
+		tempo = fastScale
+	}
+	if s.vendors, err = start(tempo); err != nil {
 		return s.result, err
 	}
 	defer s.vendors.close()
-	err = s.play(ctx)
+	err = s.play(ctx, tempo)
 	if ctx.Err() != nil {
 		s.screen.head("stopped; what came so far is kept in " + s.result.Dir)
 		return s.result, ctx.Err()
@@ -97,8 +104,8 @@ func (s *show) folder() (err error) {
 }
 
 // play opens the room, tells the story and closes the room again.
-func (s *show) play(ctx context.Context) (err error) {
-	s.config = Config(s.vendors.setup(Setup{Store: "sqlite:" + filepath.Join(s.result.Dir, "guardroom.db"), Start: s.start, TimeScale: timeScale}))
+func (s *show) play(ctx context.Context, tempo float64) (err error) {
+	s.config = Config(s.vendors.setup(Setup{Store: "sqlite:" + filepath.Join(s.result.Dir, "guardroom.db"), Start: s.start, TimeScale: tempo}))
 	if err := os.WriteFile(filepath.Join(s.result.Dir, "guardroom.yaml"), s.config, 0o600); err != nil {
 		return err
 	}
@@ -140,7 +147,7 @@ func (s *show) tell(ctx context.Context) error {
 			return fmt.Errorf("at %s of the story: %w", e.At, err)
 		}
 		until := began.Add(total * time.Duration(passed) / time.Duration(whole))
-		if err := s.settle(ctx, max(until.Sub(s.opts.Now()), 200*time.Millisecond)); err != nil {
+		if err := s.settle(ctx, unhurried); err != nil {
 			return err
 		}
 		if err := sleep(ctx, until.Sub(s.opts.Now())); err != nil {
@@ -160,6 +167,8 @@ func weight(e Event) int {
 func (s *show) event(ctx context.Context, e Event) error {
 	if e.Caption != "" {
 		s.screen.story(e.At, e.Caption)
+	} else {
+		s.screen.at(e.At)
 	}
 	switch {
 	case e.Outage != nil:
@@ -192,9 +201,7 @@ func (s *show) settle(ctx context.Context, limit time.Duration) error {
 			return err
 		}
 	}
-	for _, n := range s.vendors.news() {
-		s.screen.line(n.label, n.text)
-	}
+	s.rows(s.vendors.news())
 	return s.screen.err
 }
 

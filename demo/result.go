@@ -61,7 +61,7 @@ func (s *show) compare(ctx context.Context) error {
 	var found []thing
 	for _, m := range v.slack.Messages() {
 		id, ours := subject(m)
-		found = append(found, thing{id: id, name: "message " + m.TS, ours: ours, closed: strings.Contains(standing(m), "Closed") || strings.Contains(standing(m), "Merged")})
+		found = append(found, thing{id: id, name: "message " + m.TS, ours: ours, closed: isStruck(m)})
 	}
 	if err := s.tally(ctx, "slack", found, &r.Slack); err != nil {
 		return err

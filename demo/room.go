@@ -18,5 +18,6 @@ type Room interface {
 }
 
 // Opener opens the room that a configuration describes, with the given clock.
-// A room that only reads neither delivers nor writes.
+// It is called once for the story and once more, after that room was closed, to
+// look at what is kept.
 type Opener func(ctx context.Context, config []byte, now func() time.Time) (Room, error)

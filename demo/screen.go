@@ -19,7 +19,8 @@ type screen struct {
 	out   io.Writer
 	width int
 	color bool
-	err   error // the first error of out; nothing is written after it
+	mark  string // the time of day that the next row carries at its left
+	err   error  // the first error of out; nothing is written after it
 }
 
 // The columns in which captions and texts begin.
@@ -40,30 +41,28 @@ func newScreen(out io.Writer, width int, color bool) *screen {
 // story writes a caption with the time of day.
 func (s *screen) story(at time.Duration, caption string) {
 	s.blank()
-	rows := s.wrap(caption, s.width-captionAt)
-	for i, row := range rows {
-		left := strings.Repeat(" ", captionAt)
-		if i == 0 {
-			left = fmt.Sprintf("%02d:%02d  ", int(at.Hours()), int(at.Minutes())%60)
-		}
-		s.write(left + s.paint(bold, row))
+	left := ofDay(at)
+	for _, row := range s.wrap(caption, s.width-captionAt) {
+		s.write(fmt.Sprintf("%-*s", captionAt, left) + s.paint(bold, row))
+		left = ""
 	}
+	s.mark = ""
 }
 
-// line writes one labelled row; what does not fit is cut at its end.
+// at gives the next row a time of day at its left.
+func (s *screen) at(at time.Duration) { s.mark = ofDay(at) }
+
+// line writes a labelled text over as many rows as it needs.
 func (s *screen) line(label, text string) {
-	s.rows(label, []string{ansi.Truncate(escape.Terminal(text), s.width-textAt, "...")})
+	for _, row := range s.wrap(text, s.width-textAt) {
+		left := fmt.Sprintf("%-*s%-*s", captionAt, s.mark, textAt-captionAt, label)
+		s.write(s.paint(dim, left) + severities.ReplaceAllStringFunc(row, s.severity))
+		label, s.mark = "", ""
+	}
 }
 
-// lines writes a labelled text over as many rows as it needs.
-func (s *screen) lines(label, text string) { s.rows(label, s.wrap(text, s.width-textAt)) }
-
-func (s *screen) rows(label string, rows []string) {
-	for _, row := range rows {
-		left := fmt.Sprintf("%*s%-*s", captionAt, "", textAt-captionAt, label)
-		s.write(s.paint(dim, left) + severities.ReplaceAllStringFunc(row, s.severity))
-		label = ""
-	}
+func ofDay(at time.Duration) string {
+	return fmt.Sprintf("%02d:%02d", int(at.Hours()), int(at.Minutes())%60)
 }
 
 // head writes a heading.
@@ -101,10 +100,28 @@ func (s *screen) write(row string) {
 	}
 }
 
-// wrap breaks a text between words, and words that are longer than a row. What
-// others wrote loses its power over the terminal first.
+// wrap breaks a text at spaces, and words that are longer than a row where they
+// must. What others wrote loses its power over the terminal first.
 func (s *screen) wrap(text string, width int) []string {
-	return strings.Split(ansi.Wrap(escape.Terminal(text), width, "/"), "\n")
+	rows, row := []string{}, ""
+	for _, word := range strings.Fields(escape.Terminal(text)) {
+		switch {
+		case row == "":
+			row = word
+		case ansi.StringWidth(row)+1+ansi.StringWidth(word) <= width:
+			row += " " + word
+		default:
+			rows, row = append(rows, row), word
+		}
+		for ansi.StringWidth(row) > width {
+			head := ansi.Truncate(row, width, "")
+			if at := strings.LastIndexAny(head, "/.,:"); at > width/2 {
+				head = head[:at+1]
+			}
+			rows, row = append(rows, head), row[len(head):]
+		}
+	}
+	return append(rows, row)
 }
 
 // The sixteen basic colours only, so that the user's theme decides.

@@ -2,7 +2,6 @@ package demo
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -12,15 +11,13 @@ import (
 	"github.com/guardroom/guardroom/finding"
 	"github.com/guardroom/guardroom/finding/catalog"
 	"github.com/guardroom/guardroom/incident"
+	"github.com/guardroom/guardroom/internal/escape"
 	"github.com/guardroom/guardroom/notify"
 	"github.com/guardroom/guardroom/notify/message"
 	"github.com/guardroom/guardroom/source"
 	"github.com/guardroom/guardroom/store"
 	"github.com/guardroom/guardroom/triage"
 )
-
-// accountNames are those of guardroom.yaml.
-var accountNames = map[string]string{payments: "payments-prod", lake: "data-lake", sandbox: "sandbox"}
 
 // shown is how many findings of one input get a line each.
 const shown = 4
@@ -42,7 +39,7 @@ func findings(in source.Input) []*finding.Finding {
 func (s *show) before(in source.Input) {
 	list := findings(in)
 	for _, f := range list[:min(len(list), shown)] {
-		s.screen.lines("finding", findingWords(f))
+		s.screen.line("finding", findingWords(f))
 	}
 	if more := len(list) - shown; more > 0 {
 		s.screen.line("", fmt.Sprintf("and %d more", more))
@@ -51,12 +48,11 @@ func (s *show) before(in source.Input) {
 
 func findingWords(f *finding.Finding) string {
 	text := fmt.Sprintf("%s %s  %s", strings.ToUpper(f.Severity.Label()), f.Severity, f.Type.Name)
-	if name := cmp.Or(f.Resource.Name, f.Resource.ID); name != "" {
-		text += ", " + name
-	}
-	text += " in " + cmp.Or(accountNames[f.AccountID], f.AccountID)
 	if f.Count > 1 {
-		text += fmt.Sprintf(", %d times", f.Count)
+		text += fmt.Sprintf(" x%d", f.Count)
+	}
+	if agent := f.Actor.UserAgent; escape.Visible(agent) != agent {
+		text += ", by " + agent
 	}
 	return text
 }
@@ -77,22 +73,22 @@ func (s *show) took(ctx context.Context, in source.Input, r source.Receipt) erro
 			return err
 		}
 	}
+	late := false
 	for _, f := range findings(in) {
 		if r.Accepted == 0 {
 			break
 		}
-		if err := s.decision(ctx, f); err != nil {
-			return err
-		}
-	}
-	for _, text := range r.Incidents {
-		n, err := incident.ParseNumber(text)
+		is, err := s.decision(ctx, f)
 		if err != nil {
 			return err
 		}
-		if err := s.changes(ctx, n); err != nil {
-			return err
-		}
+		late = late || is
+	}
+	if late {
+		return nil
+	}
+	if err := s.incidents(ctx, r.Incidents); err != nil {
+		return err
 	}
 	return s.digests(ctx)
 }
@@ -106,44 +102,45 @@ func (s *show) digests(ctx context.Context) error {
 	for _, name := range slices.Sorted(maps.Keys(counts)) {
 		n := counts[name][notify.Digested]
 		if more := n - s.digested[name]; more > 0 {
-			s.screen.line("digest", fmt.Sprintf("%d of them share one message in %s", more, name))
+			s.screen.line("digest", fmt.Sprintf("in %s one digest stands for %d of them", name, more))
 		}
 		s.digested[name] = n
 	}
 	return nil
 }
 
-// decision shows what triage decided where that is more than an incident.
-func (s *show) decision(ctx context.Context, f *finding.Finding) error {
+// decision shows what triage decided where that is more than an incident. It
+// reports whether the revision is an older one that came late.
+func (s *show) decision(ctx context.Context, f *finding.Finding) (late bool, err error) {
 	revisions, err := s.room.Reader().Revisions(ctx, f.ID, 100)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, r := range revisions {
 		if r.Freshness == string(triage.Late) && r.UpdatedAt.Equal(f.UpdatedAt) {
-			s.screen.line("late", "kept as one of its "+fmt.Sprint(len(revisions))+" revisions")
-			return nil
+			s.screen.line("late", fmt.Sprintf("kept as one of its %d revisions; a newer one is known", len(revisions)))
+			return true, nil
 		}
 	}
 	steps, err := s.room.Explain(ctx, f.ID)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, step := range steps {
 		switch step.Stage + " " + step.Decision {
 		case "suppress suppressed":
-			s.screen.lines("suppressed", "by "+step.Reason)
+			s.screen.line("suppressed", f.Title+" By the rule "+step.Reason)
 		case "suppress expired":
-			s.screen.lines("rule", step.Reason)
+			s.screen.line("rule", step.Reason)
 		case "merge record":
-			s.screen.lines("quiet", step.Reason)
+			s.screen.line("quiet", step.Reason)
 		case "route quiet":
 			if f.Sample {
-				s.screen.lines("quiet", step.Reason)
+				s.screen.line("quiet", step.Reason)
 			}
 		}
 	}
-	return nil
+	return false, nil
 }
 
 func (s *show) ignored(ctx context.Context) error {
@@ -152,7 +149,7 @@ func (s *show) ignored(ctx context.Context) error {
 		return err
 	}
 	newest := slices.MaxFunc(list, func(a, b store.Ignored) int { return a.LastAt.Compare(b.LastAt) })
-	s.screen.lines("ignored", fmt.Sprintf("%q is no finding; counted", newest.DetailType))
+	s.screen.line("ignored", fmt.Sprintf("%q is no finding; counted", newest.DetailType))
 	return nil
 }
 
@@ -161,7 +158,7 @@ func (s *show) rejected(ctx context.Context) error {
 	if err != nil || len(list) == 0 {
 		return err
 	}
-	s.screen.lines("rejected", list[0].Reason)
+	s.screen.line("rejected", list[0].Reason)
 	s.screen.line("", "kept as "+list[0].ID)
 	return nil
 }
@@ -192,39 +189,94 @@ func (s *show) act(ctx context.Context, a *Act) error {
 	if err != nil {
 		return err
 	}
-	return s.changes(ctx, f.Incident)
+	rows, err := s.changes(ctx, f.Incident, false)
+	s.rows(rows)
+	return err
 }
 
-// changes shows what is new in the timeline of an incident.
-func (s *show) changes(ctx context.Context, n incident.Number) error {
+// incidents shows what an input did to incidents, those that go on first.
+func (s *show) incidents(ctx context.Context, numbers []string) error {
+	var open, closed []incident.Number
+	for _, text := range numbers {
+		n, err := incident.ParseNumber(text)
+		if err != nil {
+			return err
+		}
+		i, err := s.room.Reader().GetIncident(ctx, n)
+		if err != nil {
+			return err
+		}
+		if i.State == incident.Closed {
+			closed = append(closed, n)
+		} else {
+			open = append(open, n)
+		}
+	}
+	var rows []row
+	for i, n := range slices.Concat(open, closed) {
+		list, err := s.changes(ctx, n, len(numbers) > shown+3)
+		if err != nil {
+			return err
+		}
+		if len(closed) == 0 && len(open) > shown+3 && i >= shown {
+			continue // a burst
+		}
+		rows = append(rows, list...)
+	}
+	s.rows(grouped(rows))
+	if more := len(open) - shown; len(closed) == 0 && len(open) > shown+3 {
+		s.screen.line("", fmt.Sprintf("and %d more, up to %s", more, open[len(open)-1]))
+	}
+	return nil
+}
+
+func (s *show) rows(rows []row) {
+	for _, r := range rows {
+		s.screen.line(r.label, strings.TrimSpace(r.who+" "+r.text))
+	}
+}
+
+// changes is what is new in the timeline of an incident, briefly or in full.
+func (s *show) changes(ctx context.Context, n incident.Number, brief bool) ([]row, error) {
 	i, err := s.room.Reader().GetIncident(ctx, n)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	timeline, err := s.room.Reader().Timeline(ctx, n, 0)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	absorbed, told := []string{}, false
+	var out []row
+	say := func(text string) { out = append(out, row{label: "incident", who: n.String(), text: text}) }
+	linked, absorbed := []string{}, []string{}
+	why := ""
 	for _, e := range timeline {
 		if e.Seq <= s.seen[n] {
 			continue
 		}
 		s.seen[n] = e.Seq
-		if e.Kind == incident.KindAbsorbed {
+		switch e.Kind {
+		case incident.KindAbsorbed:
 			absorbed = append(absorbed, e.To)
-			continue
+		case incident.KindLinked:
+			linked = append(linked, e.To)
+			_, why, _ = strings.Cut(e.Text, ": ")
+		case incident.KindArchived:
+			// The closing that follows says it too.
+		default:
+			say(entryWords(i, e))
 		}
-		told = true
-		s.screen.lines("incident", n.String()+" "+entryWords(i, e))
 	}
 	if len(absorbed) > 0 {
-		s.screen.lines("incident", n.String()+" takes over "+strings.Join(absorbed, ", "))
+		say("takes over " + strings.Join(absorbed, ", "))
 	}
-	if !told && len(absorbed) == 0 && i.State != incident.Closed {
-		s.screen.line("incident", fmt.Sprintf("%s seen %d times by now", n, i.Occurrences))
+	if len(linked) > 0 && !brief {
+		say("has the " + why + " as " + strings.Join(linked, ", "))
 	}
-	return nil
+	if len(out) == 0 && i.State != incident.Closed {
+		say(fmt.Sprintf("goes on: seen %d times", i.Occurrences))
+	}
+	return out, nil
 }
 
 // entryWords says what happened, as a row after the incident's number.
@@ -233,7 +285,11 @@ func entryWords(i *incident.Incident, e incident.Entry) string {
 	case incident.KindOpened:
 		return "opens: " + title(i)
 	case incident.KindFindingJoined:
-		return "takes it in: " + e.Text
+		return "takes it in"
+	case incident.KindClosed:
+		if i.MergedInto > 0 {
+			return "closed: " + i.Note
+		}
 	case incident.KindNote:
 		return "note by " + e.Who + ": " + e.Text
 	}

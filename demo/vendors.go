@@ -3,9 +3,6 @@ package demo
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
-	"regexp"
-	"strings"
 	"time"
 
 	"github.com/guardroom/guardroom/internal/fakejira"
@@ -77,112 +74,6 @@ func (v *vendors) fail(o *Outage) error {
 		v.jira.Fail(fakejira.RateLimited)
 	}
 	return nil
-}
-
-// row is one line for the screen.
-type row struct{ label, text string }
-
-// news returns what the vendors show now and did not show at the last call.
-func (v *vendors) news() []row {
-	return append(append(v.slackNews(), v.jiraNews()...), v.pagerNews()...)
-}
-
-var numberForm = regexp.MustCompile(`\bINC-\d+\b`)
-
-func (v *vendors) slackNews() []row {
-	var out []row
-	for _, m := range v.slack.All() {
-		old, known := v.messages[m.TS]
-		v.messages[m.TS] = m
-		switch {
-		case !known && m.ThreadTS == "":
-			head := headline(m)
-			v.numbers[m.TS] = numberForm.FindString(head)
-			out = append(out, row{"slack", channelName + "  " + head + mention(m)})
-		case !known:
-			text := v.numbers[m.ThreadTS] + " in its thread: " + plain(m.Text)
-			if m.Broadcast {
-				text += "  [also in " + channelName + "]"
-			}
-			out = append(out, row{"slack", text})
-		case m.Edits > old.Edits:
-			text := headline(m)
-			if text == headline(old) {
-				text = standing(m)
-			}
-			out = append(out, row{"slack", fmt.Sprintf("%s edited (%d): %s", v.numbers[m.TS], m.Edits, text)})
-		}
-	}
-	return out
-}
-
-// mention says whom a message calls.
-func mention(m fakeslack.Message) string {
-	for _, b := range blocks(m) {
-		if strings.Contains(b.Text.Text, "<!here>") {
-			return "  @here"
-		}
-	}
-	return ""
-}
-
-func (v *vendors) jiraNews() []row {
-	var out []row
-	calls := v.jira.Transcript()
-	for _, c := range calls[v.calls:] {
-		if c.Fault != fakejira.NoFault {
-			out = append(out, row{"jira", fmt.Sprintf("answers %d: too many requests, come back later", c.Status)})
-		}
-	}
-	v.calls = len(calls)
-	for _, i := range v.jira.Issues() {
-		old, known := v.issues[i.Key]
-		v.issues[i.Key] = i
-		if !known {
-			out = append(out, row{"jira", i.Key + " opened: " + i.Summary})
-		} else {
-			out = append(out, issueNews(old, i)...)
-		}
-	}
-	return out
-}
-
-func issueNews(old, i fakejira.Issue) []row {
-	var out []row
-	if i.Status != old.Status {
-		out = append(out, row{"jira", fmt.Sprintf("%s from %s to %s", i.Key, old.Status, i.Status)})
-	}
-	if i.Summary != old.Summary {
-		out = append(out, row{"jira", i.Key + " is now: " + i.Summary})
-	}
-	for _, c := range i.Comments[min(len(old.Comments), len(i.Comments)):] {
-		first, _, _ := strings.Cut(c.Text, "\n")
-		out = append(out, row{"jira", i.Key + " comment: " + first})
-	}
-	if len(out) == 0 && i.Writes > old.Writes {
-		out = append(out, row{"jira", i.Key + " has a new description"})
-	}
-	return out
-}
-
-func (v *vendors) pagerNews() []row {
-	var out []row
-	all := v.pager.Alerts()
-	for n, a := range all {
-		switch {
-		case n >= len(v.alerts):
-			out = append(out, row{"pagerduty", "triggered: " + a.Summary})
-			if a.Status != fakepagerduty.Triggered {
-				out = append(out, row{"pagerduty", string(a.Status) + ": " + a.Summary})
-			}
-		case a.Status != v.alerts[n].Status:
-			out = append(out, row{"pagerduty", string(a.Status) + ": " + a.Summary})
-		case a.Triggers > v.alerts[n].Triggers:
-			out = append(out, row{"pagerduty", "triggered again: " + a.Summary})
-		}
-	}
-	v.alerts = all
-	return out
 }
 
 // subject is the id of the incident that a root message belongs to, and whether

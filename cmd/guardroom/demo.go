@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/guardroom/guardroom/app"
@@ -36,18 +36,22 @@ func (c *DemoCmd) Run(ctx context.Context, e *env) error {
 
 // runDemo plays the day on a guardroom in this process.
 func runDemo(ctx context.Context, opts demo.Options) error {
-	opts.Open = func(ctx context.Context, data []byte, now func() time.Time) (demo.Room, error) {
-		cfg, err := config.Parse(ctx, "guardroom.yaml", data, config.LoadOptions{CheckCondition: app.CheckCondition, Offline: true})
-		if err != nil {
-			return nil, err
-		}
-		return app.New(ctx, cfg, app.Options{Mode: app.ModeImport, Version: version, Now: now})
-	}
+	opts.Open = openDemo
 	_, err := demo.Play(ctx, opts)
-	if errors.Is(err, io.ErrClosedPipe) || errors.Is(err, os.ErrClosed) {
+	if errors.Is(err, syscall.EPIPE) {
 		return nil // who watched has seen enough
 	}
 	return err
+}
+
+// openDemo opens the demo's guardroom. Its log is dropped: what matters of it is
+// on the screen.
+func openDemo(ctx context.Context, data []byte, now func() time.Time) (demo.Room, error) {
+	cfg, err := config.Parse(ctx, "guardroom.yaml", data, config.LoadOptions{CheckCondition: app.CheckCondition, Offline: true})
+	if err != nil {
+		return nil, err
+	}
+	return app.New(ctx, cfg, app.Options{Mode: app.ModeImport, Version: version, Now: now})
 }
 
 // invocation is how the person called this program: go run builds it in a

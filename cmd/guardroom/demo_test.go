@@ -1,0 +1,158 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/charmbracelet/x/ansi"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/guardroom/guardroom/demo"
+)
+
+func TestTheDemoEndsAsItsStoryDoes(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "day")
+	var out bytes.Buffer
+	got, err := demo.Play(t.Context(), demo.Options{Open: openDemo, Out: &out, Fast: true, Dir: dir})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	want := demo.Result{Dir: dir, Accepted: 66, Suppressed: 2, Known: 1, Ignored: 2, Rejected: 2,
+		Slack:        demo.Tally{Wanted: 45, Shown: 45, Digested: 7, Digests: 1, Closed: 16},
+		Jira:         demo.Tally{Wanted: 41, Shown: 41, Digested: 5, Digests: 1, Closed: 13},
+		PagerDuty:    demo.Tally{Wanted: 17, Shown: 17, Closed: 9},
+		AuditRecords: got.AuditRecords}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if got.AuditRecords < 400 {
+		t.Errorf("%d audit records", got.AuditRecords)
+	}
+	screen := out.String()
+	t.Run("its rows fit and are harmless", func(t *testing.T) { harmless(t, screen) })
+	t.Run("its rows tell the story", func(t *testing.T) { inOrder(t, screen) })
+	t.Run("what it keeps can be read by other commands", func(t *testing.T) { keeps(t, dir) })
+}
+
+func harmless(t *testing.T, screen string) {
+	for _, row := range strings.Split(screen, "\n") {
+		if w := ansi.StringWidth(row); w > 80 && !strings.HasPrefix(row, "  ") {
+			t.Errorf("%d columns: %q", w, row)
+		}
+		if strings.ContainsFunc(row, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\u202e' }) {
+			t.Errorf("a control character in %q", row)
+		}
+	}
+}
+
+// inOrder looks for what people should see, in the order in which it happens.
+// Rows are joined, because where they break depends on names.
+func inOrder(t *testing.T, screen string) {
+	rest := strings.Join(strings.Fields(screen), " ")
+	for _, want := range []string{
+		"06:05 Our own scanner", "suppressed An unprotected port of lab-0 is being probed. By the rule our scanner",
+		"rule penetration test would match but ended on", "incident INC-1 opens: MEDIUM 5.0 Calls from Kali Linux",
+		"incident INC-2 opens: LOW 2.0 SSH brute force", "INC-2 edited: Seen: 240 times", "known this revision is stored already", "late kept as one of its 3 revisions",
+		"INC-2 severity raised from Low 2.0 to High 8.0", "INC-2 in its thread and in #soc: Severity rose from Low 2.0 to High 8.0.", "pagerduty pages: HIGH SSH brute force",
+		"INC-2 acknowledged, by ana", "07:20 and then talks to it", "INC-3 takes it in",
+		"INC-8 opens: CRITICAL 9.2", "INC-8 takes over INC-2, INC-3, INC-4, INC-5, INC-6, INC-7", "INC-2, INC-3, INC-4, INC-5, INC-6, INC-7 closed: merged into INC-8",
+		"jira answers 429", "SEC-9 [MEDIUM] Access without login",
+		"INC-12 closed as benign", "INC-13 has the same actor 203.0.113.50 as INC-8", "quiet INC-12 was closed as benign and the severity did not rise",
+		"Bucket opened to everyone on <!channel>", `invoice\u202efdp.exe aws-cli/2.1`, `\x1b[2J\x1b[31mALL CLEAR\x1b[0m`, `invoice\u202efdp.exe`,
+		"rejected damaged JSON", "rejected severity is missing", `ignored "AWS API Call via CloudTrail"`,
+		"HIGH 8.5 Impact:QuantumLedger/HistoryRewritten.Silent", "The history of ledger-7 was rewritten", "quiet a sample finding", "quiet archived in GuardDuty",
+		"INC-39 closed as malicious: key deleted, by raj", "digest in slack one digest stands for 7 of them", "7 new incidents",
+		"INC-39 reopened", "SEC-34 Done -> To Do", "INC-52 closed: merged into INC-53", "INC-38 closed as unknown: all of its findings were archived in GuardDuty",
+		"INC-8 closed as malicious", "pagerduty INC-8 resolved",
+		"compared every incident is where it was routed", "audit ", "the chain is whole", "One message in Slack, in full", "CRITICAL 9.0 INC-53", "Do next:",
+		"The same in Jira: SEC-", "[ ] ", "Look further", "export GUARDROOM_CONFIG=", "guardroom audit verify",
+	} {
+		_, after, found := strings.Cut(rest, want)
+		if !found {
+			t.Errorf("%q is missing, or comes too early", want)
+			continue
+		}
+		rest = after
+	}
+}
+
+// keeps runs commands of the kind that the demo names at its end.
+func keeps(t *testing.T, dir string) {
+	cfg := filepath.Join(dir, "guardroom.yaml")
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"incident", "list"}, "INC-53"},
+		{[]string{"incident", "show", "INC-39"}, "reopened"},
+		{[]string{"finding", "explain", demo.FindingID("scan-lab")}, "our scanner"},
+		{[]string{"finding", "rejected", "list"}, "severity is missing"},
+		{[]string{"rule", "list"}, "penetration test"},
+		{[]string{"delivery", "list"}, "SEC-"},
+		{[]string{"audit", "tail"}, "incident."},
+		{[]string{"audit", "verify"}, "ok: "},
+	} {
+		var out, errs bytes.Buffer
+		if code := run(append([]string{"--config", cfg}, c.args...), strings.NewReader(""), &out, &errs); code != exitOK {
+			t.Errorf("%s: exit %d: %s", c.args, code, errs.String())
+		}
+		if !strings.Contains(out.String(), c.want) {
+			t.Errorf("%s does not show %q:\n%s", c.args, c.want, out.String())
+		}
+	}
+}
+
+// stopper ends a context as soon as a text was written.
+type stopper struct {
+	at   string
+	stop context.CancelFunc
+
+	mu  sync.Mutex
+	all bytes.Buffer
+}
+
+func (s *stopper) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all.Write(b)
+	if strings.Contains(s.all.String(), s.at) {
+		s.stop()
+	}
+	return len(b), nil
+}
+
+func TestTheDemoStopsInOrderWhenItIsInterrupted(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	out := &stopper{at: "07:10", stop: stop}
+	dir := t.TempDir()
+	if _, err := demo.Play(ctx, demo.Options{Open: openDemo, Out: out, Fast: true, Dir: dir}); !errors.Is(err, context.Canceled) {
+		t.Fatalf("ended with %v", err)
+	}
+	if !strings.Contains(out.all.String(), "stopped; what came so far is kept in "+dir) {
+		t.Errorf("it does not say where to look:\n%s", out.all.String())
+	}
+	var text, errs bytes.Buffer
+	if code := run([]string{"--config", filepath.Join(dir, "guardroom.yaml"), "audit", "verify"}, strings.NewReader(""), &text, &errs); code != exitOK {
+		t.Errorf("exit %d: %s", code, errs.String())
+	}
+}
+
+func TestTheDemoRefusesAFolderThatHoldsSomething(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if _, err := demo.Play(t.Context(), demo.Options{Open: openDemo, Out: &bytes.Buffer{}, Dir: filepath.Dir(dir)}); err == nil || !strings.Contains(err.Error(), "is not empty") {
+		t.Errorf("%v", err)
+	}
+	var out, errs bytes.Buffer
+	if code := run([]string{"demo", "--json"}, strings.NewReader(""), &out, &errs); code != exitUsage || out.Len() > 0 || !strings.Contains(errs.String(), "--json") {
+		t.Errorf("exit %d, %q, %q", code, out.String(), errs.String())
+	}
+}
