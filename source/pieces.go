@@ -56,8 +56,8 @@ func (c cutter) run(r io.Reader, yield func(Piece) error) error {
 		return in.tell(err, 1)
 	}
 	s := scanner{line: 1}
-	for {
-		n, err := s.read(plain, min(c.piece, 256<<10))
+	for size := min(c.piece, 8<<10); ; size = min(2*size, c.piece, 256<<10) { // most objects are small
+		n, err := s.read(plain, size)
 		s.scan()
 		for s.cut > 0 && s.at >= c.piece {
 			if err := s.hand(s.cut, yield); err != nil {
@@ -96,7 +96,7 @@ func (c cutter) run(r io.Reader, yield func(Piece) error) error {
 // unpack unpacks gzip as often as it is packed.
 func unpack(r io.Reader) (io.Reader, error) {
 	for range maxGzip {
-		b := bufio.NewReaderSize(r, 64<<10)
+		b := bufio.NewReaderSize(r, 16<<10)
 		head, err := b.Peek(2)
 		if err != nil && err != io.EOF {
 			return nil, err
@@ -110,7 +110,7 @@ func unpack(r io.Reader) (io.Reader, error) {
 		}
 		r = z
 	}
-	b := bufio.NewReaderSize(r, 64<<10)
+	b := bufio.NewReaderSize(r, 16<<10)
 	if head, _ := b.Peek(2); bytes.Equal(head, []byte{0x1f, 0x8b}) {
 		return nil, errors.New("gzip is packed into gzip too often")
 	}
@@ -243,7 +243,7 @@ func (s *scanner) wantsValue() bool {
 func (s *scanner) hand(n int, yield func(Piece) error) error {
 	piece := Piece{Body: s.buf[:n:n], Line: s.line}
 	s.line += bytes.Count(piece.Body, []byte{'\n'})
-	s.buf = append(make([]byte, 0, max(len(s.buf)-n, 256<<10)), s.buf[n:]...)
+	s.buf = bytes.Clone(s.buf[n:])
 	s.at -= n
 	s.cut = 0
 	if blank(piece.Body) {

@@ -68,7 +68,7 @@ const (
 	// announceWithin is how old a finding may be to be announced at the very
 	// first poll.
 	announceWithin = 24 * time.Hour
-	saveEvery      = 50 // objects
+	saveEvery      = 50 // objects, at least
 	giveUpAfter    = 5  // objects in a row that cannot be read end a poll
 	maxTries       = 5  // polls in which an object may fail
 	objectLimit    = 10 * time.Minute

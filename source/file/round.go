@@ -16,6 +16,7 @@ type round struct {
 	now      time.Time
 	complete bool // the listing, and every object so far
 	took     int
+	unsaved  int // objects taken since the cursor was stored
 	inARow   int // objects that failed since one was taken
 	failed   []failed
 	errs     []error // at most maxErrors of objects
@@ -40,15 +41,18 @@ func (r *round) object(ctx context.Context, o object) error {
 		return nil
 	}
 	r.inARow = 0
+	r.took++
 	r.cursor.took(o)
+	// The larger the cursor, the more it costs to store it.
+	if r.unsaved++; r.unsaved < max(saveEvery, len(r.cursor.Taken)/10) {
+		return nil
+	}
+	r.unsaved = 0
 	if r.complete {
 		// Everything older is done: a long first poll need not remember it.
 		r.cursor.raise(o.modified.Add(-overlap))
 	}
-	if r.took++; r.took%saveEvery == 0 {
-		return r.poller.save(ctx, r.cursor)
-	}
-	return nil
+	return r.poller.save(ctx, r.cursor)
 }
 
 func (r *round) take(ctx context.Context, o object) (err error) {
