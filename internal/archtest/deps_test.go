@@ -76,7 +76,11 @@ func TestDependencies(t *testing.T) {
 		if p.name() == "internal/deps" {
 			continue
 		}
-		for _, i := range p.Imports {
+		program, tests := p.Imports, p.tests()
+		if p.helpsTests() {
+			program, tests = nil, slices.Concat(program, tests)
+		}
+		for _, i := range program {
 			if standard(i) || ours(all, i) {
 				continue
 			}
@@ -88,7 +92,7 @@ func TestDependencies(t *testing.T) {
 				t.Errorf("%s imports %s; only %s may: %s", p.name(), i, orNobody(d.by), d.why)
 			}
 		}
-		for _, i := range p.tests() {
+		for _, i := range tests {
 			if standard(i) || ours(all, i) {
 				continue
 			}
@@ -127,6 +131,21 @@ func TestDependencyRowsAreTrue(t *testing.T) {
 		}
 		if !used {
 			t.Errorf("nothing imports %s: remove the row and run go mod tidy", d.module)
+		}
+	}
+}
+
+func TestTheProgramNeedsNoHelpersOfTests(t *testing.T) {
+	t.Parallel()
+	all := packages(t)
+	for _, p := range all {
+		if p.helpsTests() {
+			continue
+		}
+		for _, i := range p.Imports {
+			if h, is := all[i]; is && h.helpsTests() && !strings.HasPrefix(p.name(), "internal/") {
+				t.Errorf("%s imports %s, which exists for tests", p.name(), i)
+			}
 		}
 	}
 }

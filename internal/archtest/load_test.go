@@ -37,6 +37,10 @@ func (p pkg) name() string { return short(p.ImportPath) }
 // tests are what only its tests import.
 func (p pkg) tests() []string { return slices.Concat(p.TestImports, p.XTestImports) }
 
+// helpsTests reports a package that exists for tests in several packages: a
+// contract suite, for example. Its name ends in "test".
+func (p pkg) helpsTests() bool { return strings.HasSuffix(p.name(), "test") }
+
 // root is the folder of the module.
 var root = sync.OnceValues(func() (string, error) {
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()

@@ -37,27 +37,27 @@ escape it for wherever you put it. The same objects are the answers of [the API]
 `
 
 // jsonObjects are the structs that are printed, in the order of the page.
-var jsonObjects = []struct{ title, file, name string }{
-	{"Parsed finding", "finding/print.go", "Printed"},
-	{"Resource of a parsed finding", "finding/print.go", "PrintedResource"},
-	{"Actor of a parsed finding", "finding/print.go", "PrintedActor"},
-	{"Action of a parsed finding", "finding/print_action.go", "PrintedAction"},
-	{"Finding", "store/findings.go", "Finding"},
-	{"Revision", "store/findings.go", "Revision"},
-	{"Step", "triage/trace.go", "Step"},
-	{"Rejected input", "store/rejected.go", "Rejected"},
-	{"Incident", "incident/incident.go", "Incident"},
-	{"Lead", "incident/incident.go", "Lead"},
-	{"Timeline entry", "incident/incident.go", "Entry"},
-	{"Delivery", "notify/delivery.go", "Delivery"},
-	{"Failure of a delivery", "notify/delivery.go", "Fault"},
-	{"Destination", "api/service.go", "Destination"},
-	{"Suppression", "api/service.go", "Suppression"},
-	{"Route", "api/service.go", "Route"},
-	{"Audit record", "audit/audit.go", "Record"},
-	{"Audit report", "audit/audit.go", "Report"},
-	{"Fault of the audit chain", "audit/audit.go", "Fault"},
-	{"Check", "api/service.go", "Check"},
+var jsonObjects = []struct{ title, folder, name string }{
+	{"Parsed finding", "finding", "Printed"},
+	{"Resource of a parsed finding", "finding", "PrintedResource"},
+	{"Actor of a parsed finding", "finding", "PrintedActor"},
+	{"Action of a parsed finding", "finding", "PrintedAction"},
+	{"Finding", "store", "Finding"},
+	{"Revision", "store", "Revision"},
+	{"Step", "triage", "Step"},
+	{"Rejected input", "store", "Rejected"},
+	{"Incident", "incident", "Incident"},
+	{"Lead", "incident", "Lead"},
+	{"Timeline entry", "incident", "Entry"},
+	{"Delivery", "notify", "Delivery"},
+	{"Failure of a delivery", "notify", "Fault"},
+	{"Destination", "api", "Destination"},
+	{"Suppression", "api", "Suppression"},
+	{"Route", "api", "Route"},
+	{"Audit record", "audit", "Record"},
+	{"Audit report", "audit", "Report"},
+	{"Fault of the audit chain", "audit", "Fault"},
+	{"Check", "api", "Check"},
 }
 
 // jsonTypes are the forms of Go types in JSON; every other type of ours is text
@@ -81,13 +81,12 @@ func JSON(root string) (string, error) {
 	fmt.Fprintf(&b, generated, "the structs that are printed")
 	b.WriteString(jsonIntro)
 	for _, o := range jsonObjects {
-		f, err := parse(root, o.file)
+		fields, comments, err := structsIn(root, o.folder, "json")
 		if err != nil {
 			return "", err
 		}
-		fields, comments := structs(f, "json")
 		if len(fields[o.name]) == 0 {
-			return "", fmt.Errorf("%s has no struct %s with JSON names", o.file, o.name)
+			return "", fmt.Errorf("%s has no struct %s with JSON names", o.folder, o.name)
 		}
 		fmt.Fprintf(&b, "## %s\n\n%s\n\n| field | is | |\n| --- | --- | --- |\n", o.title, comments[o.name])
 		for _, x := range fields[o.name] {

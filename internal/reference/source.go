@@ -5,6 +5,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"path/filepath"
 	"reflect"
 	"strconv"
@@ -64,6 +65,28 @@ func structs(f *ast.File, tag string) (map[string][]field, map[string]string) {
 		}
 	}
 	return fields, comments
+}
+
+// structsIn is structs for all files of a folder that belong to the program.
+func structsIn(root, folder, tag string) (map[string][]field, map[string]string, error) {
+	names, err := filepath.Glob(filepath.Join(root, filepath.FromSlash(folder), "*.go"))
+	if err != nil {
+		return nil, nil, err
+	}
+	fields, comments := map[string][]field{}, map[string]string{}
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		f, err := parse(root, folder+"/"+filepath.Base(name))
+		if err != nil {
+			return nil, nil, err
+		}
+		x, y := structs(f, tag)
+		maps.Copy(fields, x)
+		maps.Copy(comments, y)
+	}
+	return fields, comments, nil
 }
 
 func sentence(s string) string { return strings.Join(strings.Fields(s), " ") }
