@@ -1,0 +1,99 @@
+package eventbridge_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"github.com/guardroom/guardroom/internal/lambdahost"
+	"github.com/guardroom/guardroom/source/sourcetest"
+)
+
+var function string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "guardroom-lambda")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		function = filepath.Join(dir, "bootstrap")
+		if out, err := exec.Command("go", "build", "-o", function, "./testfunction").CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "build the test function: %v\n%s", err, out)
+			return 1
+		}
+		return m.Run()
+	}())
+}
+
+func invoke(t *testing.T, h *lambdahost.Host, payload []byte) lambdahost.Answer {
+	t.Helper()
+	a, err := h.Invoke(t.Context(), payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func TestFunctionRunsUnderTheRuntimeUntilSIGTERM(t *testing.T) {
+	t.Parallel()
+	for _, freeze := range []bool{false, true} {
+		h := lambdahost.Start(t, lambdahost.Options{Program: function, Freeze: freeze})
+		if a := invoke(t, h, []byte(sourcetest.Event("a"))); a.Error != "" || !strings.Contains(string(a.Payload), `"accepted":1`) {
+			t.Errorf("an event was answered %+v", a)
+		}
+		if a := invoke(t, h, []byte(sourcetest.Event("a"))); !strings.Contains(string(a.Payload), `"known":1`) {
+			t.Errorf("the event again was answered %s", a.Payload)
+		}
+		a := invoke(t, h, batch(t, record{id: "1", body: sourcetest.Event("b")}, record{id: "2", body: "fail"}, record{id: "3", body: "panic", receives: 5}, record{id: "4", body: "poison"}))
+		var r events.SQSEventResponse
+		if err := json.Unmarshal(a.Payload, &r); err != nil {
+			t.Fatal(err)
+		}
+		if len(r.BatchItemFailures) != 1 || r.BatchItemFailures[0].ItemIdentifier != "2" {
+			t.Errorf("the batch was answered %s", a.Payload)
+		}
+		if a := invoke(t, h, []byte(sourcetest.Event("fail"))); !strings.Contains(a.Error, "told to fail") {
+			t.Errorf("an event that fails was answered %+v", a)
+		}
+		if a := invoke(t, h, []byte(sourcetest.Event("panic"))); a.Error == "" {
+			t.Errorf("an event that panics was answered %+v", a)
+		}
+		if a := invoke(t, h, []byte(sourcetest.Event("c"))); a.Error != "" {
+			t.Errorf("the event behind the panic was answered %+v", a)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		if err := h.Terminate(ctx); err != nil {
+			t.Errorf("after SIGTERM: %v", err)
+		}
+		cancel()
+		if !strings.Contains(h.Output(), "stopped with 3 findings and 1 parked") {
+			t.Errorf("the function printed %q", h.Output())
+		}
+		if _, err := h.Invoke(t.Context(), []byte("{}")); !errors.Is(err, lambdahost.ErrEnded) && !strings.Contains(fmt.Sprint(err), "no such process") {
+			t.Errorf("an event after the end: %v", err)
+		}
+	}
+}
+
+func TestEventAtTheDeadlineIsAnErrorAndNotAKill(t *testing.T) {
+	t.Parallel()
+	h := lambdahost.Start(t, lambdahost.Options{Program: function, Timeout: 3 * time.Second})
+	if a := invoke(t, h, []byte(sourcetest.Event("hang"))); !strings.Contains(a.Error, "deadline") {
+		t.Errorf("answered %+v", a)
+	}
+	if a := invoke(t, h, []byte(sourcetest.Event("a"))); a.Error != "" {
+		t.Errorf("the next was answered %+v", a)
+	}
+}
