@@ -46,6 +46,12 @@ func urlWith(s string, schemes ...string) bool {
 }
 
 func (d *decoder) url(path, s string) {
+	if strings.Contains(s, "@") {
+		// A password may be in it, and it is printed as it is.
+		d.hide(d.places[path], d.values[path])
+		d.failAt(path, "leave out what stands before the @; secrets have keys of their own", "this URL may hold a credential")
+		return
+	}
 	if s != "" && !urlWith(s, "http", "https") {
 		d.failAt(path, "write https://host/path", "%q is not an http(s) URL", s)
 	}

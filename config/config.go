@@ -169,7 +169,7 @@ type GuardDutySource struct {
 	// Interval between two polls.
 	Interval Duration `yaml:"interval" positive:"true"`
 	// Overlap is how far before the last cursor each poll begins, so that
-	// nothing slips between polls.
+	// nothing slips between polls; at least a minute.
 	Overlap Duration `yaml:"overlap" positive:"true"`
 	// LookBack limits how old a finding may be at the very first poll.
 	LookBack Duration `yaml:"look_back" positive:"true"`
@@ -316,7 +316,7 @@ type Slack struct {
 type Mention struct {
 	// At is the severity from which upward somebody is called.
 	At string `yaml:"at" words:"informational low medium high critical never"`
-	// Who is <!here>, <!channel>, a user <@U…> or a group <!subteam^S…>.
+	// Who is <!here>, a user <@U…> or a group <!subteam^S…>.
 	Who string `yaml:"who"`
 }
 

@@ -254,11 +254,20 @@ func (d *decoder) structure(node ast.Node, v reflect.Value, path string) {
 			seen[key] = true
 			d.places[at] = pair.Key.GetToken()
 			d.value(pair.Value, v.Field(i), at)
-			if pair.Value != nil && pair.Value.Type() != ast.NullType {
+			if valued(pair.Value) {
 				d.tags(v.Type().Field(i).Tag, v.Field(i), at)
 			}
 		}
 	}
+}
+
+// valued reports a value: null and empty text keep the default.
+func valued(node ast.Node) bool {
+	if node == nil || node.Type() == ast.NullType {
+		return false
+	}
+	s, scalar := text(node)
+	return !scalar || s != ""
 }
 
 // yamlName is the key of a field; empty for one that is no key.
@@ -413,7 +422,9 @@ func (d *decoder) scalar(node ast.Node, v reflect.Value, path string) {
 			d.fail(node, path, referencesHint, "a reference is not allowed here")
 			return
 		}
-		v.SetString(s)
+		if s != "" { // as a key without value
+			v.SetString(s)
+		}
 	case reflect.Bool:
 		switch s {
 		case "true":

@@ -45,9 +45,6 @@ func (c *Config) setDefaults() {
 	fill(&c.Sources.HTTP.APIKeyHeader, "X-Api-Key")
 	fill(&c.Sources.HTTP.MaxBody, 10<<20)
 	fill(&c.Triage.Merge.Window, day)
-	if c.Triage.Merge.Keys == nil {
-		c.Triage.Merge.Keys = []string{"finding", "sequence", "family_resource", "actor"}
-	}
 	fill(&c.Triage.Enrich.Timeout, Duration(2*time.Second))
 	fill(&c.Incidents.ReopenWithin, 7*day)
 	fill(&c.Audit.Head.Interval, Duration(30*time.Second))
@@ -60,9 +57,12 @@ func (c *Config) setDefaults() {
 	c.setListDefaults()
 }
 
-// setListDefaults fills in the elements of lists. It runs again after a file
+// setListDefaults fills in lists and their elements. It runs again after a file
 // was read, and changes nothing that the file says.
 func (c *Config) setListDefaults() {
+	if len(c.Triage.Merge.Keys) == 0 {
+		c.Triage.Merge.Keys = []string{"finding", "sequence", "family_resource", "actor"}
+	}
 	for i := range c.Sources.SQS {
 		s := &c.Sources.SQS[i]
 		fill(&s.Visibility, Duration(time.Minute))
@@ -71,7 +71,7 @@ func (c *Config) setListDefaults() {
 	for i := range c.Sources.GuardDuty {
 		s := &c.Sources.GuardDuty[i]
 		fill(&s.Interval, Duration(time.Minute))
-		fill(&s.Overlap, Duration(5*time.Minute))
+		fill(&s.Overlap, Duration(15*time.Minute))
 		fill(&s.LookBack, 30*day)
 	}
 	for i := range c.Sources.S3 {

@@ -62,7 +62,8 @@ func (d *decoder) sections(x Destination, at string) {
 // given reports a secret that is set, or that was and is wrong.
 func (d *decoder) given(path string, s Secret) bool { return s.IsSet() || d.bad[path] }
 
-var mention = regexp.MustCompile(`^<(!here|!channel|!everyone|@[UW][A-Z0-9]+|!subteam\^S[A-Z0-9]+)>$`)
+// mention is some people; one of the whole channel is not among them.
+var mention = regexp.MustCompile(`^<(!here|@[UW][A-Z0-9]{2,30}|!subteam\^S[A-Z0-9]{2,30})>$`)
 
 func (d *decoder) slack(s *Slack, at string) {
 	d.url(at+".api_url", s.APIURL)
@@ -80,6 +81,9 @@ func (d *decoder) slack(s *Slack, at string) {
 	case !hook && s.Channel == "":
 		d.failAt(at+".channel", "the id of the channel (C…) survives a renaming", "a token needs a channel")
 	}
+	if strings.Contains(s.Token.Reveal(), " ") {
+		d.failAt(at+".token", "a bot token begins with xoxb-", "a token has no spaces")
+	}
 	for prefix, what := range map[string]string{"xapp-": "an app-level token", "xoxp-": "a user's token", "xoxe": "a token for configuration or refreshing"} {
 		if strings.HasPrefix(s.Token.Reveal(), prefix) {
 			d.failAt(at+".token", "a bot token begins with xoxb-", "this is %s", what)
@@ -91,7 +95,7 @@ func (d *decoder) slack(s *Slack, at string) {
 		}
 	}
 	if !mention.MatchString(s.Mention.Who) {
-		d.failAt(at+".mention.who", "write <!here>, <!channel>, <@U012AB3CD> or <!subteam^S012AB3CD>, in quotes", "%q calls nobody", s.Mention.Who)
+		d.failAt(at+".mention.who", "write \"<!here>\", \"<@U012AB3CD>\" or \"<!subteam^S012AB3CD>\"; the whole channel is never called", "%q is nobody that can be called", s.Mention.Who)
 	}
 }
 

@@ -33,7 +33,7 @@ var sameSecrets = cmp.Options{cmp.Transformer("reveal", func(s config.Secret) st
 
 func TestAnEmptyFileIsTheDefault(t *testing.T) {
 	t.Parallel()
-	for name, text := range map[string]string{"nothing": "", "a comment": "# nothing\n", "keys without values": "log:\nroutes:\nname:\n", "a document without content": "---\n",
+	for name, text := range map[string]string{"nothing": "", "a comment": "# nothing\n", "keys without values": "log:\nroutes:\nname:\n", "empty text": "name: \"\"\nlog: {level: \"\"}\n", "a document without content": "---\n",
 		"a byte order mark": "\ufeff# x\n", "a null": "null\n"} {
 		if diff := cmp.Diff(config.Default(), parse(t, text, config.LoadOptions{}), sameSecrets); diff != "" {
 			t.Errorf("%s: %s", name, diff)

@@ -137,6 +137,9 @@ func (d *decoder) sources(c *Config) {
 		}
 		d.regions(at+".regions", s.Regions)
 		d.role(at+".role", s.Role)
+		if s.Overlap.Std() < time.Minute {
+			d.failAt(at+".overlap", "15m is a good value", "AWS shows findings late; at least 1m")
+		}
 		if !(s.MinSeverity >= 0 && s.MinSeverity <= 10) {
 			d.failAt(at+".min_severity", "4 leaves out low findings", "a severity is a number from 0 to 10")
 		}
