@@ -332,9 +332,17 @@ func rawFinding(v *message.View, most int) string {
 	return shown
 }
 
-// cut makes what is hidden in s visible, in at most n runes. It is cut before as
-// well: others write as much as they like.
-func cut(s string, n int) string { return escape.CutEnd(escape.Visible(escape.CutEnd(s, n)), n) }
+// cut makes what is hidden in s visible, in at most n runes.
+func cut(s string, n int) string { return escape.CutEnd(escape.Visible(shorten(s, n)), n) }
+
+// shorten is escape.CutEnd without looking at what comes long after: others
+// write as much as they like.
+func shorten(s string, n int) string {
+	if most := 4 * (n + 1); len(s) > most { // still more than n runes
+		s = s[:most]
+	}
+	return escape.CutEnd(s, n)
+}
 
 // webAddress reports an address that may stand behind a link.
 func webAddress(s string) bool {

@@ -93,7 +93,7 @@ func (w *work) adopt(r ref, c contents) error {
 func (w *work) newIssue(ctx context.Context, m *meta) (map[string]any, contents) {
 	v := w.v
 	desc := w.describe(v, w.follows(ctx))
-	c := contents{Sent: desc.sent, Text: desc.text, Summary: summary(v), Seq: lastSeq(v)}
+	c := contents{Sent: desc.sent, Text: desc.text, Summary: summary(v), Seq: lastSeq(v), Band: int(v.Band)}
 	fields := map[string]any{
 		"project": map[string]string{"id": m.ProjectID}, "issuetype": map[string]string{"id": m.TypeID},
 		"summary": c.Summary, "description": desc.value,

@@ -1,6 +1,7 @@
 package jira
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -180,4 +181,33 @@ func TestOnlyFewEventsAreWorthAComment(t *testing.T) {
 		t.Errorf("comments %+v", c)
 	}
 	once(t, r.only())
+}
+
+func TestAWriteThatArrivesLateIsNoEditByAPerson(t *testing.T) {
+	t.Parallel()
+	dialects(t, func(t *testing.T, d fakejira.Dialect) {
+		r := newRoom(t, fakejira.Options{Dialect: d})
+		s := newStory()
+		r.show(s.v)
+		r.clock.pass(time.Minute)
+		r.fake.Fail(fakejira.NoFault, fakejira.ServerError)
+		if _, err := r.try(s.happens(incident.KindFindingUpdated).v); err == nil {
+			t.Fatal("the write succeeded")
+		}
+		var late string
+		for _, ex := range r.fake.Transcript() {
+			if ex.Method == "PUT" {
+				late = ex.Body
+			}
+		}
+		if _, err := r.try(s.v); asError(t, err).Reason != "spacing" { // it is looked for, and not there
+			t.Fatal(err)
+		}
+		if err := r.n.client.call(t.Context(), "arrive late", "PUT", "/issue/SEC-1", json.RawMessage(late), nil); err != nil {
+			t.Fatal(err)
+		}
+		if out := r.show(s.happens(incident.KindFindingUpdated).v); len(out.Warnings) != 0 || r.only().Writes != 3 {
+			t.Errorf("warnings %q after %d writes", out.Warnings, r.only().Writes)
+		}
+	})
 }

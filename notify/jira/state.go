@@ -39,6 +39,7 @@ type contents struct {
 	Text     string `json:"text,omitempty"` // hash of its text alone
 	Summary  string `json:"summary,omitempty"`
 	Priority string `json:"priority,omitempty"` // id
+	Band     int    `json:"band,omitempty"`     // of the severity that the priority is for
 	Seq      int64  `json:"seq,omitempty"`      // last event of the timeline then
 }
 
@@ -73,6 +74,9 @@ type state struct {
 	Returned string `json:"returned,omitempty"`
 	// Writing is a write of which it is not known yet how Jira returns it.
 	Writing *contents `json:"writing,omitempty"`
+	// Late is a write that had not arrived when it was looked for, and may
+	// still do.
+	Late    *contents `json:"late,omitempty"`
 	WroteAt time.Time `json:"wrote_at,omitzero"`
 
 	People         bool `json:"people,omitempty"`          // the description is theirs
@@ -145,7 +149,7 @@ func (s *state) leave(why string) {
 	old := s.Issue
 	old.Why = why
 	s.Earlier = append(slices.Clone(s.Earlier), old)
-	s.Issue, s.Shown, s.Returned, s.Writing, s.WroteAt = ref{}, contents{}, "", nil, time.Time{}
+	s.Issue, s.Shown, s.Returned, s.Writing, s.Late, s.WroteAt = ref{}, contents{}, "", nil, nil, time.Time{}
 	s.People, s.PeopleTold, s.PeopleProperty = false, false, false
 	s.Commenting, s.Moving, s.Closed = nil, nil, false
 }

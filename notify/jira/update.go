@@ -56,7 +56,7 @@ func (w *work) settle(i *shown) {
 		s.Shown.Summary = s.Writing.Summary
 	}
 	if i.Fields.Priority != nil && i.Fields.Priority.ID == s.Writing.Priority {
-		s.Shown.Priority = s.Writing.Priority
+		s.Shown.Priority, s.Shown.Band = s.Writing.Priority, s.Writing.Band
 	}
 }
 
@@ -71,18 +71,21 @@ func (w *work) ownership(i *shown) {
 		return
 	}
 	whole, text := w.returned(i.Fields.Description)
+	ours := func(c *contents) bool { return c != nil && (w.made || text == c.Text) }
 	switch {
-	case w.made, writing != nil && text == writing.Text: // it arrived
-		s.Returned = whole
-		if writing != nil {
-			s.Shown.Sent = writing.Sent
-		}
-		w.made = false
+	case ours(writing): // it arrived
+		s.Returned, s.Shown.Sent, s.Late = whole, writing.Sent, nil
 	case s.Returned != "" && whole == s.Returned: // as we know it
+		if writing != nil {
+			s.Late = writing
+		}
+	case ours(s.Late):
+		s.Returned, s.Shown.Sent, s.Late = whole, s.Late.Sent, nil
 	default:
 		s.People = true
 		s.warn("people", "a person edited the description, so it is not rewritten any more; news stand in comments")
 	}
+	w.made = false
 }
 
 // edit writes what changed: the description unless it is the people's, the
@@ -108,7 +111,7 @@ func (w *work) edit(ctx context.Context, i *shown) error {
 		if e == nil || !w.dropEdit(e, fields) {
 			return w.editFailed(err)
 		}
-		next.Priority = w.state.Shown.Priority
+		next.Priority, next.Band = w.state.Shown.Priority, w.state.Shown.Band
 	}
 	w.state.Writing = nil
 	return w.keep()
@@ -138,7 +141,7 @@ func (w *work) written(ctx context.Context, fields map[string]any, next contents
 	if _, ok := fields["summary"]; ok {
 		w.state.Shown.Summary = next.Summary
 	}
-	w.state.Shown.Priority = next.Priority
+	w.state.Shown.Priority, w.state.Shown.Band = next.Priority, next.Band
 	if _, ok := fields["description"]; !ok {
 		w.state.Writing = nil
 		return w.keep()
@@ -151,7 +154,7 @@ func (w *work) written(ctx context.Context, fields map[string]any, next contents
 		return err
 	}
 	whole, _ := w.returned(i.Fields.Description)
-	w.state.Returned, w.state.Shown.Sent, w.state.Writing = whole, next.Sent, nil
+	w.state.Returned, w.state.Shown.Sent, w.state.Writing, w.state.Late = whole, next.Sent, nil, nil
 	return w.keep()
 }
 
@@ -159,7 +162,7 @@ func (w *work) written(ctx context.Context, fields map[string]any, next contents
 func (w *work) changes(ctx context.Context, i *shown) (map[string]any, contents, error) {
 	fields := map[string]any{}
 	desc := w.describe(w.v, w.follows(ctx))
-	next := contents{Sent: desc.sent, Text: desc.text, Summary: summary(w.v), Priority: w.state.Shown.Priority, Seq: lastSeq(w.v)}
+	next := contents{Sent: desc.sent, Text: desc.text, Summary: summary(w.v), Priority: w.state.Shown.Priority, Band: w.state.Shown.Band, Seq: lastSeq(w.v)}
 	if !w.state.People && desc.sent != w.state.Shown.Sent {
 		fields["description"] = desc.value
 		if doc, ok := desc.value.(node); ok {
@@ -174,32 +177,38 @@ func (w *work) changes(ctx context.Context, i *shown) (map[string]any, contents,
 		return nil, next, err
 	}
 	if id != "" {
-		fields["priority"], next.Priority = map[string]string{"id": id}, id
+		fields["priority"], next.Priority, next.Band = map[string]string{"id": id}, id, int(w.v.Band)
 	}
 	return fields, next, nil
 }
 
-// raised returns the priority that the severity asks for now, where it differs
-// from the one that was set and nobody chose another since.
+// raised returns the priority that a raised severity asks for, where nobody
+// chose another since.
 func (w *work) raised(ctx context.Context, i *shown) (string, error) {
 	_, configured := w.cfg.Fields["priority"]
-	if configured || w.state.Shown.Priority == "" || slices.Contains(w.state.Dropped, "priority") {
+	shown := w.state.Shown
+	if configured || shown.Priority == "" || int(w.v.Band) <= shown.Band || slices.Contains(w.state.Dropped, "priority") {
 		return "", nil
+	}
+	if i.Fields.Priority == nil || i.Fields.Priority.ID != shown.Priority {
+		return "", nil // a person chose another one
 	}
 	m, err := w.metadata(ctx, nil)
 	if err != nil {
+		if e := notify.AsError(err); e.Class == notify.Park { // the issue exists; only its priority stays behind
+			w.state.warn("priority", "the priority stays as it is: "+visibleSentence(e.Message))
+			return "", nil
+		}
 		return "", err
 	}
 	id, missing := w.priority(w.v, m)
-	if id == w.state.Shown.Priority {
-		return "", nil
-	}
 	if missing != "" {
 		w.state.warn("priority", missing)
 		return "", nil
 	}
-	if i.Fields.Priority == nil || i.Fields.Priority.ID != w.state.Shown.Priority {
-		return "", nil // a person chose another one
+	w.state.clear("priority")
+	if id == shown.Priority {
+		return "", nil
 	}
 	return id, nil
 }

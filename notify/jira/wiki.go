@@ -64,7 +64,7 @@ func noformat(s string) string {
 
 // wiki renders t with no part longer than n runes.
 func wiki(t message.Text, n int) string {
-	one := func(s string) string { return escapeWiki(escape.CutEnd(s, n)) }
+	one := func(s string) string { return escapeWiki(shorten(s, n)) }
 	return t.Render(one, one)
 }
 
