@@ -268,3 +268,23 @@ func TestALineIsPostedTwiceAtMost(t *testing.T) {
 	}
 	r.noViolations()
 }
+
+// An edit that arrived without our learning of it must not be forgotten when the
+// incident goes back to what it was before.
+func TestAnEditOfUnknownOutcomeIsNotTakenForTheOldContent(t *testing.T) {
+	t.Parallel()
+	r := newRoom(t, fakeslack.Options{})
+	s := newStory()
+	first := s.v
+	r.show(first)
+	r.fake.Fail(fakeslack.ResetAfter)
+	r.fails(s.update("8 times").v, notify.Retry)
+	back := *first
+	back.Revision = 3
+	r.restart()
+	r.show(&back)
+	shows(t, r, &back)
+	if m := r.only(); m.Edits != 2 {
+		t.Errorf("%d edits, want the unknown one and its correction", m.Edits)
+	}
+}

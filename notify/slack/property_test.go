@@ -184,6 +184,9 @@ func TestAnyViewStaysWithinTheLimits(t *testing.T) {
 		if n := characters(c); n > 6000 {
 			rt.Fatalf("%d characters", n)
 		}
+		if n := utf8.RuneCountInString(smallPrint(v, dressing{})); n > maxContext+maxDeepLink+maxOthers*maxOther+200 {
+			rt.Fatalf("%d characters of small print", n)
+		}
 		if n := utf8.RuneCountInString(c.simple); n > 4000 {
 			rt.Fatalf("%d characters of plain text", n)
 		}
