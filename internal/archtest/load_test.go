@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,6 +21,7 @@ const module = "github.com/guardroom/guardroom"
 // "notify/slack" for one of ours, the full path for others'.
 type pkg struct {
 	ImportPath   string
+	Name         string
 	Dir          string
 	Doc          string
 	GoFiles      []string
@@ -38,8 +40,12 @@ func (p pkg) name() string { return short(p.ImportPath) }
 func (p pkg) tests() []string { return slices.Concat(p.TestImports, p.XTestImports) }
 
 // helpsTests reports a package that exists for tests in several packages: a
-// contract suite, for example. Its name ends in "test".
-func (p pkg) helpsTests() bool { return strings.HasSuffix(p.name(), "test") }
+// contract suite, or a program that they start. Its name begins or ends with
+// "test".
+func (p pkg) helpsTests() bool {
+	base := path.Base(p.name())
+	return strings.HasSuffix(base, "test") || strings.HasPrefix(base, "test")
+}
 
 // root is the folder of the module.
 var root = sync.OnceValues(func() (string, error) {
@@ -53,7 +59,7 @@ var load = sync.OnceValues(func() (map[string]pkg, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command("go", "list", "-e", "-json=ImportPath,Dir,Doc,GoFiles,TestGoFiles,XTestGoFiles,Imports,TestImports,XTestImports,Deps", "./...")
+	cmd := exec.Command("go", "list", "-e", "-json=ImportPath,Name,Dir,Doc,GoFiles,TestGoFiles,XTestGoFiles,Imports,TestImports,XTestImports,Deps", "./...")
 	cmd.Dir = dir
 	out, err := cmd.Output()
 	if err != nil {

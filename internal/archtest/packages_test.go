@@ -22,9 +22,9 @@ func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
 		switch {
 		case text == "":
 			t.Errorf("%s has no package comment: say what it is for, what comes in and goes out, what it must never do, what to read first", p.name())
-		case strings.HasPrefix(p.name(), "cmd/") && !strings.HasPrefix(text, "Command "+name+" "):
+		case p.Name == "main" && !strings.HasPrefix(text, "Command "+name+" "):
 			t.Errorf("the comment of %s begins %q, not with %q", p.name(), firstWords(text), "Command "+name)
-		case !strings.HasPrefix(p.name(), "cmd/") && !strings.HasPrefix(text, "Package "+name+" "):
+		case p.Name != "main" && !strings.HasPrefix(text, "Package "+name+" "):
 			t.Errorf("the comment of %s begins %q, not with %q", p.name(), firstWords(text), "Package "+name)
 		case len(strings.Fields(text)) < 12:
 			t.Errorf("the comment of %s is %d words long: a newcomer learns nothing from it", p.name(), len(strings.Fields(text)))
