@@ -21,10 +21,12 @@ import (
 // comment. A changed file is read again within ten seconds.
 type List struct {
 	name, path string
+	now        func() time.Time
 	check      once
 
 	mu       sync.RWMutex
 	modified time.Time
+	size     int64
 	lengths  []int // the prefix lengths that occur; those of IPv6 plus 1000
 	lookup   map[netip.Prefix]bool
 }
@@ -36,7 +38,7 @@ const reloadEvery = 10 * time.Second
 // OpenList reads the list. A line that is neither address nor network is an
 // error that names it.
 func OpenList(name, path string) (*List, error) {
-	l := &List{name: name, path: path}
+	l := &List{name: name, path: path, now: time.Now}
 	if err := l.load(); err != nil {
 		return nil, fmt.Errorf("address list %s: %w", name, err)
 	}
@@ -49,7 +51,7 @@ func (l *List) Name() string { return "list " + l.name }
 // Enrich implements Enricher.
 func (l *List) Enrich(_ context.Context, f *finding.Finding, e *Enrichment) error {
 	var trouble error
-	if l.check.due(time.Now(), reloadEvery) {
+	if l.check.due(l.now(), reloadEvery) {
 		// A file that was broken meanwhile leaves the list as it was.
 		trouble = l.reload()
 	}
@@ -90,7 +92,7 @@ func (l *List) reload() error {
 		return err
 	}
 	l.mu.RLock()
-	same := info.ModTime().Equal(l.modified)
+	same := info.ModTime().Equal(l.modified) && info.Size() == l.size
 	l.mu.RUnlock()
 	if same {
 		return nil
@@ -111,7 +113,7 @@ func (l *List) load() error {
 	lookup, lengths := map[netip.Prefix]bool{}, []int{}
 	lines := bufio.NewScanner(f)
 	for n := 1; lines.Scan(); n++ {
-		text, _, _ := strings.Cut(lines.Text(), "#")
+		text, _, _ := strings.Cut(strings.TrimPrefix(lines.Text(), "\ufeff"), "#")
 		if text = strings.TrimSpace(text); text == "" {
 			continue
 		}
@@ -132,12 +134,15 @@ func (l *List) load() error {
 	slices.Sort(lengths)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.lookup, l.lengths, l.modified = lookup, slices.Compact(lengths), info.ModTime()
+	l.lookup, l.lengths, l.modified, l.size = lookup, slices.Compact(lengths), info.ModTime(), info.Size()
 	return nil
 }
 
 func parseNetwork(s string) (netip.Prefix, error) {
 	if p, err := netip.ParsePrefix(s); err == nil {
+		if p.Addr().Is4In6() && p.Bits() >= 96 {
+			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+		}
 		return p.Masked(), nil
 	}
 	a, err := netip.ParseAddr(s)
@@ -153,6 +158,7 @@ func parseNetwork(s string) (netip.Prefix, error) {
 type Geo struct {
 	cityPath, asnPath string
 	log               *slog.Logger
+	now               func() time.Time
 	check             once
 
 	mu        sync.RWMutex
@@ -165,7 +171,7 @@ var _ Enricher = (*Geo)(nil)
 
 // NewGeo opens the files that are there; an empty path means none.
 func NewGeo(city, asn string, log *slog.Logger) *Geo {
-	g := &Geo{cityPath: city, asnPath: asn, log: log, modified: map[string]time.Time{}, said: map[string]bool{}}
+	g := &Geo{cityPath: city, asnPath: asn, log: log, now: time.Now, modified: map[string]time.Time{}, said: map[string]bool{}}
 	g.open()
 	return g
 }
@@ -178,7 +184,7 @@ func (g *Geo) Enrich(_ context.Context, f *finding.Finding, e *Enrichment) error
 	if len(f.Actor.IPs) == 0 {
 		return nil
 	}
-	if g.check.due(time.Now(), time.Minute) {
+	if g.check.due(g.now(), time.Minute) {
 		g.open()
 	}
 	a, err := netip.ParseAddr(f.Actor.IPs[0])
