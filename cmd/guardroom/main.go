@@ -6,6 +6,8 @@
 // the packages that they call. Read cli in this file, then env.go.
 package main
 
+//go:generate go test -run TestReferenceOfTheCommandLineIsFresh . -update
+
 import (
 	"context"
 	"errors"

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"database/sql"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	_ "modernc.org/sqlite" // to tamper with a store as somebody would
+
+	"github.com/guardroom/guardroom/internal/fakejira"
+	"github.com/guardroom/guardroom/internal/fakepagerduty"
+	"github.com/guardroom/guardroom/internal/fakeslack"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"guardroom": main})
+}
+
+// TestScripts runs every script in testdata/script: each is a session at the
+// command line, and reads as an example.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir: filepath.Join("testdata", "script"),
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("NO_COLOR", "1")
+			e.Setenv("TZ", "UTC")
+			return nil
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"vendors": vendors,
+			"tamper":  tamper,
+			"await":   await,
+			"code":    code,
+			"repeat":  repeat,
+		},
+		RequireExplicitExec: true,
+	})
+}
+
+// vendors starts fakes of Slack, Jira and PagerDuty, puts their secrets into the
+// environment, and their addresses for {{slack}}, {{jira}} and {{pagerduty}} in
+// the configuration.
+func vendors(ts *testscript.TestScript, neg bool, args []string) {
+	slack, err := fakeslack.New(fakeslack.Options{TimeScale: 50})
+	ts.Check(err)
+	ts.Defer(slack.Close)
+	jira, err := fakejira.New(fakejira.Options{TimeScale: 50})
+	ts.Check(err)
+	ts.Defer(jira.Close)
+	pager, err := fakepagerduty.New(fakepagerduty.Options{})
+	ts.Check(err)
+	ts.Defer(pager.Close)
+	ts.Setenv("SLACK_BOT_TOKEN", fakeslack.DefaultToken)
+	ts.Setenv("JIRA_TOKEN", fakejira.DefaultToken)
+	ts.Setenv("PAGERDUTY_KEY", fakepagerduty.DefaultRoutingKey)
+	yaml := strings.NewReplacer("{{slack}}", slack.URL(), "{{jira}}", jira.URL(), "{{pagerduty}}", pager.URL(),
+		"{{email}}", fakejira.DefaultEmail).Replace(ts.ReadFile("guardroom.yaml"))
+	ts.Check(os.WriteFile(ts.MkAbs("guardroom.yaml"), []byte(yaml), 0o600))
+}
+
+// tamper runs a statement on a store that nobody has open.
+func tamper(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: tamper FILE STATEMENT")
+	}
+	db, err := sql.Open("sqlite", ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer db.Close()
+	_, err = db.Exec(args[1])
+	ts.Check(err)
+}
+
+// await polls a URL until it answers 200.
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	for range 600 {
+		if res, err := http.Get(args[0]); err == nil {
+			_ = res.Body.Close()
+			if res.StatusCode == http.StatusOK {
+				return
+			}
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	ts.Fatalf("%s did not answer", args[0])
+}
+
+// code runs guardroom and checks its exit code.
+func code(ts *testscript.TestScript, neg bool, args []string) {
+	err := ts.Exec("guardroom", args[1:]...)
+	got := "exit status 0"
+	if err != nil {
+		got = err.Error()
+	}
+	if got != "exit status "+args[0] {
+		ts.Fatalf("guardroom %s ended with %s, want %s", strings.Join(args[1:], " "), got, args[0])
+	}
+}
+
+// repeat writes a file that holds a text many times: repeat FILE COUNT TEXT.
+func repeat(ts *testscript.TestScript, neg bool, args []string) {
+	var n int
+	_, err := fmt.Sscan(args[1], &n)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Repeat(args[2], n)), 0o600))
+}
