@@ -154,12 +154,12 @@ func TestAKillInsideEveryCall(t *testing.T) {
 
 func TestAnAttemptIsNotLookedForBeforeItHasSettled(t *testing.T) {
 	t.Parallel()
-	r := newRoom(t, fakeslack.Options{}, func(c *Config) { c.TimeScale = 100 })
+	r := newRoom(t, fakeslack.Options{}, func(c *Config) { c.TimeScale = 10 })
 	r.fake.Fail(fakeslack.ResetAfter)
 	r.fails(mining(), notify.Retry)
 	r.restart()
 	e := r.fails(mining(), notify.Retry)
-	if e.After <= 0 || e.After > settle/100 || r.calls("conversations.history") != 0 {
+	if e.After <= 0 || e.After > settle/10 || r.calls("conversations.history") != 0 {
 		t.Errorf("after %s, %d looks", e.After, r.calls("conversations.history"))
 	}
 	r.clock.pass(e.After)

@@ -19,11 +19,13 @@ const (
 	settle  = 5 * time.Second
 	confirm = 5 * time.Second
 	margin  = 60 * time.Second
+	// leastWait is what a network and a scheduler need, at any tempo.
+	leastWait = 100 * time.Millisecond
 )
 
 // wait returns an error to come again, while less than d has passed since t.
 func (r *run) wait(t time.Time, d time.Duration) error {
-	d = r.n.scaled(d)
+	d = max(r.n.scaled(d), leastWait)
 	passed := r.n.now().Sub(t)
 	if passed >= d {
 		return nil

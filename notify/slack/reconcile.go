@@ -169,7 +169,7 @@ func (r *run) edit(ctx context.Context) error {
 // that there is another way to go on.
 func (r *run) failed(ctx context.Context, f *failure, slot **attempt) error {
 	if f.unknown && slot != nil {
-		f.out.After = max(f.out.After, r.n.scaled(settle))
+		f.out.After = max(f.out.After, r.n.scaled(settle), leastWait)
 		if f.out.Reason == "server_error" || f.out.Reason == "network" {
 			f.out.Reason = "unknown_outcome"
 		}
