@@ -52,8 +52,9 @@ func TestCheck(t *testing.T) {
 				if change == nil {
 					change = func(*Config) {}
 				}
-				tt.opts.Dialect = d
-				r := newRoom(t, tt.opts, change)
+				opts := tt.opts
+				opts.Dialect = d
+				r := newRoom(t, opts, change)
 				if tt.prepare != nil {
 					tt.prepare(r)
 				}
@@ -102,8 +103,9 @@ func TestTheTestMakesARealIssue(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			dialects(t, func(t *testing.T, d fakejira.Dialect) {
-				tt.opts.Dialect = d
-				r := newRoom(t, tt.opts, func(c *Config) { c.CloseTransition = tt.close })
+				opts := tt.opts
+				opts.Dialect = d
+				r := newRoom(t, opts, func(c *Config) { c.CloseTransition = tt.close })
 				said, err := r.n.Test(t.Context())
 				if err != nil || !strings.Contains(said, "SEC-1") || !strings.Contains(said, tt.words) {
 					t.Errorf("%q, %v", said, err)

@@ -110,8 +110,9 @@ func TestOptionalFieldsAreLeftOutOneByOne(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			dialects(t, func(t *testing.T, d fakejira.Dialect) {
-				tt.opts.Dialect = d
-				r := newRoom(t, tt.opts)
+				opts := tt.opts
+				opts.Dialect = d
+				r := newRoom(t, opts)
 				out := r.show(sampleView())
 				if i := r.only(); len(i.Labels) != tt.labels || i.Priority != tt.priority || len(out.Warnings) != tt.warnings {
 					t.Errorf("labels %q, priority %q, warnings %q", i.Labels, i.Priority, out.Warnings)
