@@ -17,7 +17,14 @@ import (
 func (s *show) opening() {
 	s.screen.head("A day at a company that does not exist")
 	s.screen.text(0, "Three AWS accounts (payments-prod, data-lake, sandbox) and their GuardDuty findings on "+s.start.Format("2 January 2006")+", times in UTC. "+
-		"What you see is the real program: it stores, judges, merges and audits in a SQLite file, and speaks over HTTP to stand-ins of Slack, Jira and PagerDuty that refuse what the vendors refuse. Nothing leaves this machine.")
+		"What you see is the real program: it stores, judges, merges and audits in a SQLite file, and speaks over HTTP to stand-ins of Slack, Jira and PagerDuty that refuse what the vendors refuse. Nothing leaves this machine. "+s.length()+"; Ctrl-C ends it in order.")
+}
+
+func (s *show) length() string {
+	if s.opts.Fast {
+		return "It takes about ten seconds"
+	}
+	return "It takes about a minute"
 }
 
 // patience is how long the last deliveries may take.
@@ -59,9 +66,9 @@ func (s *show) finished(ctx context.Context) error {
 		case err != nil:
 			return err
 		case armed == 0 && stuck == 0:
-			return s.settle(ctx, 0)
+			return s.settle(ctx, 0, false)
 		case armed == 0 || s.opts.Now().After(until):
-			return errors.Join(s.settle(ctx, 0), fmt.Errorf("%d deliveries are not done and %d wait for a person", armed, stuck))
+			return errors.Join(s.settle(ctx, 0, false), fmt.Errorf("%d deliveries are not done and %d wait for a person", armed, stuck))
 		}
 		if err := sleep(ctx, 20*time.Millisecond); err != nil {
 			return err

@@ -144,10 +144,10 @@ func (s *show) tell(ctx context.Context) error {
 		passed += weight(e)
 		s.clock.jump(s.start.Add(e.At))
 		if err := s.event(ctx, e); err != nil {
-			return fmt.Errorf("at %s of the story: %w", e.At, err)
+			return fmt.Errorf("at %s of the story: %w", ofDay(e.At), err)
 		}
 		until := began.Add(total * time.Duration(passed) / time.Duration(whole))
-		if err := s.settle(ctx, unhurried); err != nil {
+		if err := s.settle(ctx, unhurried, e.Caption == ""); err != nil {
 			return err
 		}
 		if err := sleep(ctx, until.Sub(s.opts.Now())); err != nil {
@@ -176,7 +176,7 @@ func (s *show) event(ctx context.Context, e Event) error {
 	case e.Act != nil:
 		return s.act(ctx, e.Act)
 	}
-	in := source.Input{Source: e.Source, Body: e.Body, Position: "the demo, " + e.At.String(), ReceivedAt: s.clock.Now(), Confirmed: e.Confirmed}
+	in := source.Input{Source: e.Source, Body: e.Body, Position: "the demo at " + ofDay(e.At), ReceivedAt: s.clock.Now(), Confirmed: e.Confirmed}
 	s.before(in)
 	receipt, err := s.room.Take(ctx, in)
 	if err != nil {
@@ -186,8 +186,8 @@ func (s *show) event(ctx context.Context, e Event) error {
 }
 
 // settle waits until the vendors show everything, or until the time is over,
-// and puts what is new onto the screen.
-func (s *show) settle(ctx context.Context, limit time.Duration) error {
+// and puts what is new onto the screen, in full or in brief.
+func (s *show) settle(ctx context.Context, limit time.Duration, short bool) error {
 	until := s.opts.Now().Add(limit)
 	for {
 		armed, _, err := s.room.Reader().Unfinished(ctx)
@@ -201,7 +201,11 @@ func (s *show) settle(ctx context.Context, limit time.Duration) error {
 			return err
 		}
 	}
-	s.rows(s.vendors.news())
+	news := s.vendors.news()
+	if short {
+		news = brief(news)
+	}
+	s.rows(news)
 	return s.screen.err
 }
 

@@ -68,7 +68,7 @@ func TestAnIssueSaysWhatChangedForPeople(t *testing.T) {
 	now := old
 	now.Status, now.Writes = "Done", 2
 	now.Comments = []fakejira.Comment{{Text: "ana closed it.\nGuardroom"}}
-	if diff := cmp.Diff([]row{{"jira", "SEC-1", "To Do -> Done; comment: ana closed it."}}, issueNews(old, now), cmp.AllowUnexported(row{})); diff != "" {
+	if diff := cmp.Diff([]row{{label: "jira", who: "SEC-1", text: "To Do -> Done; comment: ana closed it."}}, issueNews(old, now), cmp.AllowUnexported(row{})); diff != "" {
 		t.Error(diff)
 	}
 	now = old
@@ -80,9 +80,22 @@ func TestAnIssueSaysWhatChangedForPeople(t *testing.T) {
 
 func TestRowsThatSayTheSameAreOne(t *testing.T) {
 	t.Parallel()
-	got := grouped([]row{{"slack", "INC-10", "closed"}, {"slack", "INC-9", "closed"}, {"slack", "INC-2", "opened"}, {"jira", "INC-1", "closed"}, {"slack", "", "x"}, {"slack", "", "x"}})
-	want := []row{{"slack", "INC-9, INC-10", "closed"}, {"slack", "INC-2", "opened"}, {"jira", "INC-1", "closed"}, {"slack", "", "x"}, {"slack", "", "x"}}
+	say := func(label, who, text string) row { return row{label: label, who: who, text: text} }
+	got := grouped([]row{say("slack", "INC-10", "closed"), say("slack", "INC-9", "closed"), say("slack", "INC-2", "opened"), say("jira", "INC-1", "closed"), say("slack", "", "x"), say("slack", "", "x")})
+	want := []row{say("slack", "INC-9, INC-10", "closed"), say("slack", "INC-2", "opened"), say("jira", "INC-1", "closed"), say("slack", "", "x"), say("slack", "", "x")}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(row{})); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestInBriefEverythingNewIsOneRow(t *testing.T) {
+	t.Parallel()
+	edit := row{label: "slack", who: "INC-1", text: "edited"}
+	got := brief([]row{{label: "slack", text: "long", fresh: "#soc @here"}, edit, {label: "jira", text: "long", fresh: "SEC-1"}})
+	if diff := cmp.Diff([]row{{label: "told", text: "#soc @here, SEC-1"}, edit}, got, cmp.AllowUnexported(row{})); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]row{edit}, brief([]row{edit}), cmp.AllowUnexported(row{})); diff != "" {
 		t.Error(diff)
 	}
 }

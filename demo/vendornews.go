@@ -12,8 +12,8 @@ import (
 )
 
 // row is one line for the screen: which channel, whose message, issue or alert,
-// and what happened to it.
-type row struct{ label, who, text string }
+// and what happened to it. fresh is the short form of something new.
+type row struct{ label, who, text, fresh string }
 
 // grouped joins rows that say the same of several.
 func grouped(rows []row) []row {
@@ -29,6 +29,24 @@ func grouped(rows []row) []row {
 		out = append(out, r)
 	}
 	return out
+}
+
+// brief puts everything new into one row: the incident's own row has said what
+// it is about.
+func brief(rows []row) []row {
+	var fresh []string
+	var out []row
+	for _, r := range rows {
+		if r.fresh != "" {
+			fresh = append(fresh, r.fresh)
+		} else {
+			out = append(out, r)
+		}
+	}
+	if len(fresh) == 0 {
+		return out
+	}
+	return slices.Insert(out, 0, row{label: "told", text: strings.Join(fresh, ", ")})
 }
 
 // news returns what the vendors show now and did not show at the last call.
@@ -47,14 +65,14 @@ func (v *vendors) slackNews() []row {
 		case !known && m.ThreadTS == "":
 			head := headline(m)
 			v.numbers[m.TS] = numberForm.FindString(head)
-			out = append(out, row{label: "slack", text: head + v.mention(m)})
+			out = append(out, row{label: "slack", text: head + v.mention(m), fresh: channelName + v.mention(m)})
 		case !known:
 			number := v.numbers[m.ThreadTS]
 			text := strings.TrimSpace(strings.TrimPrefix(plain(m.Text), number))
 			if m.Broadcast {
-				text = "in its thread and in " + channelName + ": " + text
+				text = "thread, also in " + channelName + ": " + text
 			} else {
-				text = "in its thread: " + text
+				text = "thread: " + text
 			}
 			out = append(out, row{label: "slack", who: number, text: text})
 		case m.Edits > old.Edits:
@@ -131,7 +149,7 @@ func (v *vendors) jiraNews() []row {
 		v.issues[i.Key] = i
 		switch {
 		case !known:
-			out = append(out, row{label: "jira", text: i.Key + " " + i.Summary})
+			out = append(out, row{label: "jira", text: i.Key + " " + i.Summary, fresh: i.Key})
 		default:
 			out = append(out, issueNews(old, i)...)
 		}
@@ -166,7 +184,7 @@ func (v *vendors) pagerNews() []row {
 	for n, a := range all {
 		switch {
 		case n >= len(v.alerts):
-			out = append(out, row{label: "pagerduty", text: "pages: " + a.Summary})
+			out = append(out, row{label: "pagerduty", text: "pages: " + a.Summary, fresh: "PagerDuty pages"})
 			if a.Status != fakepagerduty.Triggered {
 				say(a, string(a.Status))
 			}

@@ -59,7 +59,7 @@ func inOrder(t *testing.T, screen string) {
 		"06:05 Our own scanner", "suppressed An unprotected port of lab-0 is being probed. By the rule our scanner",
 		"rule penetration test would match but ended on", "incident INC-1 opens: MEDIUM 5.0 Calls from Kali Linux",
 		"incident INC-2 opens: LOW 2.0 SSH brute force", "INC-2 edited: Seen: 240 times", "known this revision is stored already", "late kept as one of its 3 revisions",
-		"INC-2 severity raised from Low 2.0 to High 8.0", "INC-2 in its thread and in #soc: Severity rose from Low 2.0 to High 8.0.", "pagerduty pages: HIGH SSH brute force",
+		"INC-2 severity raised from Low 2.0 to High 8.0", "INC-2 thread, also in #soc: Severity rose from Low 2.0 to High 8.0.", "pagerduty pages: HIGH SSH brute force",
 		"INC-2 acknowledged, by ana", "07:20 and then talks to it", "INC-3 takes it in",
 		"INC-8 opens: CRITICAL 9.2", "INC-8 takes over INC-2, INC-3, INC-4, INC-5, INC-6, INC-7", "INC-2, INC-3, INC-4, INC-5, INC-6, INC-7 closed: merged into INC-8",
 		"jira answers 429", "SEC-9 [MEDIUM] Access without login",
