@@ -85,11 +85,24 @@ moto_is_right() {
 	[ "$("$1" -c 'import importlib.metadata as m; print(m.version("moto"))' 2>/dev/null)" = "$moto_version" ]
 }
 
-if have moto_server && have python3 && moto_is_right python3; then
-	: # the machine's own
-elif [ -x "$moto_folder/bin/moto_server" ] && moto_is_right "$moto_folder/bin/python3"; then
-	path="$PWD/$moto_folder/bin:$path"
-else
+# find_moto looks for a moto of the right version and puts its folder first. It
+# may be on PATH, in the project's folder, or where a user's Python keeps it.
+find_moto() {
+	if have moto_server && have python3 && moto_is_right python3; then
+		return 0
+	fi
+	for d in "$PWD/$moto_folder/bin" "${HOME:-/nowhere}/.pyenv/shims" "${HOME:-/nowhere}/.local/bin"; do
+		python=python3
+		[ -x "$d/python3" ] && python="$d/python3"
+		if [ -x "$d/moto_server" ] && moto_is_right "$python"; then
+			path="$d:$path"
+			return 0
+		fi
+	done
+	return 1
+}
+
+if ! find_moto; then
 	say "getting moto $moto_version into $moto_folder"
 	have python3 || install "python3" "python3" "python3" "python3" || true
 	if have python3 && ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
@@ -97,7 +110,7 @@ else
 	fi
 	rm -rf "$moto_folder"
 	if python3 -m venv "$moto_folder" >&2 &&
-		"$moto_folder/bin/pip" install --quiet --disable-pip-version-check "moto[server]==$moto_version" </dev/null >&2; then
+		"$moto_folder/bin/pip" install --quiet --retries 2 --disable-pip-version-check "moto[server]==$moto_version" </dev/null >&2; then
 		path="$PWD/$moto_folder/bin:$path"
 	else
 		rm -rf "$moto_folder"
