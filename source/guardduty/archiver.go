@@ -118,7 +118,7 @@ func (a *Archiver) rest(ctx context.Context, wait time.Duration, again bool) boo
 		// Another process on the same store may have closed something.
 		wait = lastRetry
 	}
-	timer := time.NewTimer(wait)
+	timer := time.NewTimer(a.deps.wait(wait))
 	defer timer.Stop()
 	select {
 	case <-a.nudge:

@@ -42,6 +42,9 @@ type State interface {
 type Deps struct {
 	Now func() time.Time
 	Log *slog.Logger
+	// TimeScale divides the waits between two looks and two tries, for tests;
+	// times of findings are never scaled. 0: 1.
+	TimeScale float64
 }
 
 func (d Deps) filled() Deps {
@@ -51,7 +54,15 @@ func (d Deps) filled() Deps {
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
+	if d.TimeScale <= 0 {
+		d.TimeScale = 1
+	}
 	return d
+}
+
+// wait is a wait at the time scale.
+func (d Deps) wait(w time.Duration) time.Duration {
+	return max(time.Duration(float64(w)/d.TimeScale), time.Millisecond)
 }
 
 const (
@@ -134,7 +145,7 @@ func (p *Poller) Name() string { return p.name }
 // Run implements source.Source. Each interval it reads every place that is not
 // still being read; a slow or broken one holds up no other.
 func (p *Poller) Run(ctx context.Context) error {
-	tick := time.NewTicker(p.cfg.Interval.Std())
+	tick := time.NewTicker(p.deps.wait(p.cfg.Interval.Std()))
 	defer tick.Stop()
 	var running sync.WaitGroup
 	defer running.Wait()

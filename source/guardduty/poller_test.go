@@ -2,6 +2,7 @@ package guardduty_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/guardroom/guardroom/config"
 	"github.com/guardroom/guardroom/internal/fakeguardduty"
 	"github.com/guardroom/guardroom/source"
+	"github.com/guardroom/guardroom/source/guardduty"
 )
 
 const day = 24 * time.Hour
@@ -329,4 +331,31 @@ func TestFindingsBelowTheLimitAreLeftOut(t *testing.T) {
 		}
 	}
 	w.wellFormed()
+}
+
+func TestRunLooksAgainAndEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, fakeguardduty.Options{}, nil)
+	d := w.fake.AddDetector(fakeguardduty.Home, region)
+	took := make(chan struct{}, 16)
+	w.intake.fail = func(source.Input) error { took <- struct{}{}; return nil }
+	w.poller = guardduty.New(w.cfg, nil, w.clients(), w.intake, w.state, guardduty.Deps{Now: w.clock.now, TimeScale: 6000})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- w.poller.Run(ctx) }()
+	for n := range 3 {
+		w.put(d, n, w.clock.step(time.Second))
+		select {
+		case <-took:
+		case <-time.After(20 * time.Second):
+			t.Fatalf("finding %d was not looked for", n)
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("an orderly stop is no error: %v", err)
+	}
+	if w.state.troubled() != "" {
+		t.Errorf("being stopped is no trouble: %s", w.state.troubled())
+	}
 }
