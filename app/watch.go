@@ -46,6 +46,7 @@ type watcher struct {
 
 // run watches until ctx ends.
 func (w *watcher) run(ctx context.Context) error {
+	clock := &clockWatch{store: w.store, wall: w.now, mono: time.Now, rearm: w.rearm, log: w.log}
 	type job struct {
 		every time.Duration
 		do    func(context.Context) error
@@ -56,6 +57,7 @@ func (w *watcher) run(ctx context.Context) error {
 		{max(w.lease/2, time.Second), w.takeOver, "look for lost workers"},
 		{w.headEvery, w.keepHead, "write the audit head outside"},
 		{max(w.lease/2, time.Second), w.look, "look after sources and deliveries"},
+		{5 * time.Second, clock.look, "compare the clocks"},
 		{time.Hour, w.tidy, "tidy up"},
 	}
 	if w.heartbeatURL != "" {
@@ -83,14 +85,6 @@ func (w *watcher) run(ctx context.Context) error {
 		<-done
 	}
 	return nil
-}
-
-// stop ends the watch in order: the last head is written, the worker is gone.
-func (w *watcher) stop(ctx context.Context) error {
-	if err := w.keepHead(ctx); err != nil {
-		return err
-	}
-	return w.store.Gone(ctx, w.worker.ID)
 }
 
 func (w *watcher) beat(ctx context.Context) error { return w.store.Beat(ctx, w.worker) }
