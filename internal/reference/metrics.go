@@ -21,7 +21,7 @@ const metricsOutro = `
 
 | label | values |
 | --- | --- |
-| ` + "`source`" + ` | the source's name: ` + "`sqs:NAME`, `guardduty:NAME`, `s3:NAME`, `http`, `import`" + ` |
+| ` + "`source`" + ` | the source's name: ` + "`sqs:NAME`, `guardduty:NAME`, `s3:NAME`, `http`, `lambda`, `import`" + ` |
 | ` + "`decision`" + ` | ` + "`accepted`, `suppressed`, `known`, `ignored`, `rejected`" + ` |
 | ` + "`destination`" + ` | the destination's configured name |
 | ` + "`status`" + ` | ` + "`pending`, `delivered`, `parked`, `unknown`, `paused`, `digested`, `dropped`" + ` |
