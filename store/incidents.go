@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/guardroom/guardroom/incident"
@@ -108,8 +109,8 @@ func (db *DB) Timeline(ctx context.Context, n incident.Number, max int) ([]incid
 	if max <= 0 {
 		max = 1 << 30
 	}
-	rows, err := db.read().query(ctx, `SELECT seq, event_at, recorded_at, kind, who, text, from_value, to_value FROM
-		(SELECT * FROM timeline WHERE incident = $1 ORDER BY seq DESC LIMIT $2) AS newest ORDER BY seq`, int64(n), max)
+	rows, err := db.read().query(ctx, `SELECT seq, event_at, recorded_at, kind, who, text, from_value, to_value FROM timeline
+		WHERE incident = $1 ORDER BY seq DESC LIMIT $2`, int64(n), max)
 	if err != nil {
 		return nil, fmt.Errorf("read the timeline of %s: %w", n, err)
 	}
@@ -125,6 +126,7 @@ func (db *DB) Timeline(ctx context.Context, n incident.Number, max int) ([]incid
 		e.EventAt, e.RecordedAt, e.Kind = timeOf(event), timeOf(recorded), incident.Kind(kind)
 		out = append(out, e)
 	}
+	slices.Reverse(out)
 	return out, rows.Err()
 }
 

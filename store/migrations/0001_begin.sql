@@ -41,7 +41,7 @@ CREATE INDEX findings_type ON findings (type, last_received, id);
 CREATE INDEX findings_region ON findings (region, last_received, id);
 CREATE INDEX findings_incident ON findings (incident, last_received, id);
 CREATE INDEX findings_quiet ON findings (decision, last_received, id) WHERE decision <> 'incident';
-CREATE INDEX findings_arn ON findings (arn);
+CREATE INDEX findings_arn ON findings (arn, id);
 
 -- Every revision of every finding, with the decision about it.
 CREATE TABLE revisions (
