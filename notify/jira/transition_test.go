@@ -3,9 +3,11 @@ package jira
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/guardroom/guardroom/incident"
 	"github.com/guardroom/guardroom/internal/fakejira"
+	"github.com/guardroom/guardroom/notify"
 	"github.com/guardroom/guardroom/notify/message"
 )
 
@@ -192,6 +194,28 @@ func TestReopening(t *testing.T) {
 		out := r.show(s.reopen().v)
 		if i := r.only(); i.Status != "Done" || len(out.Warnings) != 1 {
 			t.Errorf("status %s, warnings %q", i.Status, out.Warnings)
+		}
+	})
+}
+
+func TestTheOldIssueIsNotTakenForTheNewOne(t *testing.T) {
+	t.Parallel()
+	dialects(t, func(t *testing.T, d fakejira.Dialect) {
+		for f, made := range map[fakejira.Fault]int{fakejira.ResetAfter: 2, fakejira.ResetBefore: 1} {
+			r := newRoom(t, fakejira.Options{Dialect: d, IndexLag: 12 * time.Second}, func(c *Config) { c.ReopenTransition = "" })
+			s := newStory()
+			r.show(s.v)
+			r.show(s.close().v)
+			r.clock.pass(time.Minute)
+			r.fake.Fail(fakejira.NoFault, f)
+			out, err := r.settle(s.reopen().v)
+			if n := len(r.fake.Issues()); n != made {
+				t.Fatalf("%s: %d issues, %v", f, n, err)
+			}
+			if made == 2 && (err != nil || out.Reference != "SEC-2") || made == 1 && asError(t, err).Class != notify.Undecided {
+				t.Errorf("%s: outcome %+v, %v", f, out, err)
+			}
+			r.noViolations()
 		}
 	})
 }
