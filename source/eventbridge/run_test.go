@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,23 +19,37 @@ import (
 	"github.com/guardroom/guardroom/source/sourcetest"
 )
 
-var function string
+var folder string
 
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "guardroom-lambda")
-		if err != nil {
+		var err error
+		if folder, err = os.MkdirTemp("", "guardroom-lambda"); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}
-		defer func() { _ = os.RemoveAll(dir) }()
-		function = filepath.Join(dir, "bootstrap")
-		if out, err := exec.Command("go", "build", "-o", function, "./testfunction").CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build the test function: %v\n%s", err, out)
-			return 1
-		}
+		defer func() { _ = os.RemoveAll(folder) }()
 		return m.Run()
 	}())
+}
+
+// build builds the function once, for the tests that run it.
+var build = sync.OnceValues(func() (string, error) {
+	program := filepath.Join(folder, "bootstrap")
+	out, err := exec.Command("go", "build", "-o", program, "./testfunction").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build the test function: %w\n%s", err, out)
+	}
+	return program, nil
+})
+
+func start(t *testing.T, opts lambdahost.Options) *lambdahost.Host {
+	t.Helper()
+	var err error
+	if opts.Program, err = build(); err != nil {
+		t.Fatal(err)
+	}
+	return lambdahost.Start(t, opts)
 }
 
 func invoke(t *testing.T, h *lambdahost.Host, payload []byte) lambdahost.Answer {
@@ -49,7 +64,7 @@ func invoke(t *testing.T, h *lambdahost.Host, payload []byte) lambdahost.Answer 
 func TestFunctionRunsUnderTheRuntimeUntilSIGTERM(t *testing.T) {
 	t.Parallel()
 	for _, freeze := range []bool{false, true} {
-		h := lambdahost.Start(t, lambdahost.Options{Program: function, Freeze: freeze})
+		h := start(t, lambdahost.Options{Freeze: freeze})
 		if a := invoke(t, h, []byte(sourcetest.Event("a"))); a.Error != "" || !strings.Contains(string(a.Payload), `"accepted":1`) {
 			t.Errorf("an event was answered %+v", a)
 		}
@@ -89,7 +104,7 @@ func TestFunctionRunsUnderTheRuntimeUntilSIGTERM(t *testing.T) {
 
 func TestEventAtTheDeadlineIsAnErrorAndNotAKill(t *testing.T) {
 	t.Parallel()
-	h := lambdahost.Start(t, lambdahost.Options{Program: function, Timeout: 3 * time.Second})
+	h := start(t, lambdahost.Options{Timeout: 3 * time.Second})
 	if a := invoke(t, h, []byte(sourcetest.Event("hang"))); !strings.Contains(a.Error, "deadline") {
 		t.Errorf("answered %+v", a)
 	}
