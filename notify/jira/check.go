@@ -30,7 +30,7 @@ func (n *Notifier) Check(ctx context.Context) []notify.Finding {
 	}
 	out := []notify.Finding{{OK: true, What: "credential", Message: "jira knows it as " + visibleKey(me.DisplayName)}}
 	what := "project " + escape.Visible(n.cfg.Project) + ", issue type " + escape.Visible(n.cfg.IssueType)
-	m, err := n.metadata(ctx, n.cached())
+	m, err := n.metadata(ctx, n.cached(ctx))
 	if err != nil {
 		e := notify.AsError(err)
 		return append(out, notify.Finding{What: what, Message: e.Error(), Hint: e.Hint})
@@ -41,8 +41,12 @@ func (n *Notifier) Check(ctx context.Context) []notify.Finding {
 }
 
 // cached returns the metadata in use, so that a check reads it anew.
-func (n *Notifier) cached() *meta {
-	<-n.meta.turn
+func (n *Notifier) cached(ctx context.Context) *meta {
+	select {
+	case <-n.meta.turn:
+	case <-ctx.Done():
+		return nil
+	}
 	defer func() { n.meta.turn <- struct{}{} }()
 	return n.meta.m
 }
