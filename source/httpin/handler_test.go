@@ -184,11 +184,11 @@ func TestNothingIsAcknowledgedThatWasNotCommitted(t *testing.T) {
 func TestLargeBodiesAreRefusedInBoundedMemory(t *testing.T) {
 	// Not parallel: it counts what is allocated.
 	var bomb bytes.Buffer
-	z, err := gzip.NewWriterLevel(&bomb, gzip.BestCompression)
+	z, err := gzip.NewWriterLevel(&bomb, gzip.BestSpeed)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 200 {
+	for range 48 {
 		if _, err := z.Write(bytes.Repeat([]byte(" "), 1<<20)); err != nil {
 			t.Fatal(err)
 		}
@@ -202,7 +202,7 @@ func TestLargeBodiesAreRefusedInBoundedMemory(t *testing.T) {
 	for name, body := range map[string]io.Reader{
 		"50 MB with a length":    bytes.NewReader(make([]byte, 50<<20)),
 		"50 MB without a length": io.MultiReader(bytes.NewReader(make([]byte, 50<<20))),
-		"a bomb of 200 MB":       bytes.NewReader(bomb.Bytes()),
+		"a bomb of 48 MB":       bytes.NewReader(bomb.Bytes()),
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
