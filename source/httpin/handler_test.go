@@ -202,7 +202,7 @@ func TestLargeBodiesAreRefusedInBoundedMemory(t *testing.T) {
 	for name, body := range map[string]io.Reader{
 		"50 MB with a length":    bytes.NewReader(make([]byte, 50<<20)),
 		"50 MB without a length": io.MultiReader(bytes.NewReader(make([]byte, 50<<20))),
-		"a bomb of 48 MB":       bytes.NewReader(bomb.Bytes()),
+		"a bomb of 48 MB":        bytes.NewReader(bomb.Bytes()),
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
