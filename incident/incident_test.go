@@ -202,3 +202,18 @@ func TestActionsAndExposureAreWordsFromFacts(t *testing.T) {
 		}
 	}
 }
+
+func FuzzParseNumber(f *testing.F) {
+	for _, s := range []string{"INC-42", "inc-1", "42", "INC--1", "", "INC-9223372036854775808"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		n, err := ParseNumber(s)
+		if err != nil {
+			return
+		}
+		if again, err := ParseNumber(n.String()); n <= 0 || err != nil || again != n {
+			t.Fatalf("%q became %d and %s became %d, %v", s, n, n, again, err)
+		}
+	})
+}
