@@ -115,7 +115,10 @@ func (d *Deliverer) round(ctx context.Context, dest *Destination, id string, gen
 	if err != nil {
 		return Next{}, err
 	}
-	view, err := d.Views.View(ctx, del)
+	view, err := d.view(ctx, dest, del)
+	if broken := (*Error)(nil); errors.As(err, &broken) {
+		return d.failed(ctx, d.Logger.With("destination", dest.Name, "delivery", id), dest, del, broken)
+	}
 	if err != nil {
 		return Next{}, fmt.Errorf("prepare what %s should show: %w", dest.Name, err)
 	}
@@ -154,6 +157,19 @@ func (d *Deliverer) round(ctx context.Context, dest *Destination, id string, gen
 		return Next{}, ctx.Err() // stopping; not the vendor's fault
 	}
 	return d.failed(ctx, log, dest, del, AsError(err))
+}
+
+// view makes what the destination should show. A panic on what others wrote is a
+// failure of this delivery only, which parks it in the end.
+func (d *Deliverer) view(ctx context.Context, dest *Destination, del Delivery) (v *message.View, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			d.Logger.Error("making a message panicked", "destination", dest.Name, "delivery", del.ID, "error", fmt.Sprint(p), "stack", string(debug.Stack()))
+			err = &Error{Class: Retry, Reason: "internal", Message: "guardroom's own code broke while it wrote to " + dest.Name,
+				Safe: "the incident is kept", Hint: "report this with the log; it is tried again"}
+		}
+	}()
+	return d.Views.View(ctx, del)
 }
 
 // reconcile calls the vendor and turns a panic into a failure of this delivery
