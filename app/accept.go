@@ -34,6 +34,7 @@ type acceptance struct {
 	receipt source.Receipt
 	touched []incident.Number
 	wants   map[incident.Number]*want
+	opened  map[string]int // destination -> new deliveries within the last minute, once they were counted
 }
 
 // lock takes the locks of the whole chunk in the order that holds everywhere:

@@ -116,7 +116,7 @@ func (f *Flow) accept(ctx context.Context, in source.Input, items []finding.Item
 	var numbers []incident.Number
 	err = f.store.Write(ctx, func(tx *store.Tx) error {
 		outcome, numbers = source.Receipt{}, nil // the transaction may run again
-		a := acceptance{flow: f, tx: tx, in: in, wants: map[incident.Number]*want{}}
+		a := acceptance{flow: f, tx: tx, in: in, wants: map[incident.Number]*want{}, opened: map[string]int{}}
 		if err := a.lock(ctx, list); err != nil {
 			return err
 		}

@@ -19,6 +19,7 @@ import (
 // want is which revision of an incident its destinations should show.
 type want struct {
 	incident     *incident.Incident
+	isNew        bool // opened in this transaction: it has no deliveries yet
 	urgent       bool
 	destinations []string // new ones, beside those that show it already
 	routes       []string
@@ -44,6 +45,7 @@ func (a *acceptance) want(i *incident.Incident, entries []incident.Entry, isNew 
 		a.wants[i.Number] = w
 	}
 	w.incident = i
+	w.isNew = w.isNew || isNew
 	w.urgent = w.urgent || isNew || isUrgent(entries)
 	if !i.Silent && d.Quiet == "" {
 		w.destinations = append(w.destinations, d.Destinations...)
@@ -69,9 +71,12 @@ func (a *acceptance) deliveries(ctx context.Context) error {
 }
 
 func (a *acceptance) raise(ctx context.Context, r raiser, w *want) error {
-	existing, err := r.incident(ctx, w.incident, w.urgent)
-	if err != nil {
-		return err
+	var existing map[string]bool
+	if !w.isNew {
+		var err error
+		if existing, err = r.incident(ctx, w.incident, w.urgent); err != nil {
+			return err
+		}
 	}
 	slices.Sort(w.destinations)
 	for _, name := range slices.Compact(w.destinations) {
@@ -80,7 +85,7 @@ func (a *acceptance) raise(ctx context.Context, r raiser, w *want) error {
 		}
 		d := r.newDelivery(message.KindIncident, string(w.incident.ID), name)
 		if limit := a.flow.config.DigestAbove[name]; limit > 0 && a.in.Source != importSource {
-			n, err := a.tx.CountNewDeliveries(ctx, name, a.tx.Now().Add(-a.flow.config.Minute), limit)
+			n, err := a.newDeliveries(ctx, name, limit)
 			if err != nil {
 				return err
 			}
@@ -90,12 +95,24 @@ func (a *acceptance) raise(ctx context.Context, r raiser, w *want) error {
 				}
 				continue
 			}
+			a.opened[name]++
 		}
 		if err := r.open(ctx, d, w.incident.Revision, "route "+fmt.Sprint(w.routes)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// newDeliveries counts the deliveries of the last minute to a destination, up to
+// the limit: the store is asked once in a transaction.
+func (a *acceptance) newDeliveries(ctx context.Context, destination string, limit int) (int, error) {
+	if n, ok := a.opened[destination]; ok {
+		return n, nil
+	}
+	n, err := a.tx.CountNewDeliveries(ctx, destination, a.tx.Now().Add(-a.flow.config.Minute), limit)
+	a.opened[destination] = n
+	return n, err
 }
 
 // raiser raises deliveries inside a transaction.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/guardroom/guardroom/audit"
+	"github.com/guardroom/guardroom/finding"
 	"github.com/guardroom/guardroom/internal/fault"
 )
 
@@ -56,12 +57,18 @@ type DB struct {
 	now     func() time.Time
 
 	statements sync.Map // sql as written -> sql of the dialect
+
+	auditRows, timelineRows, revisionRows rows
 }
 
 // New returns the store over an open backend, after bringing its schema up to
 // date. A schema that is newer than this program is refused.
 func New(ctx context.Context, backend Backend, now func() time.Time) (*DB, error) {
-	db := &DB{backend: backend, now: now}
+	db := &DB{backend: backend, now: now,
+		auditRows:    newRows("audit", "seq", "at", "who", "action", "object", "before", "after", "why", "prev", "hash"),
+		timelineRows: newRows("timeline", "incident", "seq", "event_at", "recorded_at", "kind", "who", "text", "from_value", "to_value"),
+		revisionRows: newRows("revisions", "finding_id", "updated_at", "count", "received_at", "source", "position", "freshness", "decision",
+			"severity", "trace", "digest", "raw")}
 	if err := db.migrate(ctx); err != nil {
 		return nil, err
 	}
@@ -89,7 +96,7 @@ func (db *DB) Backup(ctx context.Context, path string) error { return db.backend
 // on anything else.
 func (db *DB) Write(ctx context.Context, fn func(tx *Tx) error) error {
 	return db.backend.Write(ctx, func(sqltx *sql.Tx) error {
-		tx := &Tx{q: q{db: db, run: sqltx}, sql: sqltx, now: db.now()}
+		tx := &Tx{q: q{db: db, run: sqltx}, sql: sqltx, now: db.now(), timeline: batch{rows: db.timelineRows}, revisions: batch{rows: db.revisionRows}}
 		if err := fn(tx); err != nil {
 			return err
 		}
@@ -104,6 +111,13 @@ type Tx struct {
 	now    time.Time
 	audit  []pendingAudit
 	counts []count
+
+	// Rows that are written at the end.
+	timeline, revisions batch
+	added               map[revisionKey][]byte // digests of the revisions among them
+
+	unknown map[finding.ID]bool // findings that were looked for and are not there
+	pauses  map[string]Pause    // once they were read
 }
 
 // SQL returns the transaction for the durable engine, which enqueues in it.
@@ -112,9 +126,15 @@ func (tx *Tx) SQL() *sql.Tx { return tx.sql }
 // Now is the time of this transaction.
 func (tx *Tx) Now() time.Time { return tx.now }
 
-// flush does what is kept for the end, because many transactions touch the same
-// few rows: counts, then the head of the audit chain.
+// flush does what is kept for the end: rows that are cheaper together, and what
+// many transactions touch, counts and then the head of the audit chain.
 func (tx *Tx) flush(ctx context.Context) error {
+	if err := tx.revisions.flush(ctx, tx); err != nil {
+		return fmt.Errorf("store revisions of findings: %w", err)
+	}
+	if err := tx.timeline.flush(ctx, tx); err != nil {
+		return fmt.Errorf("store the timeline: %w", err)
+	}
 	if err := tx.flushCounts(ctx); err != nil {
 		return err
 	}

@@ -99,9 +99,24 @@ func (c q) Finding(ctx context.Context, id finding.ID) (Finding, bool, error) {
 	return f, true, nil
 }
 
+// Finding returns the newest revision of a finding, and false when there is none.
+func (tx *Tx) Finding(ctx context.Context, id finding.ID) (Finding, bool, error) {
+	f, ok, err := tx.q.Finding(ctx, id)
+	if err == nil && !ok {
+		if tx.unknown == nil {
+			tx.unknown = map[finding.ID]bool{}
+		}
+		tx.unknown[id] = true
+	}
+	return f, ok, err
+}
+
 // RevisionDigest returns the digest of the stored revision with this key, and
 // false when there is none.
 func (tx *Tx) RevisionDigest(ctx context.Context, r finding.Revision) ([]byte, bool, error) {
+	if d, ok := tx.added[revisionKey{r.ID, micros(r.UpdatedAt), r.Count}]; ok {
+		return d, true, nil
+	}
 	var d []byte
 	err := tx.row(ctx, "SELECT digest FROM revisions WHERE finding_id = $1 AND updated_at = $2 AND count = $3",
 		string(r.ID), micros(r.UpdatedAt), r.Count).Scan(&d)
@@ -115,15 +130,21 @@ func (tx *Tx) RevisionDigest(ctx context.Context, r finding.Revision) ([]byte, b
 }
 
 // AddRevision stores a revision. Its key must not be stored yet.
-func (tx *Tx) AddRevision(ctx context.Context, r Revision) error {
-	_, err := tx.exec(ctx, `INSERT INTO revisions (finding_id, updated_at, count, received_at, source, position, freshness, decision, severity, trace, digest, raw)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
-		string(r.FindingID), micros(r.UpdatedAt), r.Count, micros(r.ReceivedAt), r.Source, r.Position, r.Freshness, r.Decision,
+func (tx *Tx) AddRevision(_ context.Context, r Revision) error {
+	tx.revisions.add(string(r.FindingID), micros(r.UpdatedAt), r.Count, micros(r.ReceivedAt), r.Source, r.Position, r.Freshness, r.Decision,
 		float64(r.Severity), string(r.Trace), r.Digest, r.Raw)
-	if err != nil {
-		return fmt.Errorf("store a revision of finding %s: %w", r.FindingID, err)
+	if tx.added == nil {
+		tx.added = map[revisionKey][]byte{}
 	}
+	tx.added[revisionKey{r.FindingID, micros(r.UpdatedAt), r.Count}] = r.Digest
 	return nil
+}
+
+// revisionKey tells revisions apart.
+type revisionKey struct {
+	id      finding.ID
+	updated int64
+	count   int
 }
 
 // PutFinding inserts or replaces the newest revision of a finding.
@@ -136,6 +157,7 @@ func (tx *Tx) PutFinding(ctx context.Context, f Finding, isNew bool) error {
 		query = `INSERT INTO findings (` + findingColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
 			$15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)`
 	}
+	delete(tx.unknown, f.ID)
 	_, err := tx.exec(ctx, query, string(f.ID), f.ARN, f.Type, f.AccountID, f.Region, float64(f.Severity), f.Title, string(f.ResourceKind),
 		f.ResourceID, micros(f.UpdatedAt), f.Count, micros(f.FirstSeen), micros(f.LastSeen), micros(f.FirstReceived), micros(f.LastReceived),
 		bit(f.Archived), bit(f.Sample), f.Decision, f.Rule, int64(f.Incident), f.Revisions, f.Source, f.DetectorID, bit(f.ArchivedByUs), bit(f.Confirmed), bit(f.ArchivedConfirmed))
@@ -227,6 +249,15 @@ func (db *DB) Findings(ctx context.Context, f FindingFilter) ([]Finding, error) 
 // Revisions returns the revisions of a finding, the newest one first.
 func (db *DB) Revisions(ctx context.Context, id finding.ID, max int) ([]Revision, error) {
 	return db.read().revisions(ctx, "WHERE finding_id = $1 ORDER BY updated_at DESC, count DESC LIMIT $2", string(id), limit(max))
+}
+
+// NewestRevision returns the newest stored revision of a finding, those of this
+// transaction among them.
+func (tx *Tx) NewestRevision(ctx context.Context, id finding.ID) (Revision, bool, error) {
+	if err := tx.revisions.flush(ctx, tx); err != nil {
+		return Revision{}, false, fmt.Errorf("store revisions of findings: %w", err)
+	}
+	return tx.q.NewestRevision(ctx, id)
 }
 
 // NewestRevision returns the newest revision of a finding with its raw form.

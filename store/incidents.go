@@ -84,11 +84,7 @@ func (tx *Tx) PutIncident(ctx context.Context, i *incident.Incident, isNew bool,
 		return fmt.Errorf("store %s: %w", i.Number, ErrNotFound)
 	}
 	for _, e := range entries {
-		if _, err := tx.exec(ctx, `INSERT INTO timeline (incident, seq, event_at, recorded_at, kind, who, text, from_value, to_value)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`, int64(i.Number), e.Seq, micros(e.EventAt), micros(e.RecordedAt),
-			string(e.Kind), e.Who, e.Text, e.From, e.To); err != nil {
-			return fmt.Errorf("store the timeline of %s: %w", i.Number, err)
-		}
+		tx.timeline.add(int64(i.Number), e.Seq, micros(e.EventAt), micros(e.RecordedAt), string(e.Kind), e.Who, e.Text, e.From, e.To)
 	}
 	return nil
 }

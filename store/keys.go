@@ -70,6 +70,9 @@ func (tx *Tx) candidateOf(ctx context.Context, what, query, arg string) (triage.
 
 // IncidentOfFinding implements triage.Index.
 func (tx *Tx) IncidentOfFinding(ctx context.Context, id finding.ID) (triage.Candidate, bool, error) {
+	if tx.unknown[id] {
+		return triage.Candidate{}, false, nil // looked for a moment ago in this transaction
+	}
 	return tx.candidateOf(ctx, "a finding", "SELECT incident FROM findings WHERE id = $1", string(id))
 }
 
@@ -95,33 +98,37 @@ func (tx *Tx) IncidentOfARN(ctx context.Context, findingARN string) (triage.Cand
 // only the incident that gets it, and the newest incidents of a busy actor are
 // in many hands.
 func (tx *Tx) IncidentsOfActor(ctx context.Context, key string, since time.Time) ([]triage.Candidate, error) {
-	rows, err := tx.query(ctx, "SELECT incident FROM actor_keys WHERE key = $1 AND at >= $2 ORDER BY at DESC, incident DESC LIMIT 5", key, micros(since))
+	rows, err := tx.query(ctx, "SELECT "+candidateColumns+` FROM actor_keys JOIN incidents ON number = actor_keys.incident
+		WHERE key = $1 AND at >= $2 ORDER BY at DESC, actor_keys.incident DESC LIMIT 5`, key, micros(since))
 	if err != nil {
 		return nil, fmt.Errorf("look for incidents of an actor: %w", err)
 	}
-	var numbers []int64
+	var out []triage.Candidate
+	var merged []int64 // into which the candidate at this place was merged; 0: none
 	for rows.Next() {
-		var n int64
-		if err := rows.Scan(&n); err != nil {
+		c, into, err := scanCandidate(rows)
+		if err != nil {
 			return nil, errors.Join(err, rows.Close())
 		}
-		numbers = append(numbers, n)
+		out, merged = append(out, c), append(merged, into)
 	}
 	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		return nil, fmt.Errorf("look for incidents of an actor: %w", err)
 	}
-	var out []triage.Candidate
-	for _, n := range numbers {
-		c, ok, err := tx.follow(ctx, "WHERE number = $1", n)
-		if err != nil {
-			return nil, err
+	alive := out[:0]
+	for i, c := range out {
+		ok := true
+		if merged[i] != 0 {
+			if c, ok, err = tx.follow(ctx, "WHERE number = $1", merged[i]); err != nil {
+				return nil, err
+			}
 		}
-		known := slices.ContainsFunc(out, func(o triage.Candidate) bool { return o.Number == c.Number })
+		known := slices.ContainsFunc(alive, func(o triage.Candidate) bool { return o.Number == c.Number })
 		if ok && !known {
-			out = append(out, c)
+			alive = append(alive, c)
 		}
 	}
-	return out, nil
+	return alive, nil
 }
 
 // SetKeys makes an incident the holder of its merge keys and remembers its

@@ -18,6 +18,7 @@ type Pause struct {
 // PauseDestination pauses a destination. One that is paused already keeps its
 // first reason; it reports whether it was not.
 func (tx *Tx) PauseDestination(ctx context.Context, p Pause) (bool, error) {
+	tx.pauses = nil
 	n, err := tx.exec(ctx, `INSERT INTO destinations (name, paused_at, who, reason, hint) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (name) DO NOTHING`,
 		p.Destination, micros(tx.now), p.Who, p.Reason, p.Hint)
 	if err != nil {
@@ -28,11 +29,23 @@ func (tx *Tx) PauseDestination(ctx context.Context, p Pause) (bool, error) {
 
 // ResumeDestination ends a pause. It reports whether there was one.
 func (tx *Tx) ResumeDestination(ctx context.Context, name string) (bool, error) {
+	tx.pauses = nil
 	n, err := tx.exec(ctx, "DELETE FROM destinations WHERE name = $1", name)
 	if err != nil {
 		return false, fmt.Errorf("resume %s: %w", name, err)
 	}
 	return n > 0, nil
+}
+
+// Pauses lists the paused destinations. It must not be changed.
+func (tx *Tx) Pauses(ctx context.Context) (map[string]Pause, error) {
+	if tx.pauses == nil {
+		var err error
+		if tx.pauses, err = tx.q.Pauses(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return tx.pauses, nil
 }
 
 // Pauses lists the paused destinations.
