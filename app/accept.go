@@ -147,6 +147,9 @@ func (a *acceptance) incident(ctx context.Context, j judged, old store.Finding, 
 			if entries, err = i.Reopen(incident.Guardroom, "a new revision of "+f.Type.Name+" came", now); err != nil {
 				return 0, err
 			}
+			if err := a.tx.UnmarkArchive(ctx, i.Number); err != nil {
+				return 0, err
+			}
 		}
 		if i.State == incident.Closed {
 			// Recorded beside a closed incident, for instance archived.
@@ -305,14 +308,15 @@ func (a *acceptance) record(ctx context.Context, j judged, old store.Finding, ex
 // its finding was archived in GuardDuty meanwhile shows only in this way.
 func (a *acceptance) repeat(ctx context.Context, f *finding.Finding, old store.Finding, digest []byte) error {
 	a.receipt.Known++
-	if d := sha256.Sum256(f.Raw); !slices.Equal(d[:], digest) && !a.in.Refresh {
+	newest := finding.Revision{ID: old.ID, UpdatedAt: old.UpdatedAt, Count: old.Count}
+	isNewest := !storedRevision(f).Newer(newest) && !newest.Newer(storedRevision(f))
+	if d := sha256.Sum256(f.Raw); !slices.Equal(d[:], digest) && isNewest && contradicts(f, old) {
 		a.tx.Audit(audit.Record{Who: incident.Guardroom, Action: "finding.conflict", Object: "finding/" + string(f.ID),
 			Before: "sha256:" + hex.EncodeToString(digest), After: "sha256:" + hex.EncodeToString(d[:]),
 			Why: "the same revision came with other content from " + a.in.Source + "; the first one is kept"})
 	}
-	newest := finding.Revision{ID: old.ID, UpdatedAt: old.UpdatedAt, Count: old.Count}
 	same := f.Archived == old.Archived && f.Archived == old.ArchivedConfirmed
-	if !a.in.Confirmed || storedRevision(f).Newer(newest) || newest.Newer(storedRevision(f)) || same {
+	if !a.in.Confirmed || !isNewest || same {
 		return nil
 	}
 	old.ArchivedByUs = old.ArchivedByUs && (f.Archived || !old.Archived)
@@ -323,6 +327,14 @@ func (a *acceptance) repeat(ctx context.Context, f *finding.Finding, old store.F
 	a.tx.Audit(audit.Record{Who: incident.Guardroom, Action: "finding.archived", Object: "finding/" + string(f.ID),
 		Before: fmt.Sprint(!f.Archived), After: fmt.Sprint(f.Archived), Why: "seen in GuardDuty"})
 	return a.archived(ctx, old)
+}
+
+// contradicts reports whether f says something else than the stored revision with
+// the same key. The bytes alone say little: the API spells a finding otherwise
+// than an event does.
+func contradicts(f *finding.Finding, old store.Finding) bool {
+	return f.Type.Name != old.Type || f.AccountID != old.AccountID || f.Region != old.Region || f.Severity != old.Severity ||
+		f.Resource.Kind != old.ResourceKind || f.Resource.ID != old.ResourceID
 }
 
 // archived closes the incident of a finding when all of its findings were

@@ -128,7 +128,7 @@ func (a *App) build(ctx context.Context) (err error) {
 	}
 	a.flow = &Flow{store: a.db.DB, triager: a.triager, engine: a.engine, now: a.now, newID: a.ids.New, observe: a.metrics, log: a.log,
 		config: flowConfig{DigestAbove: digestLimits(a.cfg), Minute: tempo.Scale(time.Minute), Synchronous: a.opts.Mode == ModeLambda && a.db.Dialect() == store.SQLite}}
-	a.archive = guardduty.NewArchiver(a.cfg, a.cloud, a.db.DB, guardduty.Deps{Now: a.now, Log: a.log})
+	a.archive = guardduty.NewArchiver(a.cfg, a.cloud, a.db.DB, guardduty.Deps{Now: a.now, Log: a.log, TimeScale: a.cfg.Worker.TimeScale})
 	a.command = &Commands{store: a.db.DB, engine: a.engine, newID: a.ids.New, types: a.types, allow: allowCreate, archive: a.archive}
 	destinations := map[string]*notify.Destination{}
 	if !a.opts.NoVendors {

@@ -34,9 +34,18 @@ type archiver interface {
 	Enqueue(ids []finding.ID)
 }
 
-// change loads an incident, changes it and stores what follows.
-func (c *Commands) change(ctx context.Context, n incident.Number, do func(i *incident.Incident, now time.Time) ([]incident.Entry, error)) (i *incident.Incident, err error) {
+// change loads an incident, changes it and stores what follows. The hooks run in
+// the same transaction: before, for locks that come before the incident's, and
+// after, when the incident did change. Both may be nil.
+func (c *Commands) change(ctx context.Context, n incident.Number, do func(i *incident.Incident, now time.Time) ([]incident.Entry, error), hooks ...hook) (i *incident.Incident, err error) {
 	err = c.store.Write(ctx, func(tx *store.Tx) error {
+		for _, h := range hooks {
+			if h.before != nil {
+				if err := h.before(tx); err != nil {
+					return err
+				}
+			}
+		}
 		if i, err = tx.Incident(ctx, n); err != nil {
 			if errors.Is(err, store.ErrNotFound) {
 				return fault.Wrap(fault.NotFound, nil, "there is no "+n.String(), "", "guardroom incident list")
@@ -53,11 +62,22 @@ func (c *Commands) change(ctx context.Context, n incident.Number, do func(i *inc
 		for _, e := range entries {
 			tx.Audit(entryRecord(i, e, ""))
 		}
+		for _, h := range hooks {
+			if err := h.after(tx, i); err != nil {
+				return err
+			}
+		}
 		r := raiser{store: c.store, engine: c.engine, newID: c.newID, tx: tx}
 		_, err = r.incident(ctx, i, true)
 		return err
 	})
 	return i, err
+}
+
+// hook is what a command does beside changing its incident.
+type hook struct {
+	before func(tx *store.Tx) error
+	after  func(tx *store.Tx, i *incident.Incident) error
 }
 
 // Acknowledge takes an incident.
@@ -78,60 +98,73 @@ func (c *Commands) Note(ctx context.Context, n incident.Number, text, who string
 // CloseIncident ends an incident with a verdict, and archives its findings in
 // GuardDuty where that is configured.
 func (c *Commands) CloseIncident(ctx context.Context, n incident.Number, verdict incident.Verdict, note, who string) (*incident.Incident, error) {
-	var archive []finding.ID
-	i, err := c.change(ctx, n, func(i *incident.Incident, now time.Time) ([]incident.Entry, error) {
+	closing := func(i *incident.Incident, now time.Time) ([]incident.Entry, error) {
 		return i.Close(verdict, note, who, now)
-	})
-	if err != nil || !c.archive.Wanted() || i.Sample {
-		return i, err
 	}
-	err = c.store.Write(ctx, func(tx *store.Tx) error {
-		archive = nil
-		list, err := lockedFindings(ctx, tx, n)
-		if err != nil {
+	if !c.archive.Wanted() {
+		return c.change(ctx, n, closing)
+	}
+	var marked []finding.ID
+	i, err := c.change(ctx, n, closing, hook{
+		before: func(tx *store.Tx) error { marked = nil; return lockFindingsOf(ctx, tx, n) },
+		after: func(tx *store.Tx, i *incident.Incident) (err error) {
+			marked, err = markToArchive(ctx, tx, i, who)
 			return err
-		}
-		for _, f := range list {
-			if f.Archived || f.DetectorID == "" {
-				continue
-			}
-			// Marked before it happens: our own archiving is no event.
-			if err := tx.MarkArchivedByUs(ctx, f.ID); err != nil {
-				return err
-			}
-			archive = append(archive, f.ID)
-		}
-		if len(archive) > 0 {
-			tx.Audit(audit.Record{Who: who, Action: "findings.archive", Object: n.String(), After: fmt.Sprintf("%d findings", len(archive)), Why: "the incident was closed"})
-		}
-		return nil
+		},
 	})
-	if err == nil && len(archive) > 0 {
-		c.archive.Enqueue(archive)
+	if err == nil && len(marked) > 0 {
+		c.archive.Enqueue(marked)
 	}
 	return i, err
 }
 
-// lockedFindings returns the findings of an incident as they are once their
-// locks are held, so that a revision that is accepted meanwhile loses nothing.
-func lockedFindings(ctx context.Context, tx *store.Tx, n incident.Number) ([]store.Finding, error) {
+// lockFindingsOf locks the findings of an incident, which comes before the lock
+// of the incident itself.
+func lockFindingsOf(ctx context.Context, tx *store.Tx, n incident.Number) error {
 	list, err := tx.FindingsOf(ctx, n, 0)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	ids := make([]finding.ID, len(list))
 	for i, f := range list {
 		ids[i] = f.ID
 	}
-	if err := tx.LockFindings(ctx, ids); err != nil {
-		return nil, err
-	}
-	return tx.FindingsOf(ctx, n, 0)
+	return tx.LockFindings(ctx, ids)
 }
 
-// Reopen opens a closed incident again.
+// markToArchive marks the findings of a closed incident that GuardDuty still
+// shows. They are marked before it happens: our own archiving is no event.
+func markToArchive(ctx context.Context, tx *store.Tx, i *incident.Incident, who string) ([]finding.ID, error) {
+	if i.Sample || i.State != incident.Closed {
+		return nil, nil
+	}
+	list, err := tx.FindingsOf(ctx, i.Number, 0)
+	if err != nil {
+		return nil, err
+	}
+	var marked []finding.ID
+	for _, f := range list {
+		if f.Archived || f.DetectorID == "" {
+			continue
+		}
+		if err := tx.MarkArchivedByUs(ctx, f.ID); err != nil {
+			return nil, err
+		}
+		marked = append(marked, f.ID)
+	}
+	if len(marked) > 0 {
+		tx.Audit(audit.Record{Who: who, Action: "findings.archive", Object: i.Number.String(), After: fmt.Sprintf("%d findings", len(marked)), Why: "the incident was closed"})
+	}
+	return marked, nil
+}
+
+// Reopen opens a closed incident again. What was not archived yet stays visible
+// in GuardDuty.
 func (c *Commands) Reopen(ctx context.Context, n incident.Number, why, who string) (*incident.Incident, error) {
-	return c.change(ctx, n, func(i *incident.Incident, now time.Time) ([]incident.Entry, error) { return i.Reopen(who, why, now) })
+	return c.change(ctx, n, func(i *incident.Incident, now time.Time) ([]incident.Entry, error) { return i.Reopen(who, why, now) }, hook{
+		before: func(tx *store.Tx) error { return lockFindingsOf(ctx, tx, n) },
+		after:  func(tx *store.Tx, i *incident.Incident) error { return tx.UnmarkArchive(ctx, i.Number) },
+	})
 }
 
 // Retry frees a delivery that waits for a person, or repeats one that is shown.

@@ -2,8 +2,6 @@ package app
 
 import (
 	"context"
-	"net/url"
-	"strings"
 
 	"github.com/guardroom/guardroom/cloud"
 	"github.com/guardroom/guardroom/config"
@@ -28,13 +26,13 @@ func (a *App) Entrances(ctx context.Context) (Entrances, error) {
 		return nil
 	}
 	for _, s := range a.cfg.Sources.SQS {
-		client, err := a.cloud.SQS(ctx, orElse(s.Region, queueRegion(s.QueueURL)))
+		client, err := a.cloud.SQS(ctx, orElse(s.Region, cloud.QueueRegion(s.QueueURL)))
 		if err := add(sqs.New(s, client, a, sqs.Deps{Fetcher: a.fetcher(), Looked: a.db.Looked, Now: a.now, Log: a.log, TimeScale: a.cfg.Worker.TimeScale}), err, "sqs:"+s.Name); err != nil {
 			return in, err
 		}
 	}
 	for _, s := range a.cfg.Sources.GuardDuty {
-		if err := add(guardduty.New(s, a.cfg.Accounts, a.cloud, a, a.db.DB, guardduty.Deps{Now: a.now, Log: a.log}), nil, "guardduty:"+s.Name); err != nil {
+		if err := add(guardduty.New(s, a.cfg.Accounts, a.cloud, a, a.db.DB, guardduty.Deps{Now: a.now, Log: a.log, TimeScale: a.cfg.Worker.TimeScale}), nil, "guardduty:"+s.Name); err != nil {
 			return in, err
 		}
 	}
@@ -87,18 +85,4 @@ func (a *App) DeliveryMode() string {
 		return "by a guardroom serve on the same store: this function only accepts"
 	}
 	return "within the invocation: a vendor's error fails the record, and its repetition may tell twice"
-}
-
-// queueRegion reads the region from a queue's URL; empty where it is not of AWS.
-func queueRegion(queueURL string) string {
-	u, err := url.Parse(queueURL)
-	if err != nil {
-		return ""
-	}
-	// sqs.eu-west-1.amazonaws.com, also .com.cn
-	parts := strings.Split(u.Hostname(), ".")
-	if len(parts) >= 4 && parts[0] == "sqs" && parts[2] == "amazonaws" {
-		return parts[1]
-	}
-	return ""
 }
