@@ -115,7 +115,7 @@ func (a *App) build(ctx context.Context) (err error) {
 	tempo := notify.Tempo(a.cfg.Worker.TimeScale)
 	engine := a.db.engine
 	engine.Executor, engine.Destinations, engine.Logger = a.db.executor, names, a.log
-	engine.Concurrency, engine.Poll = a.cfg.Worker.Concurrency, pollOf(a.db.Dialect())
+	engine.Concurrency, engine.Fewer, engine.Poll = a.cfg.Worker.Concurrency, fewer(a.cfg), pollOf(a.db.Dialect())
 	if a.engine, err = durable.Open(ctx, engine); err != nil {
 		return err
 	}
@@ -283,6 +283,23 @@ func (a *App) StorePath() string { return a.db.path }
 
 // MetricsHandler serves the Prometheus metrics.
 func (a *App) Metrics() *Metrics { return a.metrics }
+
+// Beat keeps this worker's heartbeat until ctx ends, for a process that delivers
+// and does not watch: others must not take its deliveries for lost.
+func (a *App) Beat(ctx context.Context) {
+	tick := time.NewTicker(a.watch.lease / 3)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if err := a.watch.beat(ctx); err != nil && ctx.Err() == nil {
+				a.log.Warn("the heartbeat could not be stored", "error", err)
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
 
 // Watch runs guardroom's watch over itself until ctx ends.
 func (a *App) Watch(ctx context.Context) error { return a.watch.run(ctx) }

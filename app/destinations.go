@@ -40,11 +40,31 @@ var paces = map[string]pace{
 	"pagerduty": {2, time.Second, 10},
 }
 
-func gateOf(d config.Destination, tempo notify.Tempo) *notify.Gate {
-	p := paces[d.Type]
-	if !d.RateLimit.IsZero() {
-		p = pace{count: d.RateLimit.Count, period: d.RateLimit.Period, burst: max(1, d.RateLimit.Count/10)}
+func paceOf(d config.Destination) pace {
+	if d.RateLimit.IsZero() {
+		return paces[d.Type]
 	}
+	return pace{count: d.RateLimit.Count, period: d.RateLimit.Period, burst: max(1, d.RateLimit.Count/10)}
+}
+
+// fewer limits how much work a slow destination is given at a time: a call waits
+// for its turn within its own deadline, so no more than half of what the pace
+// allows in that time.
+func fewer(cfg *config.Config) map[string]int {
+	out := map[string]int{}
+	for _, d := range cfg.Destinations {
+		if p := paceOf(d); p.count > 0 {
+			calls := float64(p.count) * timeoutOf(d).Seconds() / p.period.Seconds()
+			out[d.Name] = max(1, int(calls/2))
+		}
+	}
+	return out
+}
+
+func timeoutOf(d config.Destination) time.Duration { return cmp.Or(d.Timeout.Std(), 10*time.Second) }
+
+func gateOf(d config.Destination, tempo notify.Tempo) *notify.Gate {
+	p := paceOf(d)
 	return notify.NewGate(p.count, tempo.Scale(p.period), p.burst)
 }
 
@@ -122,7 +142,7 @@ func buildDestinations(cfg *config.Config, replace map[string]notify.Notifier, v
 
 // buildNotifier is the list of vendors.
 func buildNotifier(d config.Destination, paced http.RoundTripper, scale float64, now func() time.Time, log *slog.Logger) (notify.Notifier, error) {
-	timeout := cmp.Or(d.Timeout.Std(), 10*time.Second)
+	timeout := timeoutOf(d)
 	switch {
 	case d.Type == "slack" && d.Slack != nil:
 		return buildSlack(d, paced, timeout, scale, now, log)

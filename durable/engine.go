@@ -47,8 +47,10 @@ type Config struct {
 	Executor string
 	// Destinations get a queue each, so that a slow one holds up no other.
 	Destinations []string
-	// Concurrency is the number of items of one destination at a time.
+	// Concurrency is the number of items of one destination at a time, and
+	// Fewer says for which destinations it is less.
 	Concurrency int
+	Fewer       map[string]int
 	// Poll is how often queues are looked at.
 	Poll   time.Duration
 	Logger *slog.Logger
@@ -108,8 +110,13 @@ func (e *Engine) Enqueue(_ context.Context, tx *sql.Tx, destination string, item
 func (e *Engine) Launch(handler Handler) error {
 	e.handler = handler
 	names := make([]string, 0, len(e.cfg.Destinations))
+	concurrency := map[string]int{}
 	for _, d := range e.cfg.Destinations {
 		names = append(names, QueueName(d))
+		concurrency[QueueName(d)] = e.cfg.Concurrency
+		if n, ok := e.cfg.Fewer[d]; ok {
+			concurrency[QueueName(d)] = min(n, e.cfg.Concurrency)
+		}
 	}
 	if len(names) == 0 {
 		// To the engine an empty list means every queue, not none.
@@ -117,7 +124,7 @@ func (e *Engine) Launch(handler Handler) error {
 	}
 	dbos.ListenQueues(e.ctx, names...)
 	for _, name := range names {
-		_, err := dbos.RegisterQueue(e.ctx, name, dbos.WithWorkerConcurrency(e.cfg.Concurrency),
+		_, err := dbos.RegisterQueue(e.ctx, name, dbos.WithWorkerConcurrency(max(1, concurrency[name])),
 			dbos.WithQueueBasePollingInterval(e.cfg.Poll), dbos.WithQueueOnConflict(dbos.QueueConflictAlwaysUpdate))
 		if err != nil {
 			return fmt.Errorf("register the queue %s: %w", name, err)
