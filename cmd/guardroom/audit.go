@@ -113,33 +113,31 @@ func (c *AuditVerifyCmd) export(ctx context.Context, e *env) (audit.Report, erro
 			return audit.Report{}, fault.Wrap(fault.Corrupt, err, "read the heads", "the chain itself was not looked at", "somebody changed that file")
 		}
 	}
-	v := audit.NewVerifier(1, "", heads)
-	var last audit.Head
-	var failed error
-	add := func(line []byte) bool {
-		var r audit.Record
-		if failed = json.Unmarshal(line, &r); failed != nil {
-			failed = fault.Wrap(fault.Corrupt, failed, fmt.Sprintf("read the record after %d", last.Seq), "", "the file is damaged there")
-			return false
-		}
-		v.Add(r)
-		last = audit.Head{Seq: r.Seq, Hash: r.Hash}
-		return true
-	}
 	if c.File == "" {
-		err := e.withClient(ctx, func(cl *api.Client) error { return cl.Lines(ctx, "/v1/audit", nil, add) })
-		return v.Report(last), errors.Join(err, failed)
+		return c.store(ctx, e, heads)
 	}
 	f, err := os.Open(c.File)
 	if err != nil {
 		return audit.Report{}, fault.Wrap(fault.Usage, err, "open the export", "", "guardroom audit export -o audit.jsonl makes one")
 	}
 	defer f.Close()
-	s := bufio.NewScanner(f)
-	s.Buffer(make([]byte, 1<<16), 16<<20)
-	for s.Scan() && add(s.Bytes()) {
-	}
-	return v.Report(last), errors.Join(s.Err(), failed)
+	return audit.VerifyExport(f, heads)
+}
+
+// store verifies the store's records as they are read, against heads at hand.
+func (c *AuditVerifyCmd) store(ctx context.Context, e *env, heads []audit.Head) (report audit.Report, err error) {
+	err = e.withClient(ctx, func(cl *api.Client) error {
+		r, w := io.Pipe()
+		go func() {
+			w.CloseWithError(cl.Lines(ctx, "/v1/audit", nil, func(line []byte) bool {
+				_, err := w.Write(append(line, '\n'))
+				return err == nil
+			}))
+		}()
+		report, err = audit.VerifyExport(r, heads)
+		return errors.Join(err, r.Close())
+	})
+	return report, err
 }
 
 // AuditExportCmd writes all records.

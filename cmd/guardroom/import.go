@@ -52,6 +52,10 @@ func (c *FindingImportCmd) Run(ctx context.Context, e *env) error {
 			if err := cl.app.Deliver(ctx); err != nil {
 				return err
 			}
+			beating, stop := context.WithCancel(ctx)
+			done := make(chan struct{})
+			go func() { cl.app.Beat(beating); close(done) }()
+			defer func() { stop(); <-done }()
 		}
 		before, err := stuck(ctx, cl.Client)
 		if err != nil {
