@@ -52,9 +52,10 @@ func paceOf(d config.Destination) pace {
 // allows in that time.
 func fewer(cfg *config.Config) map[string]int {
 	out := map[string]int{}
+	tempo := notify.Tempo(cfg.Worker.TimeScale)
 	for _, d := range cfg.Destinations {
 		if p := paceOf(d); p.count > 0 {
-			calls := float64(p.count) * timeoutOf(d).Seconds() / p.period.Seconds()
+			calls := float64(p.count) * timeoutOf(d).Seconds() / tempo.Scale(p.period).Seconds()
 			out[d.Name] = max(1, int(calls/2))
 		}
 	}
