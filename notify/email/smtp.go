@@ -137,7 +137,7 @@ func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 		return nil, err
 	}
 	d.conn = conn
-	d.stop = context.AfterFunc(d.caller, func() { _ = conn.Close() })
+	d.stop = context.AfterFunc(d.caller, func() { _ = conn.Close() }) //nolint:contextcheck // the caller is who gives up
 	if d.tls == nil {
 		return conn, nil
 	}
