@@ -148,7 +148,7 @@ func bareHeadline(inc *incident.Incident, x Explanation) Text {
 		return foreignTitle(inc)
 	}
 	if short := shortResource(inc); !short.IsEmpty() {
-		return Words(x.Title + " " + preposition(x) + " ").Join(short)
+		return Words(x.Title + " " + preposition(x, inc.Lead.Role) + " ").Join(short)
 	}
 	return Words(x.Title + " in ").Join(shortAccount(inc))
 }
@@ -156,8 +156,13 @@ func bareHeadline(inc *incident.Incident, x Explanation) Text {
 // described reports whether the headline is made of our own words.
 func described(x Explanation) bool { return x.Known && x.Title != "" }
 
-func preposition(x Explanation) string {
-	if x.Preposition == "" {
+// preposition stands between title and resource. Passwords are guessed on a
+// resource or from it, under the same type: its role tells.
+func preposition(x Explanation, role finding.Role) string {
+	switch {
+	case role == finding.RoleActor && strings.Contains(x.Title, "brute force"):
+		return "from"
+	case x.Preposition == "":
 		return "on"
 	}
 	return x.Preposition
