@@ -144,7 +144,7 @@ func (a *acceptance) incident(ctx context.Context, j judged, old store.Finding, 
 			return 0, err
 		}
 		if p.Action == triage.Reopen {
-			if entries, err = i.Reopen(incident.Guardroom, "a new revision of "+f.Type.Name+" came", now); err != nil {
+			if entries, err = i.Reopen(incident.Guardroom, "a new revision of its finding came", now); err != nil {
 				return 0, err
 			}
 			if err := a.tx.UnmarkArchive(ctx, i.Number); err != nil {

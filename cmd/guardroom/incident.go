@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/guardroom/guardroom/api"
+	"github.com/guardroom/guardroom/finding"
 	"github.com/guardroom/guardroom/incident"
 )
 
@@ -91,6 +92,10 @@ func stateWords(i *incident.Incident) string {
 
 func headline(i *incident.Incident) string {
 	what := named(i.Lead.Resource.Name, i.Lead.Resource.ID)
+	if finding.ParseType(i.Lead.Type).IsSequence() && i.Lead.Resource.Name == "" {
+		// A sequence is about several resources, and its own id says nothing.
+		what = fmt.Sprintf("on %d resources", len(i.Resources))
+	}
 	return i.Lead.Type + " " + what
 }
 
