@@ -281,7 +281,7 @@ func (a *App) Socket() string {
 // StorePath is the SQLite file; empty on PostgreSQL.
 func (a *App) StorePath() string { return a.db.path }
 
-// MetricsHandler serves the Prometheus metrics.
+// Metrics are the Prometheus metrics.
 func (a *App) Metrics() *Metrics { return a.metrics }
 
 // Beat keeps this worker's heartbeat until ctx ends, for a process that delivers

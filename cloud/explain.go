@@ -17,8 +17,7 @@ func Explain(err error, attempted string) error {
 	if err == nil {
 		return nil
 	}
-	var own *fault.Error
-	if errors.As(err, &own) {
+	if _, ok := errors.AsType[*fault.Error](err); ok {
 		return err
 	}
 	code, hint := fault.Unavailable, "try again; guardroom doctor shows what can be reached"

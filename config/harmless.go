@@ -42,8 +42,7 @@ func keysOf() (plain, secret map[string]bool) {
 		if t.Kind() != reflect.Struct {
 			return
 		}
-		for i := range t.NumField() {
-			f := t.Field(i)
+		for f := range t.Fields() {
 			name := yamlName(f)
 			switch {
 			case name == "":

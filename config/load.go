@@ -76,8 +76,7 @@ func read(path string) ([]byte, error) {
 
 // cause leaves out the path, which the place already says.
 func cause(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		return p.Err
 	}
 	return err
@@ -124,8 +123,7 @@ func (d *decoder) syntax(data []byte) ast.Node {
 	}
 	file, err := parseTokens(tokens)
 	if err != nil {
-		var s *yaml.SyntaxError
-		if errors.As(err, &s) {
+		if s, ok := errors.AsType[*yaml.SyntaxError](err); ok {
 			d.syntaxError(s.Token, s.Message, "check the indentation (spaces, no tabs) and the quotes here and on the line before")
 			return nil
 		}

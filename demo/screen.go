@@ -104,7 +104,7 @@ func (s *screen) write(row string) {
 // must. What others wrote loses its power over the terminal first.
 func (s *screen) wrap(text string, width int) []string {
 	rows, row := []string{}, ""
-	for _, word := range strings.Fields(escape.Terminal(text)) {
+	for word := range strings.FieldsSeq(escape.Terminal(text)) {
 		switch {
 		case row == "":
 			row = word

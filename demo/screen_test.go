@@ -42,7 +42,7 @@ func TestTheScreenTakesThePowerOfOtherPeoplesTextAway(t *testing.T) {
 	s.quote(evil)
 	s.text(2, evil)
 	s.head("x\x1b")
-	for _, row := range strings.Split(b.String(), "\n") {
+	for row := range strings.SplitSeq(b.String(), "\n") {
 		if w := ansi.StringWidth(row); w > 80 {
 			t.Errorf("%d columns: %q", w, row)
 		}

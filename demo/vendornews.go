@@ -117,7 +117,7 @@ func edited(old, m fakeslack.Message) string {
 		}
 	}
 	was := strings.Split(standing(old), separator)
-	for _, part := range strings.Split(standing(m), separator) {
+	for part := range strings.SplitSeq(standing(m), separator) {
 		if !slices.Contains(was, part) && !passing.MatchString(part) {
 			return "edited: " + part
 		}

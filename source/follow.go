@@ -68,8 +68,7 @@ func TakeObject(ctx context.Context, intake Intake, fetch Fetcher, in Input, ref
 		}
 		return err
 	})
-	var damaged *DamagedError
-	if errors.As(err, &damaged) {
+	if damaged, ok := errors.AsType[*DamagedError](err); ok {
 		in.Body, in.FirstLine = nil, damaged.Line
 		return receipt, park(ctx, intake, in, damaged.Error(), &receipt)
 	}

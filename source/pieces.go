@@ -65,7 +65,7 @@ func (c cutter) run(r io.Reader, yield func(Piece) error) error {
 			}
 		}
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			if blank(s.buf) {
 				return nil
 			}
@@ -98,7 +98,7 @@ func unpack(r io.Reader) (io.Reader, error) {
 	for range maxGzip {
 		b := bufio.NewReaderSize(r, 16<<10)
 		head, err := b.Peek(2)
-		if err != nil && err != io.EOF {
+		if err != nil && !errors.Is(err, io.EOF) {
 			return nil, err
 		}
 		if !bytes.Equal(head, []byte{0x1f, 0x8b}) {
@@ -133,7 +133,7 @@ func (w *watched) Read(p []byte) (int, error) {
 }
 
 func (w *watched) tell(err error, line int) error {
-	if w.err != nil && w.err != io.EOF {
+	if w.err != nil && !errors.Is(w.err, io.EOF) {
 		return fmt.Errorf("read: %w", w.err)
 	}
 	return &DamagedError{Line: line, Err: fmt.Errorf("the data is damaged: %w", err)}

@@ -173,7 +173,7 @@ func TestYieldEndsTheStreamWithItsOwnError(t *testing.T) {
 		n++
 		return stop
 	})
-	if err != stop || n != 1 {
+	if !errors.Is(err, stop) || n != 1 {
 		t.Errorf("error %v after %d pieces", err, n)
 	}
 }

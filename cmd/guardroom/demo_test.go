@@ -41,7 +41,7 @@ func TestTheDemoEndsAsItsStoryDoes(t *testing.T) {
 }
 
 func harmless(t *testing.T, screen string) {
-	for _, row := range strings.Split(screen, "\n") {
+	for row := range strings.SplitSeq(screen, "\n") {
 		if w := ansi.StringWidth(row); w > 80 && !strings.HasPrefix(row, "  ") {
 			t.Errorf("%d columns: %q", w, row)
 		}

@@ -92,8 +92,7 @@ func (e *env) finish(err error) int {
 	if err == nil {
 		return e.failed
 	}
-	var problems config.Problems
-	if errors.As(err, &problems) {
+	if problems, ok := errors.AsType[config.Problems](err); ok {
 		e.problems(problems)
 		return exitUsage
 	}

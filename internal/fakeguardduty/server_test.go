@@ -51,8 +51,7 @@ func fill(t *testing.T, s *Server, account string, n int) string {
 }
 
 func code(err error) string {
-	var api smithy.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		return api.ErrorCode()
 	}
 	return fmt.Sprint(err)

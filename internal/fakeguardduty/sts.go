@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -79,9 +80,7 @@ func (s *Server) forwardSTS(w http.ResponseWriter, r *http.Request, req request,
 		}
 	}
 	s.note(req, 0, answer.Code)
-	for k, v := range answer.Header() {
-		w.Header()[k] = v
-	}
+	maps.Copy(w.Header(), answer.Header())
 	w.WriteHeader(answer.Code)
 	_, _ = io.Copy(w, bytes.NewReader(body))
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -197,9 +198,7 @@ func normalADF(doc adfNode, write int) string {
 func (n *adfNode) normalise(id func() string) {
 	set := func(k string, v any) {
 		attrs := map[string]any{}
-		for name, value := range n.Attrs {
-			attrs[name] = value
-		}
+		maps.Copy(attrs, n.Attrs)
 		if _, there := attrs[k]; !there {
 			attrs[k] = v
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -171,9 +172,7 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, f Fault, a *answer
 		half(w, a)
 		return
 	}
-	for k, v := range a.header {
-		w.Header()[k] = v
-	}
+	maps.Copy(w.Header(), a.header)
 	if w.Header().Get("Content-Type") == "" && len(a.body) > 0 {
 		w.Header().Set("Content-Type", "application/json;charset=UTF-8")
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -262,9 +263,7 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, f Fault, a *answer
 	case HalfResponse:
 		half(w, a)
 	default:
-		for k, v := range a.header {
-			w.Header()[k] = v
-		}
+		maps.Copy(w.Header(), a.header)
 		w.WriteHeader(a.status)
 		_, _ = w.Write(a.body)
 	}

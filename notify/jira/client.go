@@ -77,8 +77,7 @@ func (e *apiError) Unwrap() error { return e.fault }
 
 // asAPI returns err as *apiError, or nil.
 func asAPI(err error) *apiError {
-	var e *apiError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*apiError](err); ok {
 		return e
 	}
 	return nil
@@ -182,8 +181,7 @@ func (c *client) refused(what string, resp *http.Response, body []byte) error {
 // transportError names the failure without the address, which a proxy's
 // credentials may be part of.
 func (c *client) transportError(what string, err error, sent bool) error {
-	var u *url.Error
-	if errors.As(err, &u) {
+	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
 	}
 	e := &notify.Error{Class: notify.Retry, Reason: "network", Message: what + ": jira cannot be reached",

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/guardroom/guardroom/incident"
@@ -238,12 +239,7 @@ type shown struct {
 }
 
 func (i *shown) has(label string) bool {
-	for _, l := range i.Fields.Labels {
-		if l == label {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(i.Fields.Labels, label)
 }
 
 // read reads an issue by id or key. errGone: there is none.

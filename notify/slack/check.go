@@ -95,7 +95,7 @@ func scopesOf(h map[string][]string) []string {
 		return nil
 	}
 	out := []string{}
-	for _, s := range strings.Split(strings.Join(list, ","), ",") {
+	for s := range strings.SplitSeq(strings.Join(list, ","), ",") {
 		if s = strings.TrimSpace(s); s != "" {
 			out = append(out, s)
 		}

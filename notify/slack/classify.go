@@ -142,8 +142,7 @@ func badAddress() *failure {
 // transportFailure names the failure without the address, which is a secret for
 // webhooks. Without a connection nothing can have been posted.
 func transportFailure(err error, connected bool) *failure {
-	var u *url.Error
-	if errors.As(err, &u) {
+	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
 	}
 	e := &notify.Error{Class: notify.Retry, Reason: "network", Message: "Slack cannot be reached",

@@ -2,6 +2,7 @@ package slack
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -38,9 +39,7 @@ func TestDefectHTTPStatusOfSlackUnchecked(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				for k, v := range tt.header {
-					w.Header()[k] = v
-				}
+				maps.Copy(w.Header(), tt.header)
 				w.WriteHeader(tt.status)
 				_, _ = w.Write([]byte(tt.body))
 			}))
@@ -71,7 +70,7 @@ func TestEveryWordHasItsClass(t *testing.T) {
 			"invalid_metadata_format invalid_metadata_schema metadata_too_large metadata_must_be_sent_from_app invalid_arguments invalid_arg_name invalid_charset invalid_post_type",
 		"park": "user_is_restricted some_new_word",
 	} {
-		for _, w := range strings.Fields(words) {
+		for w := range strings.FieldsSeq(words) {
 			t.Run(w, func(t *testing.T) {
 				t.Parallel()
 				c := &client{scale: 1}

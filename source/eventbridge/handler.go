@@ -172,8 +172,7 @@ func (h *Handler) take(ctx context.Context, in source.Input) (source.Receipt, er
 		return source.Receipt{}, fmt.Errorf("no time is left: %w", err)
 	}
 	receipt, err := source.Follow(ctx, h.Intake, h.Fetcher, in)
-	var broken *source.PanicError
-	if errors.As(err, &broken) {
+	if broken, ok := errors.AsType[*source.PanicError](err); ok {
 		h.log().Error("taking an input broke", "position", in.Position, "error", err, "stack", broken.Stack)
 	}
 	return receipt, err

@@ -109,8 +109,7 @@ func (i *importer) file(o Opened) error {
 	case i.ctx.Err() != nil:
 		return i.ctx.Err()
 	case err != nil:
-		var damaged *source.DamagedError
-		if errors.As(err, &damaged) {
+		if damaged, ok := errors.AsType[*source.DamagedError](err); ok {
 			err = fmt.Errorf("line %d: %w", damaged.Line, err)
 		}
 		return i.fail(o.Name, err)

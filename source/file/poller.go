@@ -115,7 +115,7 @@ func (p *Poller) Run(ctx context.Context) error {
 	for {
 		err := p.Poll(ctx)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // it was told to stop
 		}
 		trouble := ""
 		if err != nil {

@@ -154,8 +154,7 @@ func Holds(name string) bool {
 
 // plain drops the path from an error that is told beside its path.
 func plain(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		return p.Err
 	}
 	return err

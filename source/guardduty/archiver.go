@@ -95,7 +95,7 @@ func (a *Archiver) Run(ctx context.Context) error {
 	for {
 		left, err := a.Archive(ctx)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // it was told to stop
 		}
 		if err != nil {
 			a.deps.Log.Warn("findings could not be archived in guardduty", "count", left, "error", err)

@@ -205,8 +205,7 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request, in source.Input) 
 	receipt, err := source.Follow(ctx, h.intake, h.deps.Fetcher, in)
 	if err != nil {
 		attrs := []any{"position", in.Position, "error", err}
-		var broken *source.PanicError
-		if errors.As(err, &broken) {
+		if broken, ok := errors.AsType[*source.PanicError](err); ok {
 			attrs = append(attrs, "stack", broken.Stack)
 		}
 		h.deps.Log.Error("findings from http were not taken; the sender was told to come again", attrs...)

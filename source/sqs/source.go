@@ -306,14 +306,16 @@ func (st *state) look(ctx context.Context, trouble string) {
 	}
 }
 
+// coded is an error of AWS.
+type coded interface {
+	error
+	ErrorCode() string
+	ErrorMessage() string
+}
+
 // cause is what stays the same when an error repeats: request ids change.
 func cause(err error) string {
-	var api interface {
-		error
-		ErrorCode() string
-		ErrorMessage() string
-	}
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[coded](err); ok {
 		return fmt.Sprintf("%s: %s", api.ErrorCode(), api.ErrorMessage())
 	}
 	for {

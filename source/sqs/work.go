@@ -41,8 +41,7 @@ func (s *Source) work(ctx context.Context, m message, taken chan<- message, held
 	s.failures.Add(1)
 	pause := s.backoff(m.receives, 5*time.Second, 15*time.Minute)
 	held.release(ctx, m, pause)
-	var broken *source.PanicError
-	if errors.As(err, &broken) {
+	if broken, ok := errors.AsType[*source.PanicError](err); ok {
 		log = log.With("stack", broken.Stack)
 	}
 	log.Warn("message could not be taken and will come again", "again_in_ms", pause.Milliseconds(), "error", err)

@@ -2,7 +2,6 @@ package storetest
 
 import (
 	"encoding/json"
-	"fmt"
 	"testing"
 	"time"
 
@@ -314,7 +313,7 @@ func deliveries(t *testing.T, s *suite) {
 		if err != nil {
 			return err
 		}
-		d.Fault, d.State, d.Warnings, d.Reference = nil, nil, nil, fmt.Sprint("new")
+		d.Fault, d.State, d.Warnings, d.Reference = nil, nil, nil, "new"
 		return tx.PutDelivery(ctx, d, false)
 	})
 }

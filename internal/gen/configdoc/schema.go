@@ -79,7 +79,7 @@ func complete(s *jsonschema.Schema, v reflect.Value) {
 
 // words adds enumerations and lower limits.
 func words(p *jsonschema.Schema, f reflect.StructField) {
-	for _, w := range strings.Fields(f.Tag.Get("words")) {
+	for w := range strings.FieldsSeq(f.Tag.Get("words")) {
 		if p.Type == "array" {
 			p.Items.Enum = append(p.Items.Enum, w)
 		} else {
@@ -100,8 +100,8 @@ func words(p *jsonschema.Schema, f reflect.StructField) {
 // sections ties the type of a destination to its section.
 func sections(s *jsonschema.Schema, t reflect.Type) {
 	var names []string
-	for i := range t.NumField() {
-		if f := t.Field(i); f.Type.Kind() == reflect.Pointer && f.Type.Elem().Kind() == reflect.Struct {
+	for f := range t.Fields() {
+		if f.Type.Kind() == reflect.Pointer && f.Type.Elem().Kind() == reflect.Struct {
 			names = append(names, key(f))
 		}
 	}
