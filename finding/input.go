@@ -272,7 +272,8 @@ func (in *input) broken(elements bool) int {
 	stack := in.stack[:0]
 	defer func() { in.stack = stack[:0] }()
 	var last byte // the last byte that is not white space
-	inString, escaped, fresh, capped := false, false, false, false
+	inString, escaped, fresh := false, false, false
+	beyond := 0 // brackets that are open beyond those on the stack
 	for i := 0; ; i++ {
 		b := in.rest()
 		if i >= len(b) {
@@ -294,7 +295,7 @@ func (in *input) broken(elements bool) int {
 			}
 		}
 		if c == '\n' {
-			if capped {
+			if beyond > 0 {
 				return i
 			}
 			fresh, inString, escaped = true, false, false
@@ -319,11 +320,15 @@ func (in *input) broken(elements bool) int {
 			inString = true
 		case '{', '[':
 			if len(stack) == maxStack {
-				capped = true
+				beyond++
 			} else {
 				stack = append(stack, c)
 			}
 		case '}', ']':
+			if beyond > 0 {
+				beyond--
+				break
+			}
 			if len(stack) > 0 {
 				stack = stack[:len(stack)-1]
 			}

@@ -76,6 +76,8 @@ func TestOneBadItemNeverHidesItsNeighbours(t *testing.T) {
 		{"a body with several lines", records(t, []string{f + "\noops\n" + f, f}, same), "FRFF"},
 		{"nested too deeply", strings.Repeat(`{"a":`, 10000) + "1" + strings.Repeat("}", 10000) + "\n" + f, "RF"},
 		{"lists nested too deeply", strings.Repeat("[", 10000) + strings.Repeat("]", 10000) + "\n" + f, "RF"},
+		{"nested beyond what is remembered", strings.Repeat(`{"a":`, 100000) + "1" + strings.Repeat("}", 100000) + "\n" + f, "RF"},
+		{"lists nested beyond what is remembered", f + "\n" + strings.Repeat("[", 100000) + strings.Repeat("]", 100000) + "\n" + f, "FRF"},
 		{"brackets that never close", strings.Repeat("[", 200000) + "\n" + f, "RF"},
 		{"a NUL byte", f + "\n\x00\x00\n" + f, "FRF"},
 		{"nothing", " \n\n", ""},
