@@ -26,13 +26,13 @@ func (tx *Tx) flushAudit(ctx context.Context) error {
 	if err := tx.row(ctx, "SELECT seq, hash FROM audit_head WHERE one = 1 FOR UPDATE").Scan(&head.Seq, &head.Hash); err != nil {
 		return fmt.Errorf("read the head of the audit chain: %w", err)
 	}
-	b := batch{rows: tx.db.auditRows}
+	var b batch
 	for _, r := range tx.audit {
 		r = r.Seal(head)
 		b.add(r.Seq, micros(r.At), r.Who, r.Action, r.Object, r.Before, r.After, r.Why, r.Prev, r.Hash)
 		head = audit.Head{Seq: r.Seq, Hash: r.Hash}
 	}
-	if err := b.flush(ctx, tx); err != nil {
+	if err := b.flush(ctx, tx.q, tx.db.auditRows); err != nil {
 		return fmt.Errorf("write the audit records up to %d: %w", head.Seq, err)
 	}
 	if _, err := tx.exec(ctx, "UPDATE audit_head SET seq = $1, hash = $2 WHERE one = 1", head.Seq, head.Hash); err != nil {

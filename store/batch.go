@@ -17,16 +17,17 @@ type rows struct {
 	statements [len(batchSizes)]string
 }
 
-func newRows(table string, columns ...string) rows {
-	r := rows{width: len(columns)}
+// newRows is for the columns that a list with commas names.
+func newRows(table, columns string) rows {
+	r := rows{width: strings.Count(columns, ",") + 1}
 	for i, size := range batchSizes {
 		var s strings.Builder
-		fmt.Fprintf(&s, "INSERT INTO %s (%s) VALUES", table, strings.Join(columns, ", "))
-		for n := range size * len(columns) {
+		fmt.Fprintf(&s, "INSERT INTO %s (%s) VALUES", table, columns)
+		for n := range size * r.width {
 			switch {
 			case n == 0:
 				s.WriteString(" ($")
-			case n%len(columns) == 0:
+			case n%r.width == 0:
 				s.WriteString("), ($")
 			default:
 				s.WriteString(", $")
@@ -39,21 +40,18 @@ func newRows(table string, columns ...string) rows {
 	return r
 }
 
-// batch gathers rows of a table for the end of the transaction, so that they are
-// written by few statements: a statement costs more than its row.
-type batch struct {
-	rows rows
-	args []any
-}
+// batch gathers rows of a table, so that they are written by few statements: a
+// statement costs more than its row.
+type batch struct{ args []any }
 
 func (b *batch) add(args ...any) { b.args = append(b.args, args...) }
 
-func (b *batch) flush(ctx context.Context, tx *Tx) error {
+func (b *batch) flush(ctx context.Context, c q, r rows) error {
 	args := b.args
 	b.args = nil
 	for i, size := range batchSizes {
-		for n := size * b.rows.width; len(args) >= n; args = args[n:] {
-			if _, err := tx.exec(ctx, b.rows.statements[i], args[:n]...); err != nil {
+		for n := size * r.width; len(args) >= n; args = args[n:] {
+			if _, err := c.execKnown(ctx, c.db.statement(r.statements[i]), args[:n]); err != nil {
 				return err
 			}
 		}

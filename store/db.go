@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/guardroom/guardroom/audit"
-	"github.com/guardroom/guardroom/finding"
 	"github.com/guardroom/guardroom/internal/fault"
 )
 
@@ -56,19 +55,20 @@ type DB struct {
 	backend Backend
 	now     func() time.Time
 
-	statements sync.Map // sql as written -> sql of the dialect
+	statements sync.Map // sql as written -> statement
 
-	auditRows, timelineRows, revisionRows rows
+	auditRows rows
+	tableRows [tableCount]rows // of those that wait for the end of a transaction
 }
 
 // New returns the store over an open backend, after bringing its schema up to
 // date. A schema that is newer than this program is refused.
 func New(ctx context.Context, backend Backend, now func() time.Time) (*DB, error) {
 	db := &DB{backend: backend, now: now,
-		auditRows:    newRows("audit", "seq", "at", "who", "action", "object", "before", "after", "why", "prev", "hash"),
-		timelineRows: newRows("timeline", "incident", "seq", "event_at", "recorded_at", "kind", "who", "text", "from_value", "to_value"),
-		revisionRows: newRows("revisions", "finding_id", "updated_at", "count", "received_at", "source", "position", "freshness", "decision",
-			"severity", "trace", "digest", "raw")}
+		auditRows: newRows("audit", "seq, at, who, action, object, before, after, why, prev, hash")}
+	for t, columns := range tableColumns {
+		db.tableRows[t] = newRows(tableNames[t], columns)
+	}
 	if err := db.migrate(ctx); err != nil {
 		return nil, err
 	}
@@ -96,9 +96,10 @@ func (db *DB) Backup(ctx context.Context, path string) error { return db.backend
 // on anything else.
 func (db *DB) Write(ctx context.Context, fn func(tx *Tx) error) error {
 	return db.backend.Write(ctx, func(sqltx *sql.Tx) error {
-		tx := &Tx{q: q{db: db, run: sqltx}, sql: sqltx, now: db.now(), timeline: batch{rows: db.timelineRows}, revisions: batch{rows: db.revisionRows}}
+		tx := &Tx{q: q{db: db, run: sqltx}, sql: sqltx, now: db.now()}
+		tx.q.tx = tx
 		if err := fn(tx); err != nil {
-			return err
+			return errors.Join(tx.failed, err)
 		}
 		return tx.flush(ctx)
 	})
@@ -112,12 +113,13 @@ type Tx struct {
 	audit  []pendingAudit
 	counts []count
 
-	// Rows that are written at the end.
-	timeline, revisions batch
-	added               map[revisionKey][]byte // digests of the revisions among them
-
-	unknown map[finding.ID]bool // findings that were looked for and are not there
-	pauses  map[string]Pause    // once they were read
+	waiting [tableCount]batch      // new rows that are not written yet
+	added   map[revisionKey][]byte // digests of the revisions among them
+	failed  error                  // of writing them before a read that cannot say so
+	known   known                  // what was read already
+	numbers numbers
+	opened  map[int64]bool   // incidents that are new in this transaction and have no keys yet
+	pauses  map[string]Pause // once they were read
 }
 
 // SQL returns the transaction for the durable engine, which enqueues in it.
@@ -129,11 +131,14 @@ func (tx *Tx) Now() time.Time { return tx.now }
 // flush does what is kept for the end: rows that are cheaper together, and what
 // many transactions touch, counts and then the head of the audit chain.
 func (tx *Tx) flush(ctx context.Context) error {
-	if err := tx.revisions.flush(ctx, tx); err != nil {
-		return fmt.Errorf("store revisions of findings: %w", err)
+	if tx.failed != nil {
+		return tx.failed
 	}
-	if err := tx.timeline.flush(ctx, tx); err != nil {
-		return fmt.Errorf("store the timeline: %w", err)
+	if err := tx.writeNumbers(ctx); err != nil {
+		return err
+	}
+	if err := tx.writeWaiting(ctx, everyTable); err != nil {
+		return err
 	}
 	if err := tx.flushCounts(ctx); err != nil {
 		return err
@@ -152,12 +157,25 @@ type runner interface {
 type q struct {
 	db  *DB
 	run runner
+	tx  *Tx // nil on the read pool
 }
 
 func (db *DB) read() q { return q{db: db, run: db.backend.Reader()} }
 
 func (c q) exec(ctx context.Context, query string, args ...any) (int64, error) {
-	res, err := c.run.ExecContext(ctx, c.db.sql(query), clean(args)...)
+	s := c.db.statement(query)
+	if c.tx != nil {
+		if err := c.tx.writeWaiting(ctx, s.tables); err != nil {
+			return 0, err
+		}
+		c.tx.known.forget(s.tables)
+	}
+	return c.execKnown(ctx, s, args)
+}
+
+// execKnown runs a statement of which the caller knows what it changes.
+func (c q) execKnown(ctx context.Context, s statement, args []any) (int64, error) {
+	res, err := c.run.ExecContext(ctx, s.text, clean(args)...)
 	if err != nil {
 		return 0, err
 	}
@@ -165,11 +183,22 @@ func (c q) exec(ctx context.Context, query string, args ...any) (int64, error) {
 }
 
 func (c q) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return c.run.QueryContext(ctx, c.db.sql(query), clean(args)...)
+	s := c.db.statement(query)
+	if c.tx != nil {
+		if err := c.tx.writeWaiting(ctx, s.tables); err != nil {
+			return nil, err
+		}
+	}
+	return c.run.QueryContext(ctx, s.text, clean(args)...)
 }
 
 func (c q) row(ctx context.Context, query string, args ...any) *sql.Row {
-	return c.run.QueryRowContext(ctx, c.db.sql(query), clean(args)...)
+	s := c.db.statement(query)
+	if c.tx != nil {
+		// A row has no way to say it; the end of the transaction does.
+		c.tx.failed = errors.Join(c.tx.failed, c.tx.writeWaiting(ctx, s.tables))
+	}
+	return c.run.QueryRowContext(ctx, s.text, clean(args)...)
 }
 
 // clean makes texts fit for both databases: PostgreSQL refuses NUL and bytes
@@ -189,20 +218,26 @@ var (
 	indexedBy   = regexp.MustCompile(` INDEXED BY \w+`)
 )
 
-// sql returns the query in the dialect of the database. SQLite binds plain
-// question marks faster than numbered ones, so statements whose parameters
-// stand in order get those. FOR UPDATE means nothing to SQLite, whose
-// transactions already exclude each other; INDEXED BY means nothing to
-// PostgreSQL, which knows how many rows a filter leaves.
-func (db *DB) sql(query string) string {
+// statement is a query in the dialect of the database.
+type statement struct {
+	text   string
+	tables tables // those that it reads or writes, of those whose new rows may wait
+}
+
+func (db *DB) statement(query string) statement {
 	if s, ok := db.statements.Load(query); ok {
-		return s.(string)
+		return s.(statement)
 	}
-	s := db.translate(query)
+	s := statement{text: db.translate(query), tables: tablesIn(query)}
 	db.statements.Store(query, s)
 	return s
 }
 
+// translate returns the query in the dialect of the database. SQLite binds plain
+// question marks faster than numbered ones, so statements whose parameters
+// stand in order get those. FOR UPDATE means nothing to SQLite, whose
+// transactions already exclude each other; INDEXED BY means nothing to
+// PostgreSQL, which knows how many rows a filter leaves.
 func (db *DB) translate(query string) string {
 	if db.backend.Dialect() != SQLite {
 		return indexedBy.ReplaceAllString(query, "")
@@ -310,10 +345,11 @@ func (db *DB) apply(ctx context.Context, tx *sql.Tx, file string) error {
 		return err
 	}
 	words := strings.NewReplacer("{{blob}}", "BLOB", "{{seq}}", "INTEGER PRIMARY KEY", "{{key}}", "INTEGER PRIMARY KEY",
+		"{{keyed}}", " WITHOUT ROWID",
 		"{{numbers}}", "CREATE TABLE incident_numbers (one INTEGER PRIMARY KEY, last BIGINT NOT NULL)")
 	if db.backend.Dialect() == Postgres {
 		words = strings.NewReplacer("{{blob}}", "BYTEA", "{{seq}}", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "{{key}}", "BIGINT PRIMARY KEY",
-			"{{numbers}}", "CREATE SEQUENCE incident_numbers")
+			"{{keyed}}", "", "{{numbers}}", "CREATE SEQUENCE incident_numbers")
 	}
 	for statement := range strings.SplitSeq(words.Replace(string(b)), ";\n") {
 		if strings.TrimSpace(statement) == "" {

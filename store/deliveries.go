@@ -126,18 +126,14 @@ func (tx *Tx) PutDelivery(ctx context.Context, d notify.Delivery, isNew bool) er
 	args := []any{d.ID, d.Wanted, d.Done, bit(d.Armed), d.Generation, string(d.Status), d.Attempts, d.Failures, micros(d.WantedAt),
 		micros(d.DoneAt), micros(d.NextAt), micros(d.FailingSince), d.Worker, micros(d.ClaimedAt), string(d.State), d.Reference, d.URL, fault,
 		strings.Join(d.Warnings, "\n"), int64(d.Spacing), bit(d.Urgent), micros(tx.now)}
-	query := `UPDATE deliveries SET wanted = $2, done = $3, armed = $4, generation = $5, status = $6, attempts = $7, failures = $8,
-		wanted_at = $9, done_at = $10, next_at = $11, failing_since = $12, worker = $13, claimed_at = $14, state = $15, reference = $16,
-		url = $17, error = $18, warnings = $19, spacing = $20, urgent = $21, updated_at = $22 WHERE id = $1`
 	if isNew {
 		// What stands at the end never changes afterwards.
-		query = `INSERT INTO deliveries (id, wanted, done, armed, generation, status, attempts, failures, wanted_at, done_at, next_at,
-			failing_since, worker, claimed_at, state, reference, url, error, warnings, spacing, urgent, updated_at, kind, subject, destination,
-			created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
-			$25, $26)`
-		args = append(args, string(d.Kind), d.Subject, d.Destination, micros(d.CreatedAt))
+		tx.waiting[deliveriesTable].add(append(args, string(d.Kind), d.Subject, d.Destination, micros(d.CreatedAt))...)
+		return nil
 	}
-	changed, err := tx.exec(ctx, query, args...)
+	changed, err := tx.exec(ctx, `UPDATE deliveries SET wanted = $2, done = $3, armed = $4, generation = $5, status = $6, attempts = $7,
+		failures = $8, wanted_at = $9, done_at = $10, next_at = $11, failing_since = $12, worker = $13, claimed_at = $14, state = $15,
+		reference = $16, url = $17, error = $18, warnings = $19, spacing = $20, urgent = $21, updated_at = $22 WHERE id = $1`, args...)
 	if err != nil {
 		return fmt.Errorf("store delivery %s: %w", d.ID, err)
 	}

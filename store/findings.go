@@ -101,12 +101,12 @@ func (c q) Finding(ctx context.Context, id finding.ID) (Finding, bool, error) {
 
 // Finding returns the newest revision of a finding, and false when there is none.
 func (tx *Tx) Finding(ctx context.Context, id finding.ID) (Finding, bool, error) {
+	if k, ok := tx.findingNow(id); ok {
+		return k.Finding, k.exists, nil
+	}
 	f, ok, err := tx.q.Finding(ctx, id)
-	if err == nil && !ok {
-		if tx.unknown == nil {
-			tx.unknown = map[finding.ID]bool{}
-		}
-		tx.unknown[id] = true
+	if err == nil {
+		tx.known.finding(id, f, ok)
 	}
 	return f, ok, err
 }
@@ -131,7 +131,7 @@ func (tx *Tx) RevisionDigest(ctx context.Context, r finding.Revision) ([]byte, b
 
 // AddRevision stores a revision. Its key must not be stored yet.
 func (tx *Tx) AddRevision(_ context.Context, r Revision) error {
-	tx.revisions.add(string(r.FindingID), micros(r.UpdatedAt), r.Count, micros(r.ReceivedAt), r.Source, r.Position, r.Freshness, r.Decision,
+	tx.waiting[revisionsTable].add(string(r.FindingID), micros(r.UpdatedAt), r.Count, micros(r.ReceivedAt), r.Source, r.Position, r.Freshness, r.Decision,
 		float64(r.Severity), string(r.Trace), r.Digest, r.Raw)
 	if tx.added == nil {
 		tx.added = map[revisionKey][]byte{}
@@ -149,21 +149,24 @@ type revisionKey struct {
 
 // PutFinding inserts or replaces the newest revision of a finding.
 func (tx *Tx) PutFinding(ctx context.Context, f Finding, isNew bool) error {
-	query := `UPDATE findings SET arn = $2, type = $3, account_id = $4, region = $5, severity = $6, title = $7, resource_kind = $8,
-		resource_id = $9, updated_at = $10, count = $11, first_seen = $12, last_seen = $13, first_received = $14, last_received = $15,
-		archived = $16, sample = $17, decision = $18, rule = $19, incident = $20, revisions = $21, source = $22, detector_id = $23,
-		archived_by_us = $24, confirmed = $25, archived_confirmed = $26 WHERE id = $1`
-	if isNew {
-		query = `INSERT INTO findings (` + findingColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
-			$15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)`
-	}
-	delete(tx.unknown, f.ID)
-	_, err := tx.exec(ctx, query, string(f.ID), f.ARN, f.Type, f.AccountID, f.Region, float64(f.Severity), f.Title, string(f.ResourceKind),
+	args := []any{string(f.ID), f.ARN, f.Type, f.AccountID, f.Region, float64(f.Severity), f.Title, string(f.ResourceKind),
 		f.ResourceID, micros(f.UpdatedAt), f.Count, micros(f.FirstSeen), micros(f.LastSeen), micros(f.FirstReceived), micros(f.LastReceived),
-		bit(f.Archived), bit(f.Sample), f.Decision, f.Rule, int64(f.Incident), f.Revisions, f.Source, f.DetectorID, bit(f.ArchivedByUs), bit(f.Confirmed), bit(f.ArchivedConfirmed))
-	if err != nil {
-		return fmt.Errorf("store finding %s: %w", f.ID, err)
+		bit(f.Archived), bit(f.Sample), f.Decision, f.Rule, int64(f.Incident), f.Revisions, f.Source, f.DetectorID, bit(f.ArchivedByUs), bit(f.Confirmed), bit(f.ArchivedConfirmed)}
+	if isNew {
+		tx.waiting[findingsTable].add(args...)
+	} else {
+		s := tx.db.statement(`UPDATE findings SET arn = $2, type = $3, account_id = $4, region = $5, severity = $6, title = $7, resource_kind = $8,
+			resource_id = $9, updated_at = $10, count = $11, first_seen = $12, last_seen = $13, first_received = $14, last_received = $15,
+			archived = $16, sample = $17, decision = $18, rule = $19, incident = $20, revisions = $21, source = $22, detector_id = $23,
+			archived_by_us = $24, confirmed = $25, archived_confirmed = $26 WHERE id = $1`)
+		if err := tx.writeWaiting(ctx, s.tables); err != nil {
+			return err
+		}
+		if _, err := tx.execKnown(ctx, s, args); err != nil {
+			return fmt.Errorf("store finding %s: %w", f.ID, err)
+		}
 	}
+	tx.known.finding(f.ID, f, true)
 	return nil
 }
 
@@ -249,15 +252,6 @@ func (db *DB) Findings(ctx context.Context, f FindingFilter) ([]Finding, error) 
 // Revisions returns the revisions of a finding, the newest one first.
 func (db *DB) Revisions(ctx context.Context, id finding.ID, max int) ([]Revision, error) {
 	return db.read().revisions(ctx, "WHERE finding_id = $1 ORDER BY updated_at DESC, count DESC LIMIT $2", string(id), limit(max))
-}
-
-// NewestRevision returns the newest stored revision of a finding, those of this
-// transaction among them.
-func (tx *Tx) NewestRevision(ctx context.Context, id finding.ID) (Revision, bool, error) {
-	if err := tx.revisions.flush(ctx, tx); err != nil {
-		return Revision{}, false, fmt.Errorf("store revisions of findings: %w", err)
-	}
-	return tx.q.NewestRevision(ctx, id)
 }
 
 // NewestRevision returns the newest revision of a finding with its raw form.

@@ -17,12 +17,19 @@ import (
 func (tx *Tx) NextNumber(ctx context.Context) (incident.Number, error) {
 	query := `INSERT INTO incident_numbers (one, last) VALUES (1, 1)
 		ON CONFLICT (one) DO UPDATE SET last = incident_numbers.last + 1 RETURNING last`
-	if tx.db.Dialect() == Postgres {
+	switch {
+	case tx.db.Dialect() == Postgres:
 		query = "SELECT nextval('incident_numbers')"
+	case tx.numbers.last > 0:
+		tx.numbers.last++
+		return tx.numbers.last, nil
 	}
 	var n int64
 	if err := tx.row(ctx, query).Scan(&n); err != nil {
 		return 0, fmt.Errorf("take the next incident number: %w", err)
+	}
+	if tx.db.Dialect() != Postgres {
+		tx.numbers.last, tx.numbers.written = incident.Number(n), incident.Number(n)
 	}
 	return incident.Number(n), nil
 }
@@ -67,26 +74,36 @@ func (tx *Tx) PutIncident(ctx context.Context, i *incident.Incident, isNew bool,
 	}
 	args := []any{int64(i.Number), string(i.ID), string(i.State), float64(i.Severity), string(i.Verdict), bit(i.Silent), i.Owner,
 		micros(i.UpdatedAt), micros(i.LastActivity), micros(i.ClosedAt), i.Revision, int64(i.MergedInto), string(body)}
-	query := `UPDATE incidents SET state = $3, severity = $4, verdict = $5, silent = $6, owner = $7, updated_at = $8, last_activity = $9,
-		closed_at = $10, revision = $11, merged_into = $12, body = $13 WHERE number = $1 AND id = $2`
 	if isNew {
 		// What stands at the end never changes afterwards.
-		query = `INSERT INTO incidents (number, id, state, severity, verdict, silent, owner, updated_at, last_activity, closed_at, revision,
-			merged_into, body, sample, account_id, region, opened_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`
-		args = append(args, bit(i.Sample), i.Account.ID, i.Region, micros(i.OpenedAt))
-	}
-	changed, err := tx.exec(ctx, query, args...)
-	if err != nil {
+		if tx.opened == nil {
+			tx.opened = map[int64]bool{}
+		}
+		tx.opened[int64(i.Number)] = true
+		tx.waiting[incidentsTable].add(append(args, bit(i.Sample), i.Account.ID, i.Region, micros(i.OpenedAt))...)
+	} else if err := tx.updateIncident(ctx, i, args); err != nil {
 		return fmt.Errorf("store %s: %w", i.Number, err)
 	}
-	if changed == 0 {
-		return fmt.Errorf("store %s: %w", i.Number, ErrNotFound)
-	}
 	for _, e := range entries {
-		tx.timeline.add(int64(i.Number), e.Seq, micros(e.EventAt), micros(e.RecordedAt), string(e.Kind), e.Who, e.Text, e.From, e.To)
+		tx.waiting[timelineTable].add(int64(i.Number), e.Seq, micros(e.EventAt), micros(e.RecordedAt), string(e.Kind), e.Who, e.Text, e.From, e.To)
 	}
 	return nil
+}
+
+func (tx *Tx) updateIncident(ctx context.Context, i *incident.Incident, args []any) error {
+	s := tx.db.statement(`UPDATE incidents SET state = $3, severity = $4, verdict = $5, silent = $6, owner = $7, updated_at = $8, last_activity = $9,
+		closed_at = $10, revision = $11, merged_into = $12, body = $13 WHERE number = $1 AND id = $2`)
+	if err := tx.writeWaiting(ctx, s.tables); err != nil {
+		return err
+	}
+	if i.MergedInto != 0 {
+		tx.known.actors = nil // all else that is known stays true
+	}
+	changed, err := tx.execKnown(ctx, s, args)
+	if err == nil && changed == 0 {
+		err = ErrNotFound
+	}
+	return err
 }
 
 // GetIncident reads an incident by its number.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/guardroom/guardroom/audit"
 	"github.com/guardroom/guardroom/finding"
 	"github.com/guardroom/guardroom/incident"
 	"github.com/guardroom/guardroom/triage"
@@ -70,14 +71,17 @@ func (tx *Tx) candidateOf(ctx context.Context, what, query, arg string) (triage.
 
 // IncidentOfFinding implements triage.Index.
 func (tx *Tx) IncidentOfFinding(ctx context.Context, id finding.ID) (triage.Candidate, bool, error) {
-	if tx.unknown[id] {
-		return triage.Candidate{}, false, nil // looked for a moment ago in this transaction
+	if f, ok := tx.findingNow(id); ok {
+		return tx.candidate(ctx, int64(f.Incident)) // looked for a moment ago in this transaction
 	}
 	return tx.candidateOf(ctx, "a finding", "SELECT incident FROM findings WHERE id = $1", string(id))
 }
 
 // IncidentOfKey implements triage.Index.
 func (tx *Tx) IncidentOfKey(ctx context.Context, key string) (triage.Candidate, bool, error) {
+	if n, ok := tx.known.keys[audit.Clean(key)]; ok {
+		return tx.candidate(ctx, n)
+	}
 	return tx.candidateOf(ctx, "a merge key", "SELECT incident FROM merge_keys WHERE key = $1", key)
 }
 
@@ -85,6 +89,9 @@ func (tx *Tx) IncidentOfKey(ctx context.Context, key string) (triage.Candidate, 
 func (tx *Tx) SequenceOf(ctx context.Context, findingARN string) (triage.Candidate, bool, error) {
 	if findingARN == "" {
 		return triage.Candidate{}, false, nil
+	}
+	if n, ok := tx.known.members[audit.Clean(findingARN)]; ok {
+		return tx.candidate(ctx, n)
 	}
 	return tx.candidateOf(ctx, "an attack sequence", "SELECT incident FROM sequence_members WHERE finding_arn = $1", findingARN)
 }
@@ -97,38 +104,50 @@ func (tx *Tx) IncidentOfARN(ctx context.Context, findingARN string) (triage.Cand
 // IncidentsOfActor implements triage.Index. It locks nothing: a link changes
 // only the incident that gets it, and the newest incidents of a busy actor are
 // in many hands.
-func (tx *Tx) IncidentsOfActor(ctx context.Context, key string, since time.Time) ([]triage.Candidate, error) {
-	rows, err := tx.query(ctx, "SELECT "+candidateColumns+` FROM actor_keys JOIN incidents ON number = actor_keys.incident
-		WHERE key = $1 AND at >= $2 ORDER BY at DESC, actor_keys.incident DESC LIMIT 5`, key, micros(since))
-	if err != nil {
-		return nil, fmt.Errorf("look for incidents of an actor: %w", err)
-	}
-	var out []triage.Candidate
-	var merged []int64 // into which the candidate at this place was merged; 0: none
-	for rows.Next() {
-		c, into, err := scanCandidate(rows)
-		if err != nil {
-			return nil, errors.Join(err, rows.Close())
+func (tx *Tx) IncidentsOfActor(ctx context.Context, key string, since time.Time) ([]incident.Number, error) {
+	list, ok := tx.known.actors[audit.Clean(key)]
+	if !ok || tx.known.since != micros(since) {
+		var err error
+		if list, err = tx.actorEntries(ctx, key, since); err != nil {
+			return nil, fmt.Errorf("look for incidents of an actor: %w", err)
 		}
-		out, merged = append(out, c), append(merged, into)
 	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return nil, fmt.Errorf("look for incidents of an actor: %w", err)
-	}
-	alive := out[:0]
-	for i, c := range out {
-		ok := true
-		if merged[i] != 0 {
-			if c, ok, err = tx.follow(ctx, "WHERE number = $1", merged[i]); err != nil {
+	alive := make([]incident.Number, 0, len(list))
+	for _, e := range list {
+		n := incident.Number(e.incident)
+		if e.merged != 0 {
+			c, ok, err := tx.follow(ctx, "WHERE number = $1", e.merged)
+			if err != nil {
 				return nil, err
 			}
+			if !ok {
+				continue
+			}
+			n = c.Number
 		}
-		known := slices.ContainsFunc(alive, func(o triage.Candidate) bool { return o.Number == c.Number })
-		if ok && !known {
-			alive = append(alive, c)
+		if !slices.Contains(alive, n) {
+			alive = append(alive, n)
 		}
 	}
 	return alive, nil
+}
+
+func (tx *Tx) actorEntries(ctx context.Context, key string, since time.Time) ([]actorEntry, error) {
+	rows, err := tx.query(ctx, `SELECT number, at, merged_into FROM actor_keys JOIN incidents ON number = actor_keys.incident
+		WHERE key = $1 AND at >= $2 ORDER BY at DESC, actor_keys.incident DESC LIMIT 5`, key, micros(since))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var list []actorEntry
+	for rows.Next() {
+		var e actorEntry
+		if err := rows.Scan(&e.incident, &e.at, &e.merged); err != nil {
+			return nil, err
+		}
+		list = append(list, e)
+	}
+	return list, rows.Err()
 }
 
 // SetKeys makes an incident the holder of its merge keys and remembers its
@@ -139,27 +158,66 @@ func (tx *Tx) IncidentsOfActor(ctx context.Context, key string, since time.Time)
 // arrives late must not draw the new ones away from where they belong.
 func (tx *Tx) SetKeys(ctx context.Context, n incident.Number, keys, actors, members []string, at time.Time) error {
 	for _, k := range keys {
-		if _, err := tx.exec(ctx, `INSERT INTO merge_keys (key, incident, at) VALUES ($1, $2, $3)
-			ON CONFLICT (key) DO UPDATE SET incident = excluded.incident, at = excluded.at
-			WHERE merge_keys.at <= excluded.at OR EXISTS
-			(SELECT 1 FROM incidents WHERE number = merge_keys.incident AND state = 'closed' AND number <> excluded.incident)`,
-			k, int64(n), micros(at)); err != nil {
+		if err := tx.setKey(ctx, k, int64(n), micros(at)); err != nil {
 			return fmt.Errorf("store a merge key of %s: %w", n, err)
 		}
 	}
-	for _, k := range actors {
-		if _, err := tx.exec(ctx, `INSERT INTO actor_keys (key, incident, at) VALUES ($1, $2, $3)
-			ON CONFLICT (key, incident) DO UPDATE SET at = excluded.at WHERE actor_keys.at < excluded.at`, k, int64(n), micros(at)); err != nil {
-			return fmt.Errorf("store an actor of %s: %w", n, err)
-		}
+	if err := tx.setActors(ctx, int64(n), actors, micros(at)); err != nil {
+		return fmt.Errorf("store the actors of %s: %w", n, err)
 	}
 	for _, arn := range members {
 		if _, err := tx.exec(ctx, `INSERT INTO sequence_members (finding_arn, incident) VALUES ($1, $2)
 			ON CONFLICT (finding_arn) DO UPDATE SET incident = excluded.incident`, arn, int64(n)); err != nil {
 			return fmt.Errorf("store a member of the sequence in %s: %w", n, err)
 		}
+		delete(tx.known.members, audit.Clean(arn))
 	}
 	return nil
+}
+
+func (tx *Tx) setActors(ctx context.Context, n int64, actors []string, at int64) error {
+	actors = cleaned(actors)
+	slices.Sort(actors)
+	isNew := tx.opened[n] // it has none yet
+	delete(tx.opened, n)
+	for _, k := range slices.Compact(actors) {
+		if isNew {
+			tx.waiting[actorKeysTable].add(k, n, at)
+		} else if err := tx.setActor(ctx, k, n, at); err != nil {
+			return err
+		}
+		tx.known.actor(k, actorEntry{incident: n, at: at})
+	}
+	return nil
+}
+
+func (tx *Tx) setActor(ctx context.Context, key string, n, at int64) error {
+	s := tx.db.statement(`INSERT INTO actor_keys (key, incident, at) VALUES ($1, $2, $3)
+		ON CONFLICT (key, incident) DO UPDATE SET at = excluded.at WHERE actor_keys.at < excluded.at`)
+	if err := tx.writeWaiting(ctx, s.tables); err != nil {
+		return err
+	}
+	_, err := tx.execKnown(ctx, s, []any{key, n, at})
+	return err
+}
+
+func (tx *Tx) setKey(ctx context.Context, key string, n, at int64) error {
+	key = audit.Clean(key)
+	if holder, ok := tx.known.keys[key]; ok && holder == 0 {
+		tx.waiting[mergeKeysTable].add(key, n, at)
+		tx.known.keys[key] = n
+		return nil
+	}
+	s := tx.db.statement(`INSERT INTO merge_keys (key, incident, at) VALUES ($1, $2, $3)
+		ON CONFLICT (key) DO UPDATE SET incident = excluded.incident, at = excluded.at
+		WHERE merge_keys.at <= excluded.at OR EXISTS
+		(SELECT 1 FROM incidents WHERE number = merge_keys.incident AND state = 'closed' AND number <> excluded.incident)`)
+	if err := tx.writeWaiting(ctx, s.tables); err != nil {
+		return err
+	}
+	delete(tx.known.keys, key) // who holds it afterwards is for the statement to say
+	_, err := tx.execKnown(ctx, s, []any{key, n, at})
+	return err
 }
 
 // MoveKeys gives the merge keys of one incident to another.

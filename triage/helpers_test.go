@@ -67,11 +67,11 @@ func (x index) IncidentOfKey(_ context.Context, key string) (Candidate, bool, er
 func (x index) SequenceOf(_ context.Context, arn string) (Candidate, bool, error) {
 	return x.one(x.sequences, arn)
 }
-func (x index) IncidentsOfActor(_ context.Context, key string, since time.Time) ([]Candidate, error) {
-	var out []Candidate
+func (x index) IncidentsOfActor(_ context.Context, key string, since time.Time) ([]incident.Number, error) {
+	var out []incident.Number
 	for _, n := range x.actors[key] {
 		if c := x.incidents[n]; !c.LastActivity.Before(since) {
-			out = append(out, c)
+			out = append(out, n)
 		}
 	}
 	return out, x.err

@@ -53,8 +53,9 @@ type Index interface {
 	IncidentOfARN(ctx context.Context, arn string) (Candidate, bool, error)
 	// IncidentOfKey returns the newest incident that holds a merge key.
 	IncidentOfKey(ctx context.Context, key string) (Candidate, bool, error)
-	// IncidentsOfActor returns the newest incidents of an actor, at most 5.
-	IncidentsOfActor(ctx context.Context, key string, since time.Time) ([]Candidate, error)
+	// IncidentsOfActor returns the numbers of the newest incidents of an actor,
+	// at most 5.
+	IncidentsOfActor(ctx context.Context, key string, since time.Time) ([]incident.Number, error)
 	// SequenceOf returns the incident of the attack sequence that names the
 	// finding with this ARN.
 	SequenceOf(ctx context.Context, findingARN string) (Candidate, bool, error)
@@ -83,8 +84,8 @@ func (p *Placement) step(decision, format string, args ...any) {
 	p.Steps = append(p.Steps, Step{Stage: "merge", Decision: decision, Reason: fmt.Sprintf(format, args...)})
 }
 
-// actorWindow is how far back a common actor links incidents.
-const actorWindow = 7 * 24 * time.Hour
+// ActorWindow is how far back a common actor links incidents.
+const ActorWindow = 7 * 24 * time.Hour
 
 const (
 	defaultWindow       = 24 * time.Hour
@@ -255,19 +256,19 @@ func (t *Triager) link(ctx context.Context, ix Index, d Decision, now time.Time,
 		return nil
 	}
 	for _, key := range d.ActorKeys {
-		list, err := ix.IncidentsOfActor(ctx, key, now.Add(-actorWindow))
+		list, err := ix.IncidentsOfActor(ctx, key, now.Add(-ActorWindow))
 		if err != nil {
 			return err
 		}
-		for _, c := range list {
-			known := c.Number == p.Into.Number || slices.ContainsFunc(p.Links, func(l incident.Link) bool { return l.Number == c.Number }) ||
-				slices.ContainsFunc(p.Absorb, func(o Candidate) bool { return o.Number == c.Number })
+		for _, n := range list {
+			known := n == p.Into.Number || slices.ContainsFunc(p.Links, func(l incident.Link) bool { return l.Number == n }) ||
+				slices.ContainsFunc(p.Absorb, func(o Candidate) bool { return o.Number == n })
 			if known {
 				continue
 			}
 			_, actor, _ := strings.Cut(key, ":")
-			p.Links = append(p.Links, incident.Link{Number: c.Number, Why: "same actor " + actor})
-			p.step("link", "%s has the same actor %s", c.Number, actor)
+			p.Links = append(p.Links, incident.Link{Number: n, Why: "same actor " + actor})
+			p.step("link", "%s has the same actor %s", n, actor)
 		}
 	}
 	return nil

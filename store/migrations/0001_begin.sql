@@ -1,5 +1,6 @@
 -- Everything guardroom keeps. Times are microseconds since 1970 in UTC; 0 means none.
--- {{blob}}, {{seq}}, {{key}}, {{numbers}} differ between the databases.
+-- {{blob}}, {{seq}}, {{key}}, {{keyed}}, {{numbers}} differ between the databases.
+-- A {{keyed}} table is read by its key and stored in its order.
 
 -- Incident numbers: a table on SQLite, a sequence on PostgreSQL, where a row
 -- would be one lock for all that open incidents at the same time.
@@ -93,20 +94,20 @@ CREATE TABLE merge_keys (
   key      TEXT PRIMARY KEY,
   incident BIGINT NOT NULL,
   at       BIGINT NOT NULL
-);
+){{keyed}};
 CREATE INDEX merge_keys_incident ON merge_keys (incident);
 CREATE TABLE actor_keys (
   key      TEXT NOT NULL,
   incident BIGINT NOT NULL,
   at       BIGINT NOT NULL,
   PRIMARY KEY (key, incident)
-);
-CREATE INDEX actor_keys_at ON actor_keys (key, at);
+){{keyed}};
+CREATE INDEX actor_keys_at ON actor_keys (key, at, incident);
 -- Which attack sequence names which finding.
 CREATE TABLE sequence_members (
   finding_arn TEXT PRIMARY KEY,
   incident    BIGINT NOT NULL
-);
+){{keyed}};
 
 CREATE TABLE timeline (
   incident    BIGINT NOT NULL,
@@ -119,7 +120,7 @@ CREATE TABLE timeline (
   from_value  TEXT NOT NULL,
   to_value    TEXT NOT NULL,
   PRIMARY KEY (incident, seq)
-);
+){{keyed}};
 
 -- The state of one subject (an incident, a digest, a notice) in one destination.
 CREATE TABLE deliveries (
@@ -149,7 +150,7 @@ CREATE TABLE deliveries (
   urgent      INTEGER NOT NULL,
   created_at  BIGINT NOT NULL,
   updated_at  BIGINT NOT NULL
-);
+){{keyed}};
 CREATE UNIQUE INDEX deliveries_subject ON deliveries (subject, destination);
 CREATE INDEX deliveries_created ON deliveries (created_at, id);
 CREATE INDEX deliveries_destination ON deliveries (destination, created_at, id);

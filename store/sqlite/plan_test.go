@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/guardroom/guardroom/finding"
 	"github.com/guardroom/guardroom/incident"
 	"github.com/guardroom/guardroom/notify"
 	"github.com/guardroom/guardroom/store"
@@ -192,6 +193,9 @@ func writeEverything(t *testing.T, db *store.DB) {
 			func() error { _, _, err := tx.IncidentOfARN(ctx, "a"); return err },
 			func() error { _, _, err := tx.SequenceOf(ctx, "m"); return err },
 			func() error { _, err := tx.IncidentsOfActor(ctx, "a", at); return err },
+			func() error {
+				return tx.ReadAhead(ctx, store.Ahead{Findings: []finding.ID{"1", "2", "3", "4"}, ARNs: []string{"a"}, Keys: []string{"k"}, Actors: []string{"a"}, Since: at})
+			},
 			func() error { _, err := tx.CountArchivedByOthers(ctx, 1); return err },
 			func() error { _, err := tx.CountNewDeliveries(ctx, "x", at, 5); return err },
 			func() error { _, err := tx.Delivery(ctx, "d"); return err },

@@ -22,8 +22,8 @@ type job struct {
 }
 
 // writer runs the transactions of all callers on one connection. Those that
-// wait at the same time share one commit; each runs under a savepoint, so that
-// one that fails leaves the others as they are.
+// wait at the same time share one commit; each but the first runs under a
+// savepoint, so that one that fails leaves the others as they are.
 type writer struct {
 	db   *sql.DB
 	turn *turns
@@ -131,6 +131,18 @@ func (w *writer) together(first *job, open bool) (undone []*job) {
 	for j := first; j != nil; j = next() {
 		if err := j.ctx.Err(); err != nil {
 			j.done <- err
+			continue
+		}
+		if len(members) == 0 {
+			// The first one is alone so far: what it does is undone with the
+			// transaction, without a savepoint, which would copy every page
+			// that it changes.
+			if err := call(j.fn, tx); err != nil {
+				_ = tx.Rollback()
+				j.done <- err
+				return nil
+			}
+			members = append(members, j)
 			continue
 		}
 		err, poisoned := w.member(ctx, tx, j)

@@ -176,7 +176,7 @@ func mergeKeys(t *testing.T, s *suite) {
 			}
 		}
 		list, err := tx.IncidentsOfActor(ctx, "ip:1", at.Add(-2*time.Hour))
-		if err != nil || len(list) != 1 || list[0].Number != c.Number {
+		if err != nil || len(list) != 1 || list[0] != c.Number {
 			t.Errorf("of an actor, each once: %+v %v", list, err)
 		}
 		if list, err := tx.IncidentsOfActor(ctx, "ip:1", at.Add(time.Second)); err != nil || len(list) != 0 {
