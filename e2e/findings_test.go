@@ -50,6 +50,7 @@ func makeRevision(number, count int, severity float64, first, updated time.Time)
 type ledger struct {
 	mu    sync.Mutex
 	acked map[string]map[int]revision // finding -> count -> revision
+	total int
 }
 
 func (l *ledger) acknowledged(r revision) {
@@ -62,6 +63,20 @@ func (l *ledger) acknowledged(r revision) {
 		l.acked[r.id] = map[int]revision{}
 	}
 	l.acked[r.id][r.count] = r
+	l.total++
+}
+
+// grow waits until something more is acknowledged, or for the limit.
+func (l *ledger) grow(limit time.Duration) {
+	count := func() int {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.total
+	}
+	before := count()
+	for until := time.Now().Add(limit); count() == before && time.Now().Before(until); {
+		time.Sleep(2 * time.Millisecond)
+	}
 }
 
 // newest is the newest acknowledged revision of every finding.
