@@ -164,7 +164,7 @@ func digestLimits(cfg *config.Config) map[string]int {
 func (a *App) buildWatch(ctx context.Context, notes *notices, tempo notify.Tempo) (*watcher, error) {
 	w := &watcher{store: a.db.DB, engine: a.engine, notices: notes, newID: a.ids.New, now: a.now, log: a.log,
 		worker: store.Worker{ID: a.db.executor, Mode: string(a.opts.Mode), Version: a.opts.Version, StartedAt: a.now()},
-		lease:  tempo.Scale(a.cfg.Worker.Lease.Std()), call: tempo.Scale(notify.ReconcileLimit), headEvery: a.cfg.Audit.Head.Interval.Std(),
+		lease:  tempo.Scale(a.cfg.Worker.Lease.Std()), call: tempo.Limit(notify.ReconcileLimit), headEvery: a.cfg.Audit.Head.Interval.Std(),
 		undeliveredAfter: a.cfg.Watch.UndeliveredAfter.Std(), heartbeatURL: a.cfg.Watch.HeartbeatURL.Reveal(),
 		heartbeatEvery: a.cfg.Watch.HeartbeatInterval.Std(), client: httpClient(), retention: a.Prune, silentAfter: silences(a.cfg)}
 	w.keepers = slices.Clone(a.opts.Keepers)

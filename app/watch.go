@@ -53,7 +53,7 @@ func (w *watcher) run(ctx context.Context) error {
 		what  string
 	}
 	jobs := []job{
-		{w.lease / 3, w.beat, "store the heartbeat"},
+		{max(w.lease/3, 100*time.Millisecond), w.beat, "store the heartbeat"},
 		{max(w.lease/2, time.Second), w.takeOver, "look for lost workers"},
 		{w.headEvery, w.keepHead, "write the audit head outside"},
 		{max(w.lease/2, time.Second), w.look, "look after sources and deliveries"},

@@ -55,7 +55,7 @@ type Destination struct {
 	Type     string // slack, jira, pagerduty, webhook, email
 	Notifier Notifier
 	Gate     *Gate
-	// GiveUpAfter is for how long a failing delivery is tried.
+	// GiveUpAfter is for how long a failing delivery is tried, at any tempo.
 	GiveUpAfter time.Duration
 }
 
@@ -78,9 +78,10 @@ type Deliverer struct {
 	Logger       *slog.Logger
 }
 
-// ReconcileLimit is the longest that a reconciliation may take, before the tempo
-// is applied. A reconciliation consists of a few calls with deadlines of their own; this is
-// what ends one whose calls all take their longest.
+// ReconcileLimit is the longest that a reconciliation may take, before the
+// limit of the tempo is applied. A reconciliation consists of a few calls with
+// deadlines of their own; this is what ends one whose calls all take their
+// longest.
 const ReconcileLimit = 90 * time.Second
 
 // Deliver brings one delivery up to its newest revision. It blocks for as long
@@ -175,7 +176,7 @@ func (d *Deliverer) view(ctx context.Context, dest *Destination, del Delivery) (
 // reconcile calls the vendor and turns a panic into a failure of this delivery
 // only.
 func (d *Deliverer) reconcile(ctx context.Context, dest *Destination, req Request) (out Outcome, err error) {
-	ctx, cancel := context.WithTimeout(ctx, max(d.Tempo.Scale(ReconcileLimit), 2*time.Second))
+	ctx, cancel := context.WithTimeout(ctx, d.Tempo.Limit(ReconcileLimit))
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
@@ -203,7 +204,7 @@ func (d *Deliverer) failed(ctx context.Context, log *slog.Logger, dest *Destinat
 		log.Error("a destination is paused", append(attrs, "hint", e.Hint)...)
 		return Next{}, d.Ledger.Stop(ctx, del.ID, del.Generation, Paused, fault)
 	}
-	if !del.FailingSince.IsZero() && dest.GiveUpAfter > 0 && now.Sub(del.FailingSince) > d.Tempo.Scale(dest.GiveUpAfter) {
+	if !del.FailingSince.IsZero() && dest.GiveUpAfter > 0 && now.Sub(del.FailingSince) > dest.GiveUpAfter {
 		fault.Hint = "look at the destination, then: guardroom delivery retry " + del.ID
 		log.Error("a delivery is given up and parked", attrs...)
 		return Next{}, d.Ledger.Stop(ctx, del.ID, del.Generation, Parked, fault)

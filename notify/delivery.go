@@ -88,6 +88,16 @@ func (t Tempo) Scale(d time.Duration) time.Duration {
 	return time.Duration(float64(d) / float64(t))
 }
 
+// leastLimit is what a busy machine needs for work that takes a moment.
+const leastLimit = 20 * time.Second
+
+// Limit returns the limit d at this tempo. A limit is no wait: it ends what
+// hangs, and the machine does not work faster because the clocks do. So it gets
+// no shorter than 20 s, unless d is shorter already.
+func (t Tempo) Limit(d time.Duration) time.Duration {
+	return max(t.Scale(d), min(d, leastLimit))
+}
+
 // Want asks that the destination shows revision. Urgent changes (opened, state,
 // severity) are not held back by the spacing of edits. It reports whether a new
 // work item must be enqueued for d.Generation, not before d.NextAt.

@@ -22,7 +22,17 @@ func looks(settle time.Duration) []time.Duration {
 
 // firstLook is not before the call itself can be over.
 func (w *work) firstLook() time.Time {
-	return w.state.Attempt.At.Add(w.scale(w.cfg.Timeout))
+	return w.state.Attempt.At.Add(max(w.scale(w.cfg.Timeout), min(w.cfg.Timeout, leastWait)))
+}
+
+// leastWait is what a network and a scheduler need, at any tempo: a look that
+// comes too early makes work for a person.
+const leastWait = 500 * time.Millisecond
+
+// searchSettle is for how long the search may lag behind.
+func (w *work) searchSettle() time.Duration {
+	d := w.cfg.SearchSettle.Std()
+	return max(w.scale(d), min(d, 2*leastWait))
 }
 
 // find looks for the issue that a begun attempt may have made. A search that
@@ -30,7 +40,7 @@ func (w *work) firstLook() time.Time {
 // then a person decides, for an issue is never created blindly.
 func (w *work) find(ctx context.Context) error {
 	a := w.state.Attempt
-	due := looks(w.scale(w.cfg.SearchSettle.Std()))
+	due := looks(w.searchSettle())
 	since := w.now().Sub(w.firstLook())
 	if wait := due[min(a.Looks, len(due)-1)] - since; wait > 0 && !a.Allowed {
 		return w.later(wait, "unknown_outcome", "it is not known whether the issue was created; the search is asked again")
