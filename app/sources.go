@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"slices"
 
 	"github.com/guardroom/guardroom/cloud"
 	"github.com/guardroom/guardroom/config"
@@ -56,8 +57,16 @@ func (a *App) Entrances(ctx context.Context) (Entrances, error) {
 }
 
 // fetcher reads S3 objects that messages point to, with guardroom's own
-// credentials.
-func (a *App) fetcher() source.Fetcher { return file.NewFetcher(s3Of(a.cloud)) }
+// credentials, from the buckets that are configured for that or read anyway.
+func (a *App) fetcher() source.Fetcher {
+	buckets := slices.Clone(a.cfg.Sources.FollowBuckets)
+	for _, s := range a.cfg.Sources.S3 {
+		if bucket, _, err := file.ParseURL(s.URL); err == nil {
+			buckets = append(buckets, bucket)
+		}
+	}
+	return file.NewFetcher(s3Of(a.cloud)).Only(buckets)
+}
 
 // S3 gives a client for each region, for importing from buckets, as cfg says
 // AWS is reached.

@@ -113,6 +113,10 @@ type Sources struct {
 	GuardDuty []GuardDutySource `yaml:"guardduty"`
 	// S3 are buckets to which GuardDuty exports findings.
 	S3 []S3Source `yaml:"s3"`
+	// FollowBuckets are the buckets whose objects are fetched when a message
+	// points to one, beside those of s3. A pointer to any other bucket is parked:
+	// whoever may send messages must not choose what guardroom reads.
+	FollowBuckets []string `yaml:"follow_buckets"`
 }
 
 // HTTPSource is POST /v1/findings on the listen address. At least one of the

@@ -149,6 +149,11 @@ func (d *decoder) sources(c *Config) {
 		d.bucket(at+".url", s.URL)
 		d.region(at+".region", s.Region)
 	}
+	for i, name := range c.Sources.FollowBuckets {
+		if !bucketName.MatchString(name) {
+			d.failAt(fmt.Sprintf("sources.follow_buckets[%d]", i), "write the name without s3:// and without a path", "%q is not the name of a bucket", name)
+		}
+	}
 }
 
 func (d *decoder) httpSource(h HTTPSource) {

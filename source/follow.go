@@ -35,6 +35,9 @@ func Follow(ctx context.Context, intake Intake, fetch Fetcher, in Input) (receip
 			var of Receipt
 			of, err = TakeObject(ctx, intake, fetch, in, ref)
 			receipt.Add(of)
+			if errors.Is(err, ErrNotFollowed) {
+				err = park(ctx, intake, in, "it points to "+ref.String()+": "+ErrNotFollowed.Error()+" (sources.follow_buckets)", &receipt)
+			}
 		}
 		if err != nil {
 			return receipt, err

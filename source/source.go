@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"errors"
 	"io"
 	"slices"
 	"time"
@@ -27,6 +28,10 @@ type Parker interface {
 	// which may keep the input twice.
 	Park(ctx context.Context, in Input, reason string) error
 }
+
+// ErrNotFollowed is wrapped by the error of a Fetcher for an object that it is not
+// allowed to read. The reference is parked then, not tried again.
+var ErrNotFollowed = errors.New("its bucket is not one that messages may point to")
 
 // Fetcher reads the objects that a body points to. It is safe for concurrent
 // use.

@@ -275,3 +275,18 @@ func TestObjectsAreImportedByKeyAndByPrefix(t *testing.T) {
 		}
 	}
 }
+
+func TestOnlyNamedBucketsAreFollowed(t *testing.T) {
+	t.Parallel()
+	asked := 0
+	f := file.NewFetcher(func(string) file.S3 { asked++; return file.Broken(errors.New("asked")) }).Only([]string{"exports"})
+	if _, err := f.Fetch(t.Context(), source.Reference{Bucket: "secrets", Key: "k"}); !errors.Is(err, source.ErrNotFollowed) {
+		t.Errorf("another bucket: %v", err)
+	}
+	if asked != 0 {
+		t.Error("S3 was asked for a bucket that nobody named")
+	}
+	if _, err := f.Fetch(t.Context(), source.Reference{Bucket: "exports", Key: "k"}); err == nil || errors.Is(err, source.ErrNotFollowed) || asked != 1 {
+		t.Errorf("the named bucket: %v, asked %d times", err, asked)
+	}
+}

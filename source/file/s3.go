@@ -24,7 +24,10 @@ const callLimit = 30 * time.Second
 
 // Fetcher reads the objects that messages point to. The zero value is of no
 // use: make it with NewFetcher.
-type Fetcher struct{ client func(region string) S3 }
+type Fetcher struct {
+	client func(region string) S3
+	only   map[string]bool // buckets; nil: any
+}
 
 var _ source.Fetcher = Fetcher{}
 
@@ -32,8 +35,20 @@ var _ source.Fetcher = Fetcher{}
 // the region may be empty.
 func NewFetcher(client func(region string) S3) Fetcher { return Fetcher{client: client} }
 
+// Only returns a fetcher that reads from these buckets and refuses all others.
+func (f Fetcher) Only(buckets []string) Fetcher {
+	f.only = make(map[string]bool, len(buckets))
+	for _, b := range buckets {
+		f.only[b] = true
+	}
+	return f
+}
+
 // Fetch implements source.Fetcher.
 func (f Fetcher) Fetch(ctx context.Context, ref source.Reference) (io.ReadCloser, error) {
+	if f.only != nil && !f.only[ref.Bucket] {
+		return nil, fmt.Errorf("read %s: %w", ref, source.ErrNotFollowed)
+	}
 	return fetch(ctx, f.client(ref.Region), ref)
 }
 
