@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"path"
 	"sync"
 	"time"
 
@@ -24,8 +25,10 @@ type pace struct {
 	burst  int
 }
 
-// The documented limits, which rate_limit overrides:
-//   - Slack: one message a second and channel
+// The documented limits, which rate_limit overrides. Each is kept with a margin:
+// in no period, a burst included, is more sent than the vendor allows, and
+// requests do not arrive exactly as they were sent.
+//   - Slack: one message a second and channel; slackCalls is for its other methods
 //     https://docs.slack.dev/apis/web-api/rate-limits/
 //   - Jira Cloud: bursts are limited per endpoint without a number; this is far below
 //     https://developer.atlassian.com/cloud/jira/platform/rate-limiting/
@@ -35,9 +38,35 @@ type pace struct {
 // Webhooks are the customer's own, and mail servers say themselves when it is
 // too much.
 var paces = map[string]pace{
-	"slack":     {1, time.Second, 1},
+	"slack":     {1, 1100 * time.Millisecond, 1},
 	"jira":      {10, time.Second, 10},
-	"pagerduty": {2, time.Second, 10},
+	"pagerduty": {105, time.Minute, 10},
+}
+
+// slackCalls is the pace of everything but messages: 50 a minute for the methods
+// that are used (tier 3).
+var slackCalls = pace{44, time.Minute, 5}
+
+// bySlackMethod gives messages and other calls a pace each: an edit need not
+// wait for the second in which a message may be posted.
+type bySlackMethod struct{ messages, calls http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (b bySlackMethod) RoundTrip(r *http.Request) (*http.Response, error) {
+	switch path.Base(r.URL.Path) {
+	case "chat.update", "auth.test", "conversations.history", "conversations.replies", "conversations.info", "conversations.list":
+		return b.calls.RoundTrip(r)
+	}
+	return b.messages.RoundTrip(r)
+}
+
+// paced is the transport of a destination at its pace.
+func paced(d config.Destination, gate *notify.Gate, tempo notify.Tempo, next http.RoundTripper) http.RoundTripper {
+	if d.Type != "slack" || !d.RateLimit.IsZero() {
+		return gate.Limited(next)
+	}
+	calls := notify.NewGate(slackCalls.count, tempo.Scale(slackCalls.period), slackCalls.burst)
+	return bySlackMethod{messages: gate.Limited(next), calls: calls.Limited(next)}
 }
 
 func paceOf(d config.Destination) pace {
@@ -132,7 +161,7 @@ func buildDestinations(cfg *config.Config, replace map[string]notify.Notifier, v
 		n := replace[d.Name]
 		if n == nil {
 			var err error
-			if n, err = buildNotifier(d, gate.Limited(vendors), cfg.Worker.TimeScale, now, log.With("destination", d.Name)); err != nil {
+			if n, err = buildNotifier(d, paced(d, gate, tempo, vendors), cfg.Worker.TimeScale, now, log.With("destination", d.Name)); err != nil {
 				return nil, fault.Wrap(fault.Usage, err, fmt.Sprintf("build the destination %s", d.Name), "nothing was sent", "guardroom config check")
 			}
 		}
@@ -142,16 +171,16 @@ func buildDestinations(cfg *config.Config, replace map[string]notify.Notifier, v
 }
 
 // buildNotifier is the list of vendors.
-func buildNotifier(d config.Destination, paced http.RoundTripper, scale float64, now func() time.Time, log *slog.Logger) (notify.Notifier, error) {
+func buildNotifier(d config.Destination, rt http.RoundTripper, scale float64, now func() time.Time, log *slog.Logger) (notify.Notifier, error) {
 	timeout := timeoutOf(d)
 	switch {
 	case d.Type == "slack" && d.Slack != nil:
-		return buildSlack(d, paced, timeout, scale, now, log)
+		return buildSlack(d, rt, timeout, scale, now, log)
 	case d.Type == "jira" && d.Jira != nil:
-		return buildJira(d, paced, timeout, scale, now, log)
+		return buildJira(d, rt, timeout, scale, now, log)
 	case d.Type == "pagerduty" && d.PagerDuty != nil:
 		return pagerduty.New(pagerduty.Config{PagerDuty: *d.PagerDuty, Destination: d.Name, Timeout: timeout, TimeScale: scale},
-			pagerduty.Deps{Now: now, Transport: paced, Log: log})
+			pagerduty.Deps{Now: now, Transport: rt, Log: log})
 	case d.Type == "webhook" && d.Webhook != nil:
 		// Its transport is its own, because it guards which addresses are
 		// dialled; there is no documented pace to keep.
