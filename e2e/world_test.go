@@ -165,7 +165,6 @@ destinations:
     type: slack
     timeout: 1s
     digest_above: 0
-    rate_limit: 1/s
     slack: {token: "%s", channel: "#soc", api_url: "%s"}
   - name: tickets
     type: jira
