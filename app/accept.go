@@ -37,36 +37,6 @@ type acceptance struct {
 	opened  map[string]int // destination -> new deliveries within the last minute, once they were counted
 }
 
-// lock takes the locks of the whole chunk in the order that holds everywhere:
-// finding ids, then merge keys and the ARNs by which attack sequences and their
-// members name each other, then the incidents that hold them now.
-func (a *acceptance) lock(ctx context.Context, list []judged) error {
-	ids := make([]finding.ID, 0, len(list))
-	var keys, arns, actors []string
-	for _, j := range list {
-		ids = append(ids, j.finding.ID)
-		for _, k := range j.decision.Keys {
-			keys = append(keys, k.Value)
-		}
-		actors = append(actors, j.decision.ActorKeys...)
-		for _, arn := range append(memberARNs(j.finding), j.finding.ARN, j.finding.AssociatedSequenceARN) {
-			if arn != "" {
-				arns = append(arns, arn)
-			}
-		}
-	}
-	if err := a.tx.LockFindings(ctx, ids); err != nil {
-		return err
-	}
-	if err := a.tx.LockKeys(ctx, keys, arns); err != nil {
-		return err
-	}
-	if err := a.tx.LockIncidents(ctx, ids, keys, arns); err != nil {
-		return err
-	}
-	return a.tx.ReadAhead(ctx, store.Ahead{Findings: ids, ARNs: arns, Keys: keys, Actors: actors, Since: a.tx.Now().Add(-triage.ActorWindow)})
-}
-
 // finding accepts one revision of one finding.
 func (a *acceptance) finding(ctx context.Context, j judged) error {
 	f := j.finding

@@ -33,6 +33,8 @@ type Flow struct {
 	newID   func() string // ULIDs, rising
 	observe flowObserver
 	log     *slog.Logger
+
+	together together
 }
 
 // flowConfig is what the flow needs of the configuration.
@@ -106,37 +108,19 @@ type judged struct {
 	raw      []byte // packed
 }
 
-// accept judges a chunk of items and commits them in one transaction.
+// accept judges a chunk of items and commits them in one transaction, which
+// others may share.
 func (f *Flow) accept(ctx context.Context, in source.Input, items []finding.Item, receipt *source.Receipt, seen map[incident.Number]bool) error {
 	list, err := f.judge(ctx, in, items)
 	if err != nil {
 		return err
 	}
-	var outcome source.Receipt
-	var numbers []incident.Number
-	err = f.store.Write(ctx, func(tx *store.Tx) error {
-		outcome, numbers = source.Receipt{}, nil // the transaction may run again
-		a := acceptance{flow: f, tx: tx, in: in, wants: map[incident.Number]*want{}, opened: map[string]int{}}
-		if err := a.lock(ctx, list); err != nil {
-			return err
-		}
-		for _, j := range list {
-			if err := a.finding(ctx, j); err != nil {
-				return err
-			}
-		}
-		if err := a.others(ctx, items); err != nil {
-			return err
-		}
-		if err := a.deliveries(ctx); err != nil {
-			return err
-		}
-		outcome, numbers = a.receipt, a.touched
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("accept findings from %s: %w", in.Source, err)
+	c := &call{ctx: ctx, in: in, list: list, items: items}
+	f.commit(c)
+	if c.err != nil {
+		return fmt.Errorf("accept findings from %s: %w", in.Source, c.err)
 	}
+	outcome, numbers := c.outcome, c.numbers
 	receipt.Accepted += outcome.Accepted
 	receipt.Known += outcome.Known
 	receipt.Ignored += outcome.Ignored

@@ -95,6 +95,8 @@ func (a *acceptance) raise(ctx context.Context, r raiser, w *want) error {
 				}
 				continue
 			}
+		}
+		if _, counted := a.opened[name]; counted {
 			a.opened[name]++
 		}
 		if err := r.open(ctx, d, w.incident.Revision, "route "+fmt.Sprint(w.routes)); err != nil {
