@@ -247,7 +247,7 @@ func (s *Server) list(d *detector, criteria map[string]condition, sortBy, order,
 		if p != nil {
 			return nil, 0, p
 		}
-		if ok {
+		if ok || s.opts.Heedless {
 			matching = append(matching, f)
 		}
 	}
@@ -264,6 +264,9 @@ func (s *Server) list(d *detector, criteria map[string]condition, sortBy, order,
 	}
 	slices.SortFunc(matching, func(a, b *stored) int {
 		c := 0
+		if s.opts.Heedless {
+			sortBy = ""
+		}
 		switch sortBy {
 		case "updatedAt":
 			c = a.updatedAt.Compare(b.updatedAt)

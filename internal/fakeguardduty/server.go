@@ -32,6 +32,9 @@ type Options struct {
 	// ShiftingPages makes page tokens mere offsets into a list that changes
 	// under the reader. Otherwise a token stands for the list as it was.
 	ShiftingPages bool
+	// Heedless lists findings in the order of Put, whatever bounds and order are
+	// asked for, as simple stand-ins do.
+	Heedless bool
 	// Now is the clock of Date headers and of findings put without a time.
 	Now func() time.Time
 }

@@ -116,6 +116,9 @@ func (r *reader) pass(ctx context.Context) error {
 		if token == "" {
 			return r.end(ctx, c, page, listed)
 		}
+		if heedless(page, from) {
+			return r.walk(ctx, c, page, token, listed)
+		}
 		next, ok := earliest(page[max(0, len(page)-tail):])
 		if !ok || !next.After(from) {
 			if err := r.same(ctx, from, c); err != nil {
@@ -128,6 +131,63 @@ func (r *reader) pass(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// heedless reports whether a page shows that bounds or order are not kept, as by
+// a stand-in for GuardDuty that knows neither. A few findings out of order are
+// those that changed between the list and the reading.
+func heedless(page []read, from time.Time) bool {
+	falls := 0
+	for i, f := range page {
+		if f.updatedAt.IsZero() {
+			continue
+		}
+		if f.updatedAt.Before(from.Truncate(time.Millisecond)) {
+			return true
+		}
+		if i > 0 && f.updatedAt.Before(page[i-1].updatedAt) {
+			falls++
+		}
+	}
+	return falls*4 > len(page)
+}
+
+// maxWalk bounds the pages of one walk: 50 findings each.
+const maxWalk = 20_000
+
+// walk follows the tokens to the end of the list, where times say nothing about
+// what comes next. A token that brings nothing new ends it.
+func (r *reader) walk(ctx context.Context, c cursor, page []read, token string, listed time.Time) error {
+	r.poller.deps.Log.Warn("the list of findings keeps neither bounds nor order; its pages are followed as they come",
+		"detector", r.detector, "region", r.region)
+	seen := map[finding.ID]bool{}
+	all := page
+	for _, f := range page {
+		seen[f.id] = true
+	}
+	for n := 0; token != "" && n < maxWalk; n++ {
+		ids, next, err := r.list(ctx, c.At, time.Time{}, token)
+		if err != nil {
+			return err
+		}
+		page, err := r.get(ctx, ids)
+		if err != nil {
+			return err
+		}
+		if err := r.take(ctx, page, c); err != nil {
+			return err
+		}
+		fresh := false
+		for _, id := range ids {
+			fresh = fresh || !seen[id]
+			seen[id] = true
+		}
+		if !fresh {
+			break
+		}
+		all, token = append(all, page...), next
+	}
+	return r.end(ctx, c, all, listed)
 }
 
 // end stores the cursor after the last page: all that had changed when it was

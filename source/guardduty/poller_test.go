@@ -88,6 +88,38 @@ func TestEveryFindingOfManyPagesArrives(t *testing.T) {
 
 // While 500 findings are paged, those that were read change one by one and go
 // to the end of the list, so that all others move up under the reader.
+// A stand-in that knows neither bounds nor order must not hide findings, nor
+// keep the poller busy for ever.
+func TestAListWithoutBoundsAndOrderIsReadToItsEnd(t *testing.T) {
+	t.Parallel()
+	start := time.Now().UTC().Truncate(time.Second).Add(-5 * day)
+	for name, at := range map[string]func(n int) time.Time{
+		"rising":           func(n int) time.Time { return start.Add(time.Duration(n) * time.Minute) },
+		"falling":          func(n int) time.Time { return start.Add(-time.Duration(n) * time.Minute) },
+		"in no order":      func(n int) time.Time { return start.Add(time.Duration(n*7919%180) * time.Minute) },
+		"at the same time": func(int) time.Time { return start },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, fakeguardduty.Options{Heedless: true}, nil)
+			d := w.fake.AddDetector(fakeguardduty.Home, region)
+			for n := range 180 {
+				w.put(d, n, at(n))
+			}
+			for range 2 {
+				w.poll()
+				w.clock.step(time.Minute)
+			}
+			for n := range 180 {
+				w.expect(n, at(n))
+			}
+			if n := len(w.fake.Calls()); n > 100 {
+				t.Errorf("it took %d calls", n)
+			}
+		})
+	}
+}
+
 func TestNothingSlipsWhenFindingsChangeWhileTheyArePaged(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, fakeguardduty.Options{ShiftingPages: true}, nil)
