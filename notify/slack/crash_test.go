@@ -288,3 +288,24 @@ func TestAnEditOfUnknownOutcomeIsNotTakenForTheOldContent(t *testing.T) {
 		t.Errorf("%d edits, want the unknown one and its correction", m.Edits)
 	}
 }
+
+// What stands there for Slack may not have every call. A look that is refused
+// for good must not park the message that it was for.
+func TestARefusedLookIsNoReasonToGiveUp(t *testing.T) {
+	t.Parallel()
+	for _, word := range []string{"unknown_method", "invalid_arguments", "method_deprecated"} {
+		t.Run(word, func(t *testing.T) {
+			t.Parallel()
+			r := newRoom(t, fakeslack.Options{})
+			r.fake.Fail(fakeslack.ResetBefore)
+			r.fails(mining(), notify.Retry)
+			r.fake.FailOn("conversations.history", fakeslack.Refuse(word))
+			r.clock.pass(settle)
+			out := r.show(mining())
+			r.only()
+			if len(out.Warnings) != 1 {
+				t.Errorf("warnings %q", out.Warnings)
+			}
+		})
+	}
+}

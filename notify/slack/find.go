@@ -108,14 +108,21 @@ func (r *run) look(ctx context.Context, target string, search func(channel strin
 	}
 	whole, f := search(id)
 	switch {
-	case f != nil && (f.kind == kindBlind || f.kind == kindChannel):
-		return f.word, nil
+	case f != nil && f.cannotLook():
+		return orElse(f.word, f.out.Reason), nil
 	case f != nil:
 		return "", f
 	case !whole:
 		return "too many messages", nil
 	}
 	return "", nil
+}
+
+// cannotLook reports whether a look was refused for good: by a scope, because of
+// the channel, or because whoever stands there for Slack has no such call. It
+// must not park what only wanted to look.
+func (f *failure) cannotLook() bool {
+	return f.kind == kindBlind || f.kind == kindChannel || f.out.Class == notify.Park
 }
 
 // findLine looks for the line of a begun attempt. At most one is posted twice,
@@ -193,8 +200,8 @@ func (n *Notifier) channelID(ctx context.Context, target string) (id, why string
 		return id != ""
 	})
 	switch {
-	case f != nil && f.kind == kindBlind:
-		return "", f.word + " of channels:read; name the channel by its id", nil
+	case f != nil && f.cannotLook():
+		return "", orElse(f.word, f.out.Reason) + " of channels:read; name the channel by its id", nil
 	case f != nil:
 		return "", "", f
 	case id != "":
