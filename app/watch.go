@@ -196,6 +196,15 @@ func (w *watcher) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// A sender that never came, unlike a queue, is not looked for by anybody:
+	// its silence counts from here.
+	for name, limit := range w.silentAfter {
+		if limit > 0 && !slices.ContainsFunc(sources, func(s store.Source) bool { return s.Name == name }) {
+			if err := w.store.Looked(ctx, name, ""); err != nil {
+				return err
+			}
+		}
+	}
 	for _, s := range sources {
 		limit := w.silentAfter[s.Name]
 		if limit <= 0 {
