@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/guardroom/guardroom/audit"
@@ -58,6 +59,12 @@ func (h *handler) status(w http.ResponseWriter, r *http.Request) (err error) {
 	return answer(w, s)
 }
 
+// What lists can be narrowed to. A misspelt word must not look like an empty list.
+var (
+	states    = []incident.State{incident.Open, incident.Acknowledged, incident.Contained, incident.Closed}
+	standings = []notify.Status{notify.Pending, notify.Delivered, notify.Parked, notify.Unknown, notify.Paused, notify.Digested, notify.Dropped}
+)
+
 // IncidentList is the answer of GET /v1/incidents.
 type IncidentList struct {
 	Incidents []*incident.Incident `json:"incidents"`
@@ -68,6 +75,9 @@ func (h *handler) incidents(w http.ResponseWriter, r *http.Request) error {
 	f := store.IncidentFilter{Account: p.text("account"), Region: p.text("region"), Owner: p.text("owner"),
 		Since: p.time("since"), Before: incident.Number(p.number("before")), Limit: int(p.number("limit"))}
 	for _, s := range p.list("state") {
+		if !slices.Contains(states, incident.State(s)) {
+			return fault.New(fault.Usage, fmt.Sprintf("%q is not a state", s), "use open, acknowledged, contained or closed")
+		}
 		f.States = append(f.States, incident.State(s))
 	}
 	if s := p.text("min_severity"); s != "" {
@@ -217,12 +227,14 @@ func (h *handler) raw(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if len(d.Revisions) == 0 {
-		return fault.New(fault.NotFound, "the raw form of this finding is gone", "it was older than the retention")
+	var raw []byte
+	if len(d.Revisions) > 0 {
+		if raw, err = store.Unpack(d.Revisions[0].Raw); err != nil {
+			return err
+		}
 	}
-	raw, err := store.Unpack(d.Revisions[0].Raw)
-	if err != nil {
-		return err
+	if len(raw) == 0 {
+		return fault.New(fault.NotFound, "the raw form of this finding is gone", "it was older than the retention")
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_, err = w.Write(raw)
@@ -357,6 +369,9 @@ func (h *handler) deliveries(w http.ResponseWriter, r *http.Request) error {
 	f := store.DeliveryFilter{Destination: p.text("destination"), Behind: p.flag("behind"), Limit: int(p.number("limit")),
 		After: store.Cursor{At: p.time("after_at"), ID: p.text("after_id")}}
 	for _, s := range p.list("status") {
+		if !slices.Contains(standings, notify.Status(s)) {
+			return fault.New(fault.Usage, fmt.Sprintf("%q is not a status of deliveries", s), "use pending, delivered, parked, unknown, paused, digested or dropped")
+		}
 		f.Statuses = append(f.Statuses, notify.Status(s))
 	}
 	if s := p.text("incident"); s != "" {

@@ -27,7 +27,8 @@ type Client struct {
 	Where string
 }
 
-// InProcess returns a client that calls a handler in this process as who.
+// InProcess returns a client that calls a handler in this process as who. When a
+// call returns, the handler has ended; so bodies must not block for ever.
 func InProcess(h http.Handler, who Identity) *Client {
 	return &Client{http: &http.Client{Transport: &pipeTransport{handler: h, who: who}}, base: "http://in-process", Where: "the store, in this process"}
 }
@@ -169,22 +170,40 @@ func (t *pipeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	pr, pw := io.Pipe()
 	w := &pipeWriter{header: http.Header{}, pipe: pw, ready: make(chan struct{})}
-	req := r.WithContext(WithIdentity(r.Context(), t.who))
+	ctx, cancel := context.WithCancel(WithIdentity(r.Context(), t.who))
+	body := &pipeBody{PipeReader: pr, cancel: cancel, done: make(chan struct{})}
 	go func() {
+		defer close(body.done)
 		defer func() {
 			w.WriteHeader(http.StatusOK)
 			_ = pw.Close()
 		}()
-		t.handler.ServeHTTP(w, req)
+		t.handler.ServeHTTP(w, r.WithContext(ctx))
 	}()
 	select {
 	case <-w.ready:
 	case <-r.Context().Done():
-		_ = pr.CloseWithError(r.Context().Err())
+		// What has begun ends before the caller closes the store below it.
+		_ = body.Close()
 		return nil, r.Context().Err()
 	}
-	return &http.Response{StatusCode: w.status, Status: http.StatusText(w.status), Header: w.header, Body: pr, Request: r,
+	return &http.Response{StatusCode: w.status, Status: http.StatusText(w.status), Header: w.header, Body: body, Request: r,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, ContentLength: -1}, nil
+}
+
+// pipeBody is an answer whose Close ends the handler and waits for it.
+type pipeBody struct {
+	*io.PipeReader
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// Close implements io.Closer.
+func (b *pipeBody) Close() error {
+	b.cancel()
+	err := b.PipeReader.CloseWithError(context.Canceled)
+	<-b.done
+	return err
 }
 
 type pipeWriter struct {

@@ -180,7 +180,11 @@ func read(r *http.Request, v any) error {
 	}
 	dec := json.NewDecoder(strings.NewReader(string(body)))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(v); err != nil {
+	err = dec.Decode(v)
+	if err == nil && dec.More() {
+		err = errors.New("more follows the JSON object")
+	}
+	if err != nil {
 		return fault.Wrap(fault.Usage, err, "read the request", "nothing was changed", "see docs/reference/api.md")
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -36,17 +37,24 @@ func ListenSocket(path string) (net.Listener, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("remove the old socket: %w", err)
 	}
-	old := unix.Umask(0o177)
-	l, err := net.Listen("unix", path)
-	unix.Umask(old)
+	// The mode is that of the socket before it has a name; so there is no moment
+	// at which others may connect, and no umask of the whole process to change.
+	private := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		var failed error
+		if err := c.Control(func(fd uintptr) { failed = unix.Fchmod(int(fd), 0o600) }); err != nil { //nolint:gosec // a descriptor
+			return err
+		}
+		return failed
+	}}
+	l, err := private.Listen(context.Background(), "unix", path)
 	if err != nil {
 		return nil, fmt.Errorf("listen at %s: %w", path, err)
 	}
 	return l, nil
 }
 
-// ServeSocket serves h on l until ctx ends. Who asks is the user of the peer's
-// process, as the kernel says.
+// ServeSocket serves h on l until ctx ends, and returns when the last request has
+// its answer. Who asks is the user of the peer's process, as the kernel says.
 func ServeSocket(ctx context.Context, l net.Listener, h http.Handler) error {
 	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
@@ -56,16 +64,7 @@ func ServeSocket(ctx context.Context, l net.Listener, h http.Handler) error {
 			}
 			return WithIdentity(ctx, who)
 		}}
-	stop := context.AfterFunc(ctx, func() {
-		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		_ = server.Shutdown(end)
-	})
-	defer stop()
-	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
+	return Serve(ctx, server, 5*time.Second, func() error { return server.Serve(l) })
 }
 
 func peer(c net.Conn) (Identity, error) {

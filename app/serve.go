@@ -92,23 +92,12 @@ func (a *App) listenHTTP() (net.Listener, error) {
 func (a *App) serveHTTP(ctx context.Context, l net.Listener, intake http.Handler, ready *atomic.Bool) error {
 	server := &http.Server{Handler: a.httpHandler(intake, ready), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute,
 		WriteTimeout: 3 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
-	stop := context.AfterFunc(ctx, func() {
-		// Requests under way get their answer, which they may rely on.
-		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
-		defer cancel()
-		_ = server.Shutdown(end)
+	return api.Serve(ctx, server, grace, func() error {
+		if cert := a.cfg.Listen.TLSCert; cert != "" {
+			return server.ServeTLS(l, cert, a.cfg.Listen.TLSKey)
+		}
+		return server.Serve(l)
 	})
-	defer stop()
-	var err error
-	if cert := a.cfg.Listen.TLSCert; cert != "" {
-		err = server.ServeTLS(l, cert, a.cfg.Listen.TLSKey)
-	} else {
-		err = server.Serve(l)
-	}
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return err
 }
 
 // httpHandler is what the service shows to the network. Metrics and health say

@@ -1,0 +1,299 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/guardroom/guardroom/api"
+	"github.com/guardroom/guardroom/audit"
+	"github.com/guardroom/guardroom/finding"
+	"github.com/guardroom/guardroom/incident"
+	"github.com/guardroom/guardroom/internal/fault"
+	"github.com/guardroom/guardroom/notify"
+	"github.com/guardroom/guardroom/source"
+	"github.com/guardroom/guardroom/store"
+	"github.com/guardroom/guardroom/triage"
+)
+
+var noon = time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// service is a small service: one incident (INC-7), two findings ("f", and
+// "old" whose raw form is gone), one delivery ("d"), one rejected input ("r"),
+// one destination ("soc") and some audit records. What it was told to do is
+// written down.
+type service struct {
+	broken  error  // every call that can fail, fails with it
+	streams error  // streams fail with it after their first line
+	panics  bool   // the status panics
+	records int    // in the audit chain
+	hold    func() // runs before each audit record
+
+	mu      sync.Mutex
+	told    []string
+	input   source.Input
+	asked   any // the last filter
+	stopped int // audit records that were read when the last stream ended
+	ended   context.Context
+}
+
+func (s *service) tell(format string, args ...any) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.told = append(s.told, fmt.Sprintf(format, args...))
+	return s.broken
+}
+
+func (s *service) saw(filter any) { s.mu.Lock(); s.asked = filter; s.mu.Unlock() }
+
+func (s *service) Reader() api.Reader      { return reader{s} }
+func (s *service) Commands() api.Commander { return commander{s} }
+func (s *service) Version() string         { return "1.2.3" }
+func (s *service) Delivering() bool        { return true }
+func (s *service) Doctor(context.Context) []api.Check {
+	return []api.Check{{Area: "store", What: "it answers", OK: true}}
+}
+func (s *service) Prune(context.Context) (int, error) { return 3, s.tell("prune") }
+func (s *service) VerifyAudit(context.Context) (audit.Report, error) {
+	return audit.Report{Records: 9}, s.broken
+}
+func (s *service) Suppressions() []api.Suppression {
+	return []api.Suppression{{Name: "scanner", Owner: "ana"}}
+}
+func (s *service) Routes() []api.Route { return []api.Route{{Name: "all", To: []string{"soc"}}} }
+func (s *service) Destinations(context.Context) ([]api.Destination, error) {
+	return []api.Destination{{Name: "soc"}}, s.broken
+}
+
+func (s *service) Take(_ context.Context, in source.Input) (source.Receipt, error) {
+	s.mu.Lock()
+	s.input = in
+	s.mu.Unlock()
+	return source.Receipt{Accepted: 2, Incidents: []string{"INC-7"}}, s.broken
+}
+
+func (s *service) Explain(context.Context, finding.ID) ([]triage.Step, error) {
+	return []triage.Step{{Stage: "route", Decision: "soc", Reason: "<all>"}}, s.broken
+}
+
+func (s *service) TestDestination(_ context.Context, name string) (string, error) {
+	if name != "soc" {
+		return "", fault.New(fault.NotFound, "there is no destination "+name, "")
+	}
+	return "look into #soc", s.tell("test %s", name)
+}
+
+type commander struct{ s *service }
+
+func (c commander) incident(n incident.Number, format string, args ...any) (*incident.Incident, error) {
+	if n != 7 {
+		return nil, fmt.Errorf("incident %s: %w", n, store.ErrNotFound)
+	}
+	return &incident.Incident{Number: 7}, c.s.tell(format, args...)
+}
+
+func (c commander) Acknowledge(_ context.Context, n incident.Number, who string) (*incident.Incident, error) {
+	return c.incident(n, "ack by %s", who)
+}
+
+func (c commander) Assign(_ context.Context, n incident.Number, owner, who string) (*incident.Incident, error) {
+	return c.incident(n, "assign %s by %s", owner, who)
+}
+
+func (c commander) Note(_ context.Context, n incident.Number, text, who string) (*incident.Incident, error) {
+	return c.incident(n, "note %s by %s", text, who)
+}
+
+func (c commander) CloseIncident(_ context.Context, n incident.Number, v incident.Verdict, note, who string) (*incident.Incident, error) {
+	return c.incident(n, "close %s %s by %s", v, note, who)
+}
+
+func (c commander) Reopen(_ context.Context, n incident.Number, why, who string) (*incident.Incident, error) {
+	return c.incident(n, "reopen %s by %s", why, who)
+}
+
+func (c commander) delivery(id, format string, args ...any) (notify.Delivery, error) {
+	if id != "d" {
+		return notify.Delivery{}, fmt.Errorf("delivery %s: %w", id, store.ErrNotFound)
+	}
+	return notify.Delivery{ID: id}, c.s.tell(format, args...)
+}
+
+func (c commander) Retry(_ context.Context, id, who string) (notify.Delivery, error) {
+	return c.delivery(id, "retry by %s", who)
+}
+
+func (c commander) Drop(_ context.Context, id, who, why string) (notify.Delivery, error) {
+	return c.delivery(id, "drop %s by %s", why, who)
+}
+
+func (c commander) Pause(_ context.Context, name, who, why string) error {
+	return c.s.tell("pause %s %s by %s", name, why, who)
+}
+
+func (c commander) Resume(_ context.Context, name, who string) (int, error) {
+	return 4, c.s.tell("resume %s by %s", name, who)
+}
+
+type reader struct{ s *service }
+
+func (r reader) Incidents(_ context.Context, f store.IncidentFilter) ([]*incident.Incident, error) {
+	r.s.saw(f)
+	return []*incident.Incident{{Number: 7}}, r.s.broken
+}
+
+func (r reader) GetIncident(_ context.Context, n incident.Number) (*incident.Incident, error) {
+	if n != 7 {
+		return nil, fmt.Errorf("incident %s: %w", n, store.ErrNotFound)
+	}
+	return &incident.Incident{ID: "i7", Number: 7}, r.s.broken
+}
+
+func (r reader) Timeline(context.Context, incident.Number, int) ([]incident.Entry, error) {
+	return []incident.Entry{{Text: "opened"}}, r.s.broken
+}
+
+func (r reader) Findings(_ context.Context, f store.FindingFilter) ([]store.Finding, error) {
+	r.s.saw(f)
+	return []store.Finding{{ID: "f"}}, r.s.broken
+}
+
+func (r reader) GetFinding(_ context.Context, id finding.ID) (store.Finding, bool, error) {
+	return store.Finding{ID: id}, id == "f" || id == "old", r.s.broken
+}
+
+func (r reader) Revisions(_ context.Context, id finding.ID, _ int) ([]store.Revision, error) {
+	if id == "old" {
+		return []store.Revision{{FindingID: id}}, r.s.broken
+	}
+	return []store.Revision{{FindingID: id, Raw: store.Pack([]byte(`{"id":"f"}`))}}, r.s.broken
+}
+
+func (r reader) RevisionsSince(_ context.Context, since time.Time, yield func(store.Revision) bool) error {
+	r.s.saw(since)
+	if r.s.broken != nil {
+		return r.s.broken
+	}
+	for n := range 3 {
+		if !yield(store.Revision{Seq: int64(n + 1), FindingID: "f", Raw: store.Pack([]byte(`{"id":"f"}`))}) {
+			return nil
+		}
+		if r.s.streams != nil {
+			return r.s.streams
+		}
+	}
+	return r.s.broken
+}
+
+func (r reader) Deliveries(_ context.Context, f store.DeliveryFilter) ([]notify.Delivery, error) {
+	r.s.saw(f)
+	return []notify.Delivery{{ID: "d"}}, r.s.broken
+}
+
+func (r reader) GetDelivery(_ context.Context, id string) (notify.Delivery, error) {
+	if id != "d" {
+		return notify.Delivery{}, fmt.Errorf("delivery %s: %w", id, store.ErrNotFound)
+	}
+	return notify.Delivery{ID: id}, r.s.broken
+}
+
+func (r reader) Unfinished(context.Context) (armed, stuck int, err error) { return 2, 1, r.s.broken }
+
+func (r reader) RejectedInputs(_ context.Context, before string, _ int) ([]store.Rejected, error) {
+	r.s.saw(before)
+	return []store.Rejected{{ID: "r"}}, r.s.broken
+}
+
+func (r reader) RejectedInput(_ context.Context, id string) (store.Rejected, error) {
+	if id != "r" {
+		return store.Rejected{}, fmt.Errorf("rejected input %s: %w", id, store.ErrNotFound)
+	}
+	return store.Rejected{ID: id, Body: []byte("{broken")}, r.s.broken
+}
+
+// AuditRecords streams until the reader has had enough or is gone.
+func (r reader) AuditRecords(ctx context.Context, after int64, limit int, yield func(audit.Record) bool) error {
+	r.s.saw([]int64{after, int64(limit)})
+	n := 0
+	defer func() {
+		r.s.mu.Lock()
+		r.s.stopped, r.s.ended = n, ctx
+		r.s.mu.Unlock()
+	}()
+	for n = range r.s.records {
+		if r.s.hold != nil {
+			r.s.hold()
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if !yield(audit.Record{Seq: after + int64(n) + 1, Who: "ana"}) {
+			return nil
+		}
+		if r.s.streams != nil {
+			return r.s.streams
+		}
+	}
+	return r.s.broken
+}
+
+func (r reader) AuditHead(context.Context) (audit.Head, error) {
+	return audit.Head{Seq: 100}, r.s.broken
+}
+
+func (r reader) RuleUses(context.Context) (map[string]store.RuleUse, error) {
+	return map[string]store.RuleUse{"scanner": {Matches: 12, LastMatch: noon}}, r.s.broken
+}
+
+func (r reader) Pauses(context.Context) (map[string]store.Pause, error)     { return nil, r.s.broken }
+func (r reader) Sources(context.Context) ([]store.Source, error)            { return nil, r.s.broken }
+func (r reader) Workers(context.Context) ([]store.Worker, error)            { return nil, r.s.broken }
+func (r reader) IgnoredEvents(context.Context) ([]store.Ignored, error)     { return nil, r.s.broken }
+func (r reader) OpenNotices(context.Context) ([]store.Notice, error)        { return nil, r.s.broken }
+func (r reader) OldestBehind(context.Context) (map[string]time.Time, error) { return nil, r.s.broken }
+func (r reader) CountIncidents(context.Context) (map[incident.State]int, error) {
+	if r.s.panics {
+		panic(errors.New("a defect with <b>secret</b>"))
+	}
+	return map[incident.State]int{incident.Open: 1}, r.s.broken
+}
+
+func (r reader) CountDeliveries(context.Context) (map[string]map[notify.Status]int, error) {
+	return nil, r.s.broken
+}
+
+func (r reader) Backup(_ context.Context, path string) error { return r.s.tell("backup %s", path) }
+func (r reader) Place() string                               { return "sqlite:/var/lib/guardroom.db" }
+
+// log is a log that can be read.
+type log struct {
+	mu  sync.Mutex
+	all bytes.Buffer
+}
+
+func (l *log) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all.Write(b)
+}
+
+func (l *log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.all.String()
+}
+
+func logger(l *log) *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+
+var ana = api.Identity{Name: "ana", Local: true}
+
+// inProcess is a client of s in this process, as ana.
+func inProcess(t *testing.T, s *service) *api.Client {
+	t.Helper()
+	return api.InProcess(api.Handler(s, slog.New(slog.DiscardHandler)), ana)
+}
