@@ -155,6 +155,8 @@ func (s *Server) route(r *http.Request, parts []string, body []byte) *answer {
 		return s.myself()
 	case route == "GET serverInfo" && n == 1:
 		return reply(http.StatusOK, map[string]any{"baseUrl": s.URL(), "deploymentType": map[Dialect]string{Cloud: "Cloud", DataCenter: "Server"}[s.opts.Dialect]}, "")
+	case s.opts.NoMeta && (parts[0] == "project" || n >= 3 && parts[1] == "createmeta"):
+		return refusal(http.StatusNotFound, "There is no such call.")
 	case parts[0] == "project":
 		return s.projects(r, parts)
 	case parts[0] == "search":

@@ -50,6 +50,9 @@ type Options struct {
 	// Burst is how many requests of one method and endpoint are taken within a
 	// second; 0: no limit. One above it is answered 429 and is a violation.
 	Burst int
+	// NoMeta has no calls about projects and what they demand, as simple
+	// stand-ins and old proxies have none.
+	NoMeta bool
 	// NoDelete refuses to delete issues, as most projects do.
 	NoDelete bool
 	// Faults happen at random.

@@ -1,6 +1,7 @@
 package jira
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -75,6 +76,10 @@ func (n *Notifier) checkFields(m *meta) notify.Finding {
 		f.Hint = "give them under fields of this destination"
 		return f
 	}
+	if m.Blind {
+		f.OK, f.Message = true, "jira does not tell them; a creation will"
+		return f
+	}
 	for _, d := range []string{"description", "labels"} {
 		if _, ok := m.field(d); !ok {
 			f.Message, f.Hint = "the field "+d+" is not on the create screen", "put it on the screen of the issue type"
@@ -146,7 +151,7 @@ func (n *Notifier) workflow(ctx context.Context, m *meta) ([]string, error) {
 	var answer struct {
 		Issues []hit `json:"issues"`
 	}
-	jql := fmt.Sprintf("project = %s AND issuetype = %s ORDER BY created DESC", quote(m.ProjectKey), quote(m.TypeID))
+	jql := fmt.Sprintf("project = %s AND issuetype = %s ORDER BY created DESC", quote(cmp.Or(m.ProjectKey, m.ProjectID)), quote(cmp.Or(m.TypeID, m.TypeName)))
 	if err := n.client.call(ctx, "search for an issue", http.MethodPost, path, map[string]any{"jql": jql, "fields": []string{"status"}, "maxResults": 5}, &answer); err != nil {
 		return nil, err
 	}

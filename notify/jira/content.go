@@ -157,10 +157,14 @@ func (n *Notifier) priorityName(b finding.Band) string {
 	return "Low"
 }
 
-// priority returns the id of the priority for v; empty, with a sentence, where
+// priority returns the id of the priority for v (or its name, where Jira tells no
+// ids); empty, with a sentence, where
 // the project has none of that name.
 func (n *Notifier) priority(v *message.View, m *meta) (id, missing string) {
 	name := n.priorityName(v.Band)
+	if m.Blind {
+		return byName + name, ""
+	}
 	f, ok := m.field("priority")
 	if !ok {
 		return "", "the project does not offer a priority; it is left out"
@@ -171,6 +175,25 @@ func (n *Notifier) priority(v *message.View, m *meta) (id, missing string) {
 		}
 	}
 	return "", fmt.Sprintf("the project has no priority %q for %s; it is left out", escape.Visible(name), v.Band)
+}
+
+// byName marks a priority that is known by its name only.
+const byName = "name:"
+
+// priorityRef names a priority in a request.
+func priorityRef(id string) map[string]string {
+	if name, ok := strings.CutPrefix(id, byName); ok {
+		return map[string]string{"name": name}
+	}
+	return map[string]string{"id": id}
+}
+
+// is reports whether a choice is the priority that was sent.
+func (c choice) is(id string) bool {
+	if name, ok := strings.CutPrefix(id, byName); ok {
+		return strings.EqualFold(c.Name, name)
+	}
+	return c.ID == id
 }
 
 // status is the first line: HIGH 8.0, open, INC-42.

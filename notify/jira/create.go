@@ -95,7 +95,7 @@ func (w *work) newIssue(ctx context.Context, m *meta) (map[string]any, contents)
 	desc := w.describe(v, w.follows(ctx))
 	c := contents{Sent: desc.sent, Text: desc.text, Summary: summary(v), Seq: lastSeq(v), Band: int(v.Band)}
 	fields := map[string]any{
-		"project": map[string]string{"id": m.ProjectID}, "issuetype": map[string]string{"id": m.TypeID},
+		"project": m.project(), "issuetype": m.issueType(),
 		"summary": c.Summary, "description": desc.value,
 	}
 	maps.Copy(fields, w.cfg.Fields)
@@ -108,7 +108,7 @@ func (w *work) newIssue(ctx context.Context, m *meta) (map[string]any, contents)
 		if missing != "" {
 			w.state.warn("priority", missing)
 		} else {
-			fields["priority"] = map[string]string{"id": id}
+			fields["priority"] = priorityRef(id)
 			c.Priority = id
 		}
 	}
@@ -125,7 +125,7 @@ func (w *work) offers(m *meta, id string) bool {
 	if slices.Contains(w.state.Dropped, id) {
 		return false
 	}
-	if _, ok := m.field(id); ok {
+	if _, ok := m.field(id); ok || m.Blind {
 		return true
 	}
 	w.state.Dropped = append(w.state.Dropped, id)

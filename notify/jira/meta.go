@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -45,8 +46,44 @@ type meta struct {
 	ProjectID, ProjectKey, ProjectName string
 	TypeID, TypeName                   string
 	Fields                             []field
-	at                                 time.Time
+	// Blind says that Jira does not tell what the project demands: names are
+	// sent as they are configured, and what is refused is left out.
+	Blind bool
+	at    time.Time
 }
+
+// project names the project in a creation.
+func (m *meta) project() map[string]string {
+	if m.ProjectID != "" {
+		return map[string]string{"id": m.ProjectID}
+	}
+	return map[string]string{"key": m.ProjectKey}
+}
+
+// issueType names the type of issue in a creation.
+func (m *meta) issueType() map[string]string {
+	if m.TypeID != "" {
+		return map[string]string{"id": m.TypeID}
+	}
+	return map[string]string{"name": m.TypeName}
+}
+
+// projectPath is the project in the path of a call.
+func (m *meta) projectPath() string {
+	if m.ProjectID != "" {
+		return url.PathEscape(m.ProjectID)
+	}
+	return url.PathEscape(m.ProjectKey)
+}
+
+// absent reports that there is no such call: old versions, proxies and stand-ins
+// lack the metadata.
+func absent(err error) bool {
+	e := asAPI(err)
+	return e != nil && (e.status == http.StatusNotFound || e.status == http.StatusMethodNotAllowed || e.status == http.StatusNotImplemented)
+}
+
+var digits = regexp.MustCompile(`^[0-9]+$`)
 
 func (m *meta) field(id string) (field, bool) {
 	for _, f := range m.Fields {
@@ -99,9 +136,15 @@ func (n *Notifier) readMeta(ctx context.Context) (*meta, error) {
 	if err := n.readType(ctx, m); err != nil {
 		return nil, err
 	}
+	if m.TypeID == "" {
+		return m, nil
+	}
 	var err error
 	m.Fields, err = pages[field](ctx, n.client, "read the fields of the issue type",
-		"/issue/createmeta/"+url.PathEscape(m.ProjectID)+"/issuetypes/"+url.PathEscape(m.TypeID), "fields")
+		"/issue/createmeta/"+m.projectPath()+"/issuetypes/"+url.PathEscape(m.TypeID), "fields")
+	if absent(err) {
+		m.Blind, err = true, nil
+	}
 	for i, f := range m.Fields {
 		if f.ID == "" {
 			m.Fields[i].ID = f.Key
@@ -123,6 +166,15 @@ func (n *Notifier) readProject(ctx context.Context, m *meta) error {
 	err := n.client.call(ctx, "read the project", http.MethodGet, "/project/"+url.PathEscape(want), nil, &p)
 	if e := asAPI(err); e != nil && (e.status == http.StatusNotFound || e.status == http.StatusBadRequest) {
 		found, searchErr := n.projectByName(ctx, want)
+		if absent(searchErr) {
+			// Neither call is there; a project that is missing is told by the
+			// creation.
+			m.Blind, m.ProjectKey = true, want
+			if digits.MatchString(want) {
+				m.ProjectID, m.ProjectKey = want, ""
+			}
+			return nil
+		}
 		if searchErr != nil {
 			return searchErr
 		}
@@ -168,7 +220,14 @@ func (n *Notifier) readType(ctx context.Context, m *meta) error {
 		ID   string `json:"id"`
 		Name string `json:"name"`
 	}
-	types, err := pages[issueType](ctx, n.client, "read the issue types", "/issue/createmeta/"+url.PathEscape(m.ProjectID)+"/issuetypes", "issueTypes")
+	types, err := pages[issueType](ctx, n.client, "read the issue types", "/issue/createmeta/"+m.projectPath()+"/issuetypes", "issueTypes")
+	if absent(err) {
+		m.Blind, m.TypeName = true, want
+		if digits.MatchString(want) {
+			m.TypeID, m.TypeName = want, ""
+		}
+		return nil
+	}
 	if err != nil {
 		return err
 	}

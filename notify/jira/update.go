@@ -55,7 +55,7 @@ func (w *work) settle(i *shown) {
 	if i.Fields.Summary == s.Writing.Summary {
 		s.Shown.Summary = s.Writing.Summary
 	}
-	if i.Fields.Priority != nil && i.Fields.Priority.ID == s.Writing.Priority {
+	if i.Fields.Priority != nil && i.Fields.Priority.is(s.Writing.Priority) {
 		s.Shown.Priority, s.Shown.Band = s.Writing.Priority, s.Writing.Band
 	}
 }
@@ -177,7 +177,7 @@ func (w *work) changes(ctx context.Context, i *shown) (map[string]any, contents,
 		return nil, next, err
 	}
 	if id != "" {
-		fields["priority"], next.Priority, next.Band = map[string]string{"id": id}, id, int(w.v.Band)
+		fields["priority"], next.Priority, next.Band = priorityRef(id), id, int(w.v.Band)
 	}
 	return fields, next, nil
 }
@@ -190,7 +190,7 @@ func (w *work) raised(ctx context.Context, i *shown) (string, error) {
 	if configured || shown.Priority == "" || int(w.v.Band) <= shown.Band || slices.Contains(w.state.Dropped, "priority") {
 		return "", nil
 	}
-	if i.Fields.Priority == nil || i.Fields.Priority.ID != shown.Priority {
+	if i.Fields.Priority == nil || !i.Fields.Priority.is(shown.Priority) {
 		return "", nil // a person chose another one
 	}
 	m, err := w.metadata(ctx, nil)
