@@ -27,13 +27,11 @@ var dependencies = []dependency{
 	{module: "github.com/aws/aws-lambda-go", by: []string{"source/...", "cmd/..."}, tests: true, why: "the Lambda runtime; only the entrance of Lambda knows it"},
 	{module: aws, by: []string{"cloud/...", "source/..."}, tests: true, why: "AWS, through the narrow interfaces of those who need it; unwrapped at the edge"},
 	{module: "github.com/aws/smithy-go", by: []string{"cloud/...", "source/..."}, tests: true, why: "error codes of AWS: unwrapped by code, never by text"},
-	{module: "github.com/cenkalti/backoff/v5", by: []string{"source/...", "cloud/..."}, why: "short waits inside one step; long ones are rows in the store"},
 	{module: "github.com/charmbracelet/x/ansi", by: []string{"cmd/...", "demo"}, why: "the width of text on a terminal, wide runes included"},
 	{module: dbos, by: []string{"durable"}, why: "the durable engine; one package, so that it can be replaced"},
 	{module: "github.com/emersion/go-sasl", by: []string{"internal/fakesmtp"}, why: "how mail clients prove who they are, for the fake mail server"},
 	{module: "github.com/emersion/go-smtp", by: []string{"internal/fakesmtp"}, tests: true, why: "the fake mail server"},
 	{module: exp, by: []string{"rule"}, why: "conditions, checked against our structs when they are loaded"},
-	{module: "github.com/getkin/kin-openapi", tests: true, why: "vendors' published schemas, as judges of what we send"},
 	{module: "github.com/goccy/go-yaml", by: []string{"config"}, why: "one decode call, so that the parser can be replaced"},
 	{module: "github.com/gofrs/flock", by: []string{"store/sqlite"}, tests: true, why: "one process a SQLite file"},
 	{module: "github.com/google/go-cmp", tests: true, why: "comparison that shows the difference"},
@@ -73,9 +71,6 @@ func TestDependencies(t *testing.T) {
 	t.Parallel()
 	all := packages(t)
 	for _, p := range all {
-		if p.name() == "internal/deps" {
-			continue
-		}
 		program, tests := p.Imports, p.tests()
 		if p.helpsTests() {
 			program, tests = nil, slices.Concat(program, tests)

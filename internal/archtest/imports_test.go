@@ -160,7 +160,7 @@ func TestImportRules(t *testing.T) {
 				}
 			}
 			for _, p := range all {
-				if p.name() == "internal/deps" || !isFrom(r, p.name()) || p.helpsTests() {
+				if !isFrom(r, p.name()) || p.helpsTests() {
 					continue
 				}
 				imports := p.Imports
