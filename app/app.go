@@ -119,6 +119,7 @@ func (a *App) build(ctx context.Context) (err error) {
 	if a.engine, err = durable.Open(ctx, engine); err != nil {
 		return err
 	}
+	a.db.prepared()
 	a.metrics = NewMetrics(a.db.DB, a.now)
 	a.views = &views{store: a.db.DB, baseURL: a.cfg.BaseURL, types: a.types, now: a.now}
 	notes := &notices{store: a.db.DB, engine: a.engine, newID: a.ids.New, to: a.cfg.Watch.To, all: names}

@@ -29,6 +29,7 @@ type database struct {
 	engine   durable.Config // SQLite or Pool
 	path     string         // of the SQLite file
 	executor string
+	prepared func() // to be called when the engine has made its tables
 	release  func()
 }
 
@@ -82,7 +83,8 @@ func openDatabase(ctx context.Context, address, worker string, wait time.Duratio
 			return nil, err
 		}
 		// One process at a time has the file, so its name never changes.
-		return &database{DB: db, engine: durable.Config{SQLite: b.Engine()}, path: StoreFile(where), executor: "local", release: func() {}}, nil
+		return &database{DB: db, engine: durable.Config{SQLite: b.Engine()}, path: StoreFile(where), executor: "local",
+			prepared: b.EnginePrepared, release: func() {}}, nil
 	}
 	b, err := postgres.Open(ctx, where)
 	if err != nil {
@@ -93,7 +95,7 @@ func openDatabase(ctx context.Context, address, worker string, wait time.Duratio
 		_ = b.Close()
 		return nil, err
 	}
-	out := &database{DB: db, engine: durable.Config{Pool: b.Engine()}, release: func() {}}
+	out := &database{DB: db, engine: durable.Config{Pool: b.Engine()}, prepared: func() {}, release: func() {}}
 	if out.executor, out.release, err = b.HoldName(ctx, worker); err != nil {
 		_ = db.Close()
 		return nil, err

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql/driver"
+	"sync/atomic"
 )
 
 // turns is a fair lock: whoever asked first gets it first. SQLite lets one
@@ -26,26 +27,50 @@ func (t *turns) take(ctx context.Context) error {
 
 func (t *turns) done() { <-t.ch }
 
-// turnConnector makes connections whose transactions wait for their turn.
+// turnConnector makes connections whose transactions wait for their turn. Until
+// it is prepared they do not wait for the disk: the durable engine makes its
+// tables in more than a hundred transactions, each of which it may do again. What
+// a power cut takes of them is the end, never the middle, and the first durable
+// commit makes all before it durable: https://www.sqlite.org/pragma.html#pragma_synchronous
 type turnConnector struct {
-	driver.Connector
-	turn *turns
+	durable, hasty driver.Connector
+	turn           *turns
+	prepared       atomic.Bool
 }
 
 func (c *turnConnector) Connect(ctx context.Context) (driver.Conn, error) {
-	conn, err := c.Connector.Connect(ctx)
+	hasty := !c.prepared.Load()
+	from := c.durable
+	if hasty {
+		from = c.hasty
+	}
+	conn, err := from.Connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &turnConn{cachingConn: conn.(*cachingConn), turn: c.turn}, nil
+	return &turnConn{cachingConn: conn.(*cachingConn), turn: c.turn, of: c, hasty: hasty}, nil
 }
+
+// Driver implements driver.Connector.
+func (c *turnConnector) Driver() driver.Driver { return c.durable.Driver() }
 
 // turnConn holds the turn from the begin of a transaction to its end, and for
 // the length of a single statement outside of one.
 type turnConn struct {
 	*cachingConn
-	turn *turns
-	inTx bool
+	turn  *turns
+	inTx  bool
+	of    *turnConnector
+	hasty bool // does not wait for the disk
+}
+
+// ResetSession implements driver.SessionResetter, which database/sql calls before
+// it uses a connection again: a hasty one is thrown away once all is prepared.
+func (c *turnConn) ResetSession(ctx context.Context) error {
+	if c.hasty && c.of.prepared.Load() {
+		return driver.ErrBadConn
+	}
+	return c.cachingConn.ResetSession(ctx)
 }
 
 func (c *turnConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {

@@ -32,6 +32,8 @@ type Backend struct {
 	read   *sql.DB
 	engine *sql.DB
 	writer *writer
+
+	engineConns *turnConnector
 }
 
 var _ store.Backend = (*Backend)(nil)
@@ -100,7 +102,9 @@ func (b *Backend) open(ctx context.Context) error {
 	b.read = sql.OpenDB(dsnConnector(b.path, "_pragma=query_only(1)"))
 	b.read.SetMaxOpenConns(max(4, runtime.NumCPU()))
 	b.read.SetMaxIdleConns(2)
-	b.engine = sql.OpenDB(&turnConnector{Connector: dsnConnector(b.path, "_txlock=immediate"), turn: b.turn})
+	b.engineConns = &turnConnector{durable: dsnConnector(b.path, "_txlock=immediate"),
+		hasty: dsnConnector(b.path, "_txlock=immediate", "_pragma=synchronous(NORMAL)"), turn: b.turn}
+	b.engine = sql.OpenDB(b.engineConns)
 	b.engine.SetMaxOpenConns(4)
 	b.engine.SetMaxIdleConns(2)
 	b.writer = newWriter(b.write, b.turn)
@@ -144,6 +148,10 @@ func (b *Backend) Reader() *sql.DB { return b.read }
 // Engine returns the handle for the durable engine. Its transactions take
 // turns with ours.
 func (b *Backend) Engine() *sql.DB { return b.engine }
+
+// EnginePrepared says that the engine has made its tables. From then on its
+// transactions are durable like ours.
+func (b *Backend) EnginePrepared() { b.engineConns.prepared.Store(true) }
 
 // Dialect implements store.Backend.
 func (b *Backend) Dialect() store.Dialect { return store.SQLite }
