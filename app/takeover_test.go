@@ -38,7 +38,7 @@ func TestAnotherWorkerTakesOverWhatWasTakenButNotClaimed(t *testing.T) {
 	if _, err := first.Take(t.Context(), source.Input{Source: "test", Body: testFinding(1, 1, 5, time.Now())}); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(30 * time.Second); ; <-time.After(10 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); ; <-time.After(10 * time.Millisecond) {
 		taken, err := second.engine.Abandoned(func(string) bool { return false })
 		if err != nil {
 			t.Fatal(err)

@@ -111,7 +111,7 @@ func TestEnrichersThatFailDegrade(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
 	t.Cleanup(func() { close(release) })
-	tr := triager(t, Config{Triage: config.Triage{Enrich: config.Enrich{Timeout: config.Duration(200 * time.Millisecond)}},
+	tr := triager(t, Config{Triage: config.Triage{Enrich: config.Enrich{Timeout: config.Duration(2 * time.Second)}},
 		Routes: []config.Route{to("prod", `account.environment == "prod" and resource.tags["team"] == "pay" and "bad" in actor.lists`, false, "chat")}},
 		told{"good", func(_ context.Context, e *Enrichment) error {
 			e.Account, e.Tags = incident.Account{Name: "payments", Environment: "prod", Owner: "ann"}, []finding.Tag{{Key: "team", Value: "pay"}}
@@ -135,7 +135,7 @@ func TestEnrichersThatFailDegrade(t *testing.T) {
 		t.Errorf("conditions do not see it: %+v", d.Trace)
 	}
 	text := Explain(d.Trace)
-	for _, words := range []string{"failing: no permission", "panicking: panicked: nil map", "slow did not answer within 200ms",
+	for _, words := range []string{"failing: no permission", "panicking: panicked: nil map", "slow did not answer within 2s",
 		"good: account payments; environment prod; owner ann; country Nowhere; ASN 64500; organization Org; 1 tags; on the lists bad; a note"} {
 		if !strings.Contains(text, words) {
 			t.Errorf("%q is missing in\n%s", words, text)

@@ -79,7 +79,7 @@ func tamper(ts *testscript.TestScript, neg bool, args []string) {
 
 // await polls a URL until it answers 200.
 func await(ts *testscript.TestScript, neg bool, args []string) {
-	for range 600 {
+	for range 6000 {
 		if res, err := http.Get(args[0]); err == nil {
 			_ = res.Body.Close()
 			if res.StatusCode == http.StatusOK {

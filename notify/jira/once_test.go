@@ -53,7 +53,11 @@ func TestAnUnknownOutcomeThatTookEffectIsAdopted(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, found after %s", f, lag), func(t *testing.T) {
 				t.Parallel()
 				dialects(t, func(t *testing.T, d fakejira.Dialect) {
-					r := newRoom(t, fakejira.Options{Dialect: d, IndexLag: lag}, func(c *Config) { c.Timeout = 300 * time.Millisecond })
+					r := newRoom(t, fakejira.Options{Dialect: d, IndexLag: lag}, func(c *Config) {
+						if f == fakejira.TimeoutAfter {
+							c.Timeout = 2 * time.Second // for the calls that are answered too
+						}
+					})
 					failCreate(r, f)
 					_, err := r.try(sampleView())
 					if e := asError(t, err); e.Class != notify.Retry || e.Reason != "unknown_outcome" || e.After <= 0 {

@@ -93,7 +93,7 @@ func TestEveryFaultEndsInOneAlert(t *testing.T) {
 				r := newRoom(t, fakepagerduty.Options{}, func(c *Config) {
 					c.Mode = mode
 					if fault == fakepagerduty.TimeoutAfter {
-						c.Timeout = 300 * time.Millisecond
+						c.Timeout = 2 * time.Second // for the calls that are answered too
 					}
 				})
 				s := newStory()

@@ -158,7 +158,7 @@ func check(t *testing.T, r *room, v *message.View) {
 
 func TestAnAlertThatNeverAnswersIsNotMadeTwice(t *testing.T) {
 	t.Parallel()
-	r := newRoom(t, fakepagerduty.Options{}, incidents, func(c *Config) { c.Timeout = 200 * time.Millisecond })
+	r := newRoom(t, fakepagerduty.Options{}, incidents, func(c *Config) { c.Timeout = 2 * time.Second })
 	r.fake.Fail(fakepagerduty.NoFault, fakepagerduty.TimeoutAfter)
 	_, err := r.try(sampleView())
 	if e := asError(t, err); e.Reason != "timeout" {

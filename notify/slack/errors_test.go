@@ -151,7 +151,7 @@ func TestWithoutAConnectionNothingIsInDoubt(t *testing.T) {
 
 func TestAHangingSlackEndsInTimeAndIsLookedAtAgain(t *testing.T) {
 	t.Parallel()
-	r := newRoom(t, fakeslack.Options{}, func(c *Config) { c.Timeout = 150 * time.Millisecond })
+	r := newRoom(t, fakeslack.Options{}, func(c *Config) { c.Timeout = 2 * time.Second })
 	r.fake.Fail(fakeslack.TimeoutAfter)
 	if e := r.fails(mining(), notify.Retry); e.Reason != "timeout" || e.After != settle {
 		t.Errorf("%+v", e)

@@ -223,7 +223,11 @@ func TestEveryFaultWithEveryCall(t *testing.T) {
 		for at := range 3 {
 			t.Run(fmt.Sprintf("%s at call %d", f, at), func(t *testing.T) {
 				t.Parallel()
-				r := newRoom(t, fakeslack.Options{}, func(c *Config) { c.Timeout = 300 * time.Millisecond })
+				r := newRoom(t, fakeslack.Options{}, func(c *Config) {
+					if f == fakeslack.TimeoutAfter {
+						c.Timeout = 2 * time.Second // for the calls that are answered too
+					}
+				})
 				faults := make([]fakeslack.Fault, at+1)
 				faults[at] = f
 				r.fake.Fail(faults...)

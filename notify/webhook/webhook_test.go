@@ -96,7 +96,7 @@ func TestStatusesAreClassed(t *testing.T) {
 			t.Parallel()
 			h := newHook(t, fakewebhook.Options{}, func(c *Config) {
 				if tt.answer.Hang {
-					c.Timeout = 200 * time.Millisecond
+					c.Timeout = 2 * time.Second // for the calls that are answered too
 				}
 			})
 			h.fake.Next(tt.answer)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -197,27 +198,32 @@ func TestEventThatIsNotTakenIsAnError(t *testing.T) {
 
 func TestSlowRecordFailsBeforeTheDeadlineAndNotTheWholeBatch(t *testing.T) {
 	t.Parallel()
-	in := sourcetest.Intake{Before: func(ctx context.Context, in source.Input) error {
-		if strings.Contains(string(in.Body), "hang") {
-			<-ctx.Done()
-			return ctx.Err()
+	synctest.Test(t, func(t *testing.T) { // on a clock that only waiting moves
+		in := sourcetest.Intake{Before: func(ctx context.Context, in source.Input) error {
+			if strings.Contains(string(in.Body), "hang") {
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			return nil
+		}}
+		h := &eventbridge.Handler{Intake: &in, MaxReceives: 1}
+		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+		defer cancel()
+		answer, err := h.Handle(ctx, batch(t, record{id: "1", body: "hang", receives: 9}, record{id: "2", body: sourcetest.Event("a")}))
+		if err != nil || ctx.Err() != nil {
+			t.Fatalf("error %v, deadline %v", err, ctx.Err())
 		}
-		return nil
-	}}
-	h := &eventbridge.Handler{Intake: &in, MaxReceives: 1}
-	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-	defer cancel()
-	answer, err := h.Handle(ctx, batch(t, record{id: "1", body: "hang", receives: 9}, record{id: "2", body: sourcetest.Event("a")}))
-	if err != nil || ctx.Err() != nil {
-		t.Fatalf("error %v, deadline %v", err, ctx.Err())
-	}
-	if diff := cmp.Diff([]string{"1"}, failures(t, answer)); diff != "" {
-		t.Errorf("(-want +got)\n%s", diff)
-	}
-	in.Look(func(k sourcetest.Kept) {
-		if len(k.Parked) > 0 {
-			t.Error("a message was parked because time ran out")
+		if end, _ := ctx.Deadline(); time.Until(end) != 1500*time.Millisecond {
+			t.Errorf("%s are left to answer", time.Until(end))
 		}
+		if diff := cmp.Diff([]string{"1"}, failures(t, answer)); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+		in.Look(func(k sourcetest.Kept) {
+			if len(k.Parked) > 0 {
+				t.Error("a message was parked because time ran out")
+			}
+		})
 	})
 }
 

@@ -334,7 +334,7 @@ func TestStopFinishesWhatIsInHandAndGivesBackTheRest(t *testing.T) {
 		return nil
 	}}
 	ctx, cancel := context.WithCancel(context.Background())
-	s := sqs.New(config.SQSSource{Name: "test", QueueURL: url}, c, &in, sqs.Deps{Poll: time.Second, Grace: 300 * time.Millisecond})
+	s := sqs.New(config.SQSSource{Name: "test", QueueURL: url}, c, &in, sqs.Deps{Poll: time.Second, Grace: 3 * time.Second})
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
 	in.Await(t, "both in hand", func(k sourcetest.Kept) bool { return k.Tries == 2 })
