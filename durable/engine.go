@@ -30,7 +30,13 @@ type Item struct {
 	Destination string `json:"destination"`
 	Delivery    string `json:"delivery"`
 	Generation  int64  `json:"generation"`
+	// NotBefore is set by Enqueue for short waits, in milliseconds since 1970.
+	NotBefore int64 `json:"not_before,omitempty"`
 }
+
+// shortWait is the longest that an item waits in the hands of its worker. The
+// engine itself looks after waiting items once a second only.
+const shortWait = 900 * time.Millisecond
 
 // Handler does the work of an item. It is called at least once for every item,
 // may be called for items that are void by now, and returns an error only when
@@ -96,8 +102,11 @@ func (e *Engine) Enqueue(_ context.Context, tx *sql.Tx, destination string, item
 		dbos.WithEnqueueWorkflowID(workflowID(item)),
 		dbos.WithEnqueueApplicationVersion(Version),
 	}
-	if after > 0 {
+	switch {
+	case after > shortWait:
 		opts = append(opts, dbos.WithEnqueueDelay(after))
+	case after > 0:
+		item.NotBefore = time.Now().Add(after).UnixMilli()
 	}
 	if _, err := dbos.Enqueue[string](e.ctx, QueueName(destination), deliveryName, item, opts...); err != nil {
 		return fmt.Errorf("enqueue delivery %s: %w", item.Delivery, err)
@@ -140,6 +149,13 @@ func (e *Engine) Launch(handler Handler) error {
 // deliver is the workflow of one item. It has no steps: the delivery's row is
 // the checkpoint, and the handler may run again from the start at any time.
 func (e *Engine) deliver(run dbos.Context, item Item) (string, error) {
+	if wait := time.Until(time.UnixMilli(item.NotBefore)); wait > 0 {
+		select {
+		case <-time.After(min(wait, shortWait)): // a clock that was set back must not hold it
+		case <-e.base.Done():
+		}
+	}
+	item.NotBefore = 0
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 10*time.Second) {
 		err := e.handle(item)
 		if err == nil {
