@@ -8,19 +8,31 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode"
 )
 
+// form is a pattern that is compiled when it is first asked for: most
+// configurations ask for few of them, and repetitions up to a number are large.
+type form func() *regexp.Regexp
+
+func newForm(pattern string) form {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
+}
+
+// MatchString reports whether s has the form.
+func (f form) MatchString(s string) bool { return f().MatchString(s) }
+
 // The forms of AWS's names.
 var (
-	accountID  = regexp.MustCompile(`^[0-9]{12}$`)
-	regionName = regexp.MustCompile(`^[a-z]{2,5}(-[a-z]+)+-[0-9]{1,2}$`)
-	bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
-	roleName   = regexp.MustCompile(`^[A-Za-z0-9_+=,.@/-]{1,512}$`)
-	topicARN   = regexp.MustCompile(`^arn:aws[a-z-]*:sns:[a-z]{2,5}(-[a-z]+)+-[0-9]{1,2}:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$`)
-	headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
-	hostForm   = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9_.-]{0,252})$`)
-	labelName  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
+	accountID  = newForm(`^[0-9]{12}$`)
+	regionName = newForm(`^[a-z]{2,5}(-[a-z]+)+-[0-9]{1,2}$`)
+	bucketName = newForm(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+	roleName   = newForm(`^[A-Za-z0-9_+=,.@/-]{1,512}$`)
+	topicARN   = newForm(`^arn:aws[a-z-]*:sns:[a-z]{2,5}(-[a-z]+)+-[0-9]{1,2}:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$`)
+	headerName = newForm("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
+	hostForm   = newForm(`^[A-Za-z0-9]([A-Za-z0-9_.-]{0,252})$`)
+	labelName  = newForm(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 )
 
 // label says what is wrong with a name that commands and metrics use.

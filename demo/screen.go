@@ -7,9 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/charmbracelet/x/ansi"
-
 	"github.com/guardroom/guardroom/internal/escape"
+	"github.com/guardroom/guardroom/internal/width"
 )
 
 // screen writes lines that read well in a terminal of 80 columns, in a log and
@@ -31,11 +30,11 @@ const (
 	widest    = 100
 )
 
-func newScreen(out io.Writer, width int, color bool) *screen {
-	if width == 0 {
-		width = 80
+func newScreen(out io.Writer, cells int, color bool) *screen {
+	if cells == 0 {
+		cells = 80
 	}
-	return &screen{out: out, width: min(max(width, narrowest), widest), color: color}
+	return &screen{out: out, width: min(max(cells, narrowest), widest), color: color}
 }
 
 // story writes a caption with the time of day.
@@ -102,20 +101,20 @@ func (s *screen) write(row string) {
 
 // wrap breaks a text at spaces, and words that are longer than a row where they
 // must. What others wrote loses its power over the terminal first.
-func (s *screen) wrap(text string, width int) []string {
+func (s *screen) wrap(text string, cells int) []string {
 	rows, row := []string{}, ""
 	for word := range strings.FieldsSeq(escape.Terminal(text)) {
 		switch {
 		case row == "":
 			row = word
-		case ansi.StringWidth(row)+1+ansi.StringWidth(word) <= width:
+		case width.Of(row)+1+width.Of(word) <= cells:
 			row += " " + word
 		default:
 			rows, row = append(rows, row), word
 		}
-		for ansi.StringWidth(row) > width {
-			head := ansi.Truncate(row, width, "")
-			if at := strings.LastIndexAny(head, "/.,:"); at > width/2 {
+		for width.Of(row) > cells {
+			head := width.Head(row, cells)
+			if at := strings.LastIndexAny(head, "/.,:"); at > cells/2 {
 				head = head[:at+1]
 			}
 			rows, row = append(rows, head), row[len(head):]

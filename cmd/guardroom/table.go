@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/charmbracelet/x/ansi"
+	"github.com/guardroom/guardroom/internal/width"
 )
 
 // table aligns rows with spaces. On a terminal the widest column is cut in the
@@ -34,7 +34,7 @@ func (t *table) print(e *env) {
 	widths := make([]int, len(t.head))
 	for _, row := range append([][]string{t.head}, t.rows...) {
 		for i, c := range row {
-			widths[i] = max(widths[i], ansi.StringWidth(c))
+			widths[i] = max(widths[i], width.Of(c))
 		}
 	}
 	if e.width > 0 {
@@ -45,7 +45,7 @@ func (t *table) print(e *env) {
 		for i, c := range row {
 			c = cutMiddle(c, widths[i])
 			if i < len(row)-1 {
-				c += strings.Repeat(" ", widths[i]-ansi.StringWidth(c)+gap)
+				c += strings.Repeat(" ", widths[i]-width.Of(c)+gap)
 			}
 			if n > 0 && i < len(row) {
 				c = e.paint(t.head[i], c)
@@ -74,12 +74,12 @@ func fit(widths []int, total int) {
 }
 
 func cutMiddle(s string, n int) string {
-	w := ansi.StringWidth(s)
+	w := width.Of(s)
 	if w <= n {
 		return s
 	}
 	left := (n - 1) / 2
-	return ansi.Truncate(s, left, "") + "…" + ansi.TruncateLeft(s, w-(n-1-left), "")
+	return width.Head(s, left) + "…" + width.Tail(s, n-1-left)
 }
 
 // paint colours severities and states by the 16 basic colours. The word is
