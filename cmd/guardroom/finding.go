@@ -112,7 +112,7 @@ func findingFile(name string) bool {
 }
 
 func (c *FindingParseCmd) file(ctx context.Context, e *env, name string) (bad int, err error) {
-	var r io.Reader = e.stdin
+	var r io.Reader = e.input(ctx)
 	label := "stdin"
 	if name != "-" {
 		label = name
@@ -146,6 +146,8 @@ func (c *FindingParseCmd) file(ctx context.Context, e *env, name string) (bad in
 	switch {
 	case failed != nil:
 		return bad, failed
+	case ctx.Err() != nil:
+		return bad, ctx.Err()
 	case err != nil:
 		bad++
 		e.refuse(label, finding.Position{}, err.Error())

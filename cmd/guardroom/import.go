@@ -67,7 +67,7 @@ func (c *FindingImportCmd) Run(ctx context.Context, e *env) error {
 			return err
 		}
 		started := time.Now()
-		summary, err := file.Import(ctx, c.Files, intake, file.Options{Places: file.Places{Stdin: e.stdin, S3: app.S3(cfg)}, AsHistory: c.AsHistory,
+		summary, err := file.Import(ctx, c.Files, intake, file.Options{Places: file.Places{Stdin: e.input(ctx), S3: app.S3(cfg)}, AsHistory: c.AsHistory,
 			Progress: e.importProgress(started)})
 		if err != nil {
 			return fault.Wrap(fault.CodeOf(err), err, "import findings",
