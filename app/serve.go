@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -81,6 +82,12 @@ func (a *App) listenHTTP() (net.Listener, error) {
 	address := a.cfg.Listen.Address
 	if address == "" {
 		return nil, nil
+	}
+	if cert, key := a.cfg.Listen.TLSCert, a.cfg.Listen.TLSKey; cert != "" {
+		// Before anything says that it is ready.
+		if _, err := tls.LoadX509KeyPair(cert, key); err != nil {
+			return nil, fault.Wrap(fault.Usage, err, "read listen.tls_cert and listen.tls_key", "nothing was started", "they name PEM files that belong together, which this user may read")
+		}
 	}
 	l, err := net.Listen("tcp", address)
 	if err != nil {
