@@ -77,6 +77,10 @@ func (c *Client) Do(ctx context.Context, method, path string, query url.Values, 
 		return err
 	}
 	if err := json.NewDecoder(res.Body).Decode(out); err != nil {
+		var syntax *json.SyntaxError
+		if errors.As(err, &syntax) {
+			return fault.Wrap(fault.Unavailable, err, "read the answer of "+c.Where, "", "is this a guardroom? check the URL")
+		}
 		return fmt.Errorf("read the answer of %s: %w", c.Where, err)
 	}
 	return nil
