@@ -130,8 +130,9 @@ func (h *handler) incident(w http.ResponseWriter, r *http.Request) error {
 // IncidentCommand is the body of POST /v1/incidents/{n}/{verb}.
 type IncidentCommand struct {
 	Owner   string `json:"owner,omitempty"`   // assign
-	Text    string `json:"text,omitempty"`    // note; close: the closing note; reopen: why
+	Text    string `json:"text,omitempty"`    // note; close: the closing note; reopen, merge: why
 	Verdict string `json:"verdict,omitempty"` // close
+	Into    string `json:"into,omitempty"`    // merge: INC-42
 }
 
 func (h *handler) incidentVerb(w http.ResponseWriter, r *http.Request) error {
@@ -160,8 +161,14 @@ func (h *handler) incidentVerb(w http.ResponseWriter, r *http.Request) error {
 		i, err = do.CloseIncident(ctx, n, v, c.Text, who)
 	case "reopen":
 		i, err = do.Reopen(ctx, n, c.Text, who)
+	case "merge":
+		into, perr := incident.ParseNumber(c.Into)
+		if perr != nil {
+			return fault.New(fault.Usage, perr.Error(), "guardroom incident list")
+		}
+		i, err = do.Merge(ctx, n, into, c.Text, who)
 	default:
-		return fault.New(fault.NotFound, fmt.Sprintf("an incident cannot be told to %q", verb), "use ack, assign, note, close or reopen")
+		return fault.New(fault.NotFound, fmt.Sprintf("an incident cannot be told to %q", verb), "use ack, assign, note, merge, close or reopen")
 	}
 	if err != nil {
 		return err

@@ -113,6 +113,10 @@ func (c commander) CloseIncident(_ context.Context, n incident.Number, v inciden
 	return c.incident(n, "close %s %s by %s", v, note, who)
 }
 
+func (c commander) Merge(_ context.Context, n, into incident.Number, why, who string) (*incident.Incident, error) {
+	return c.incident(n, "merge into %s because %s by %s", into, why, who)
+}
+
 func (c commander) Reopen(_ context.Context, n incident.Number, why, who string) (*incident.Incident, error) {
 	return c.incident(n, "reopen %s by %s", why, who)
 }

@@ -74,7 +74,7 @@ func (h *handler) routes() []Operation {
 		{"GET", "/v1/status", "version, counts, sources, workers, notices", h.status},
 		{"GET", "/v1/incidents", "list incidents, newest first", h.incidents},
 		{"GET", "/v1/incidents/{n}", "one incident with timeline, findings and deliveries", h.incident},
-		{"POST", "/v1/incidents/{n}/{verb}", "ack, assign, note, close, reopen", h.incidentVerb},
+		{"POST", "/v1/incidents/{n}/{verb}", "ack, assign, note, merge, close, reopen", h.incidentVerb},
 		{"GET", "/v1/findings", "list findings, newest received first", h.findings},
 		{"GET", "/v1/findings/{id}", "one finding with its revisions", h.finding},
 		{"GET", "/v1/findings/{id}/explain", "why it was suppressed, merged and routed", h.explain},

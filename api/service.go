@@ -49,6 +49,7 @@ type Commander interface {
 	Note(ctx context.Context, n incident.Number, text, who string) (*incident.Incident, error)
 	CloseIncident(ctx context.Context, n incident.Number, verdict incident.Verdict, note, who string) (*incident.Incident, error)
 	Reopen(ctx context.Context, n incident.Number, why, who string) (*incident.Incident, error)
+	Merge(ctx context.Context, n, into incident.Number, why, who string) (*incident.Incident, error)
 	Retry(ctx context.Context, id, who string) (notify.Delivery, error)
 	Drop(ctx context.Context, id, who, why string) (notify.Delivery, error)
 	Pause(ctx context.Context, name, who, why string) error

@@ -199,13 +199,7 @@ func (a *acceptance) absorb(ctx context.Context, i *incident.Incident, c triage.
 		return i.LinkTo(other.Number, "part of this attack sequence", a.tx.Now()), nil
 	}
 	mine, theirs := i.Absorb(other, "its finding is part of this attack sequence", a.tx.Now())
-	if err := a.tx.MoveFindings(ctx, other.Number, i.Number); err != nil {
-		return nil, err
-	}
-	if err := a.tx.MoveKeys(ctx, other.Number, i.Number); err != nil {
-		return nil, err
-	}
-	if err := a.tx.PutIncident(ctx, other, false, theirs); err != nil {
+	if err := moveInto(ctx, a.tx, i, other, theirs); err != nil {
 		return nil, err
 	}
 	a.auditEntries(other, theirs, "")

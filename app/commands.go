@@ -158,6 +158,73 @@ func markToArchive(ctx context.Context, tx *store.Tx, i *incident.Incident, who 
 	return marked, nil
 }
 
+// Merge makes an incident part of another one, by a person's decision: its
+// findings and merge keys move, and it closes everywhere with a link. It returns
+// the incident that lives on.
+func (c *Commands) Merge(ctx context.Context, n, into incident.Number, why, who string) (i *incident.Incident, err error) {
+	if n == into {
+		return nil, fault.New(fault.Usage, n.String()+" cannot be merged into itself", "name two incidents")
+	}
+	err = c.store.Write(ctx, func(tx *store.Tx) error {
+		if err := lockFindingsOf(ctx, tx, n); err != nil {
+			return err
+		}
+		var other *incident.Incident
+		for _, number := range []incident.Number{min(n, into), max(n, into)} { // the order of locks
+			x, err := tx.Incident(ctx, number)
+			if errors.Is(err, store.ErrNotFound) {
+				return fault.Wrap(fault.NotFound, nil, "there is no "+number.String(), "nothing was merged", "guardroom incident list")
+			}
+			if err != nil {
+				return err
+			}
+			if x.State == incident.Closed {
+				return fault.Wrap(fault.Conflict, nil, number.String()+" is closed", "nothing was merged", "guardroom incident reopen "+number.String())
+			}
+			if number == n {
+				other = x
+			} else {
+				i = x
+			}
+		}
+		if i.Sample != other.Sample {
+			return fault.New(fault.Conflict, "a sample and a real incident are never one", "close the sample with the verdict test")
+		}
+		mine, theirs := i.AbsorbBy(other, who, why, tx.Now())
+		if err := moveInto(ctx, tx, i, other, theirs); err != nil {
+			return err
+		}
+		if err := tx.PutIncident(ctx, i, false, mine); err != nil {
+			return err
+		}
+		r := raiser{store: c.store, engine: c.engine, newID: c.newID, tx: tx}
+		for _, x := range []struct {
+			i       *incident.Incident
+			entries []incident.Entry
+		}{{other, theirs}, {i, mine}} {
+			for _, e := range x.entries {
+				tx.Audit(entryRecord(x.i, e, ""))
+			}
+			if _, err := r.incident(ctx, x.i, true); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return i, err
+}
+
+// moveInto stores that other was absorbed by i: what it held is i's from now on.
+func moveInto(ctx context.Context, tx *store.Tx, i, other *incident.Incident, theirs []incident.Entry) error {
+	if err := tx.MoveFindings(ctx, other.Number, i.Number); err != nil {
+		return err
+	}
+	if err := tx.MoveKeys(ctx, other.Number, i.Number); err != nil {
+		return err
+	}
+	return tx.PutIncident(ctx, other, false, theirs)
+}
+
 // Reopen opens a closed incident again. What was not archived yet stays visible
 // in GuardDuty.
 func (c *Commands) Reopen(ctx context.Context, n incident.Number, why, who string) (*incident.Incident, error) {

@@ -150,7 +150,16 @@ func (i *Incident) Reopen(who, why string, now time.Time) ([]Entry, error) {
 // i. Both get their entries; neither may be closed. A finding that both hold must
 // be moved by the caller, who then joins it with what other knew as Previous.
 func (i *Incident) Absorb(other *Incident, why string, now time.Time) (mine, theirs []Entry) {
-	e := i.entry(now, now, KindAbsorbed, Guardroom, fmt.Sprintf("absorbed %s: %s", other.Number, why))
+	return i.AbsorbBy(other, Guardroom, why, now)
+}
+
+// AbsorbBy is Absorb by a person's decision.
+func (i *Incident) AbsorbBy(other *Incident, who, why string, now time.Time) (mine, theirs []Entry) {
+	text := "absorbed " + other.Number.String()
+	if why != "" {
+		text += ": " + why
+	}
+	e := i.entry(now, now, KindAbsorbed, who, text)
 	e.To = other.Number.String()
 	i.link(other.Number, "absorbed")
 	mine = append(mine, e)
@@ -162,7 +171,7 @@ func (i *Incident) Absorb(other *Incident, why string, now time.Time) (mine, the
 
 	other.MergedInto = i.Number
 	other.link(i.Number, "merged into")
-	theirs = append(theirs, other.close(Merged, "merged into "+i.Number.String(), Guardroom, now, now))
+	theirs = append(theirs, other.close(Merged, "merged into "+i.Number.String(), who, now, now))
 	return mine, theirs
 }
 

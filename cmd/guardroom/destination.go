@@ -11,16 +11,18 @@ import (
 
 	"github.com/guardroom/guardroom/api"
 	"github.com/guardroom/guardroom/app"
+	slackapp "github.com/guardroom/guardroom/deploy/slack"
 	"github.com/guardroom/guardroom/notify/webhook"
 )
 
 // DestinationCmd is about destinations.
 type DestinationCmd struct {
-	List   DestinationListCmd   `cmd:"" help:"List destinations with their state."`
-	Test   DestinationTestCmd   `cmd:"" help:"Send something real that says it is a test."`
-	Pause  DestinationPauseCmd  `cmd:"" help:"Stop sending to a destination; what it should show is kept."`
-	Resume DestinationResumeCmd `cmd:"" help:"Go on with a paused destination."`
-	Secret DestinationSecretCmd `cmd:"" help:"Make a signing secret for a webhook."`
+	List     DestinationListCmd     `cmd:"" help:"List destinations with their state."`
+	Manifest DestinationManifestCmd `cmd:"" help:"Print the manifest of the app for a vendor."`
+	Test     DestinationTestCmd     `cmd:"" help:"Send something real that says it is a test."`
+	Pause    DestinationPauseCmd    `cmd:"" help:"Stop sending to a destination; what it should show is kept."`
+	Resume   DestinationResumeCmd   `cmd:"" help:"Go on with a paused destination."`
+	Secret   DestinationSecretCmd   `cmd:"" help:"Make a signing secret for a webhook."`
 }
 
 // DestinationListCmd lists them.
@@ -87,6 +89,17 @@ type DestinationTestCmd struct {
 // Run sends a test. One that works also ends a pause.
 func (c *DestinationTestCmd) Run(ctx context.Context, e *env) error {
 	return e.destinationDo(ctx, opening{mode: app.ModeImport, vendors: true}, c.Name, "test", nil)
+}
+
+// DestinationManifestCmd prints a manifest.
+type DestinationManifestCmd struct {
+	Vendor string `arg:"" enum:"slack" help:"slack."`
+}
+
+// Run prints the manifest of the Slack app, to paste where Slack asks for it.
+func (c *DestinationManifestCmd) Run(e *env) error {
+	_, err := e.stdout.Write(slackapp.Manifest())
+	return err
 }
 
 // DestinationPauseCmd pauses one.

@@ -135,16 +135,3 @@ func (e *env) problems(list config.Problems) {
 	}
 	fmt.Fprintln(e.stderr, "safe:  nothing was attempted")
 }
-
-// ask reads a yes from a person. Without a terminal, or with --no-input, the
-// answer is no.
-func (e *env) ask(question string) bool {
-	f, ok := e.stdin.(*os.File)
-	if e.NoInput || !ok || !term.IsTerminal(int(f.Fd())) { //nolint:gosec // a descriptor
-		return false
-	}
-	fmt.Fprintf(e.stderr, "%s [y/N] ", question)
-	var answer string
-	_, _ = fmt.Fscanln(e.stdin, &answer)
-	return strings.EqualFold(answer, "y") || strings.EqualFold(answer, "yes")
-}

@@ -19,6 +19,7 @@ type IncidentCmd struct {
 	Ack    IncidentAckCmd    `cmd:"" help:"Acknowledge an incident: you have it."`
 	Assign IncidentAssignCmd `cmd:"" help:"Give an incident to a person."`
 	Note   IncidentNoteCmd   `cmd:"" help:"Add a note to the timeline."`
+	Merge  IncidentMergeCmd  `cmd:"" help:"Make an incident part of another one."`
 	Close  IncidentCloseCmd  `cmd:"" help:"Close an incident with a verdict."`
 	Reopen IncidentReopenCmd `cmd:"" help:"Open a closed incident again."`
 }
@@ -218,6 +219,18 @@ type IncidentNoteCmd struct {
 // Run adds a note.
 func (c *IncidentNoteCmd) Run(ctx context.Context, e *env) error {
 	return e.incidentDo(ctx, c.Number, "note", api.IncidentCommand{Text: strings.Join(c.Text, " ")})
+}
+
+// IncidentMergeCmd merges.
+type IncidentMergeCmd struct {
+	Number string `arg:"" help:"Incident that ends, as INC-42."`
+	Into   string `arg:"" help:"Incident that lives on."`
+	Why    string `help:"Reason, for the timeline."`
+}
+
+// Run merges an incident into another one.
+func (c *IncidentMergeCmd) Run(ctx context.Context, e *env) error {
+	return e.incidentDo(ctx, c.Number, "merge", api.IncidentCommand{Into: c.Into, Text: c.Why})
 }
 
 // IncidentCloseCmd closes.

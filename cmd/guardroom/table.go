@@ -159,10 +159,3 @@ func span(d time.Duration) string {
 	}
 	return fmt.Sprintf("%d d", int(d/(24*time.Hour)))
 }
-
-func short(d time.Duration) string {
-	if d < time.Minute {
-		return "under 1 min"
-	}
-	return span(d)
-}
