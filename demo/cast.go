@@ -34,7 +34,6 @@ var (
 	// intruder guesses a password, stays, and comes back with stolen keys.
 	intruder  = remote{"203.0.113.50", "64500", "Cheap Servers Example", "Netherlands", "NL", "Amsterdam", 52.37, 4.9}
 	mailbox   = remote{"203.0.113.12", "64501", "Bulletproof Hosting Example", "Panama", "PA", "Panama City", 8.98, -79.52}
-	pool      = remote{"203.0.113.99", "64502", "Mining Pool Example", "Iceland", "IS", "Reykjavik", 64.15, -21.94}
 	tor       = remote{"192.0.2.66", "64503", "Relay Friends Example", "Germany", "DE", "Berlin", 52.52, 13.4}
 	traveller = remote{"192.0.2.140", "64504", "Hotel Network Example", "Portugal", "PT", "Porto", 41.15, -8.61}
 	stranger  = remote{"192.0.2.9", "64505", "Cloud of Others Example", "United States", "US", "Columbus", 39.96, -83.0}

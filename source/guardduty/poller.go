@@ -96,7 +96,6 @@ type Poller struct {
 
 	mu       sync.Mutex
 	troubles map[string]string // by target
-	told     string
 }
 
 var _ source.Source = (*Poller)(nil)
