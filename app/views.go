@@ -84,12 +84,12 @@ func (v *views) digest(ctx context.Context, d notify.Delivery) (*message.View, e
 	if err != nil {
 		return nil, err
 	}
-	in := message.DigestInput{Delivery: d.ID, ID: incident.ID(dg.ID), Revision: dg.Revision, Total: dg.Total, Since: dg.OpenedAt, Now: v.now()}
+	in := message.DigestInput{Delivery: d.ID, ID: incident.ID(dg.ID), Revision: dg.Revision, Total: dg.Total, Counts: dg.Counts, Band: dg.Band, Since: dg.OpenedAt, Now: v.now()}
 	if v.baseURL != "" {
 		in.Link = strings.TrimRight(v.baseURL, "/") + "/incidents"
 	}
-	for _, n := range dg.Incidents {
-		i, err := v.store.GetIncident(ctx, n)
+	for _, m := range dg.Members {
+		i, err := v.store.GetIncident(ctx, m.Number)
 		if errors.Is(err, store.ErrNotFound) {
 			continue
 		}
@@ -97,7 +97,7 @@ func (v *views) digest(ctx context.Context, d notify.Delivery) (*message.View, e
 			return nil, err
 		}
 		in.Until = later(in.Until, i.OpenedAt)
-		in.Incidents = append(in.Incidents, message.Build(message.Input{Incident: i, Explanation: explain(i.Lead.Type), Link: v.link(n), Now: in.Now}))
+		in.Incidents = append(in.Incidents, message.Build(message.Input{Incident: i, Explanation: explain(i.Lead.Type), Link: v.link(m.Number), Now: in.Now}))
 	}
 	return message.BuildDigest(in), nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/guardroom/guardroom/audit"
 	"github.com/guardroom/guardroom/durable"
+	"github.com/guardroom/guardroom/finding"
 	"github.com/guardroom/guardroom/incident"
 	"github.com/guardroom/guardroom/notify"
 	"github.com/guardroom/guardroom/notify/message"
@@ -85,19 +86,16 @@ func (a *acceptance) raise(ctx context.Context, r raiser, w *want) error {
 		}
 		d := r.newDelivery(message.KindIncident, string(w.incident.ID), name)
 		if limit := a.flow.config.DigestAbove[name]; limit > 0 && a.in.Source != importSource {
-			n, err := a.newDeliveries(ctx, name, limit)
+			full, err := a.full(ctx, name, limit, w.incident.Severity.Band())
 			if err != nil {
 				return err
 			}
-			if n >= limit {
+			if full {
 				if err := r.digest(ctx, d, w.incident); err != nil {
 					return err
 				}
 				continue
 			}
-		}
-		if _, counted := a.opened[name]; counted {
-			a.opened[name]++
 		}
 		if err := r.open(ctx, d, w.incident.Revision, "route "+fmt.Sprint(w.routes)); err != nil {
 			return err
@@ -106,15 +104,23 @@ func (a *acceptance) raise(ctx context.Context, r raiser, w *want) error {
 	return nil
 }
 
-// newDeliveries counts the deliveries of the last minute to a destination, up to
-// the limit: the store is asked once in a transaction.
-func (a *acceptance) newDeliveries(ctx context.Context, destination string, limit int) (int, error) {
-	if n, ok := a.opened[destination]; ok {
-		return n, nil
+// full reports whether a digest must stand for one more incident. Critical ones
+// are counted apart: no flood of others keeps them from a message of their own.
+// The store is asked once in a transaction.
+func (a *acceptance) full(ctx context.Context, destination string, limit int, b finding.Band) (bool, error) {
+	key, ask := destination, a.tx.CountNewDeliveries
+	if b == finding.Critical {
+		key, ask = destination+" critical", a.tx.CountNewCritical
 	}
-	n, err := a.tx.CountNewDeliveries(ctx, destination, a.tx.Now().Add(-a.flow.config.Minute), limit)
-	a.opened[destination] = n
-	return n, err
+	n, counted := a.opened[key]
+	if !counted {
+		var err error
+		if n, err = ask(ctx, destination, a.tx.Now().Add(-a.flow.config.Minute), limit); err != nil {
+			return false, err
+		}
+	}
+	a.opened[key] = n + 1
+	return n >= limit, nil
 }
 
 // raiser raises deliveries inside a transaction.
@@ -192,7 +198,7 @@ func (r raiser) enqueue(ctx context.Context, d notify.Delivery) error {
 
 // digest lets a digest stand for a delivery.
 func (r raiser) digest(ctx context.Context, d notify.Delivery, i *incident.Incident) error {
-	dg, err := r.tx.DigestIncident(ctx, d.Destination, r.newID(), i.Number, r.tx.Now().Add(-digestWindow))
+	dg, err := r.tx.DigestIncident(ctx, d.Destination, r.newID(), store.Digested{Number: i.Number, Severity: i.Severity}, r.tx.Now().Add(-digestWindow))
 	if err != nil {
 		return err
 	}

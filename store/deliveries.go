@@ -102,9 +102,18 @@ func (tx *Tx) DeliveriesOfDestination(ctx context.Context, destination string, s
 // CountNewDeliveries counts the deliveries of incidents to a destination that
 // were created since, but at most max.
 func (tx *Tx) CountNewDeliveries(ctx context.Context, destination string, since time.Time, max int) (int, error) {
+	return tx.countNew(ctx, "1 FROM deliveries WHERE destination = $1 AND created_at >= $2 AND kind = 'incident'", destination, since, max)
+}
+
+// CountNewCritical is CountNewDeliveries of incidents that are Critical now.
+func (tx *Tx) CountNewCritical(ctx context.Context, destination string, since time.Time, max int) (int, error) {
+	return tx.countNew(ctx, `1 FROM deliveries JOIN incidents ON incidents.id = deliveries.subject
+		WHERE destination = $1 AND created_at >= $2 AND kind = 'incident' AND severity >= 9`, destination, since, max)
+}
+
+func (tx *Tx) countNew(ctx context.Context, what, destination string, since time.Time, max int) (int, error) {
 	var n int
-	err := tx.row(ctx, `SELECT COUNT(*) FROM (SELECT 1 FROM deliveries WHERE destination = $1 AND created_at >= $2 AND kind = 'incident' LIMIT $3) AS found`,
-		destination, micros(since), max).Scan(&n)
+	err := tx.row(ctx, "SELECT COUNT(*) FROM (SELECT "+what+" LIMIT $3) AS found", destination, micros(since), max).Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("count new deliveries to %s: %w", destination, err)
 	}

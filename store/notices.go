@@ -6,26 +6,40 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/guardroom/guardroom/finding"
 	"github.com/guardroom/guardroom/incident"
 )
 
 // Digest is one message that stands for many incidents of a storm.
 type Digest struct {
-	ID          string            `json:"id"`
-	Destination string            `json:"destination"`
-	OpenedAt    time.Time         `json:"opened_at"`
-	Revision    int64             `json:"revision"`
-	Total       int               `json:"total"`
-	Incidents   []incident.Number `json:"incidents"` // newest 200
+	ID          string    `json:"id"`
+	Destination string    `json:"destination"`
+	OpenedAt    time.Time `json:"opened_at"`
+	Revision    int64     `json:"revision"`
+	Total       int       `json:"total"`
+	// Counts are the incidents by band when they came; Band is the worst.
+	Counts [finding.Critical + 1]int `json:"counts"`
+	Band   finding.Band              `json:"band"`
+	// Members are the worst 200, the worst and among equals the newest first.
+	Members []Digested `json:"members"`
 }
 
-const digestIncidents = 200
+// Digested is one incident of a digest, with its severity when it came.
+type Digested struct {
+	Number   incident.Number  `json:"number"`
+	Severity finding.Severity `json:"severity"`
+}
+
+const digestMembers = 200
 
 // DigestIncident adds an incident to the digest of a destination that was
-// opened since, or to a new one with newID.
-func (tx *Tx) DigestIncident(ctx context.Context, destination, newID string, n incident.Number, since time.Time) (Digest, error) {
+// opened since, or to a new one with newID. An incident from High upward that is
+// worse than all before begins a new one: an edit of the old message would call
+// nobody.
+func (tx *Tx) DigestIncident(ctx context.Context, destination, newID string, m Digested, since time.Time) (Digest, error) {
 	var d Digest
 	var body string
 	if err := tx.lock(ctx, []string{"digest/" + destination}); err != nil {
@@ -34,22 +48,30 @@ func (tx *Tx) DigestIncident(ctx context.Context, destination, newID string, n i
 	err := tx.row(ctx, "SELECT body FROM digests WHERE destination = $1 AND opened_at >= $2 ORDER BY opened_at DESC, id DESC LIMIT 1 FOR UPDATE",
 		destination, micros(since)).Scan(&body)
 	isNew := errors.Is(err, sql.ErrNoRows)
-	switch {
-	case isNew:
-		d = Digest{ID: newID, Destination: destination, OpenedAt: tx.now}
-	case err != nil:
+	if err != nil && !isNew {
 		return d, fmt.Errorf("look for the digest of %s: %w", destination, err)
-	default:
+	}
+	if !isNew {
 		if err := json.Unmarshal([]byte(body), &d); err != nil {
 			return d, fmt.Errorf("read the digest of %s: %w", destination, err)
 		}
+		isNew = m.Severity.Band() > d.Band && m.Severity.Band() >= finding.High
+	}
+	if isNew {
+		d = Digest{ID: newID, Destination: destination, OpenedAt: tx.now}
 	}
 	d.Revision++
 	d.Total++
-	d.Incidents = append(d.Incidents, n)
-	if len(d.Incidents) > digestIncidents {
-		d.Incidents = d.Incidents[len(d.Incidents)-digestIncidents:]
-	}
+	d.Counts[m.Severity.Band()]++
+	d.Band = max(d.Band, m.Severity.Band())
+	at, _ := slices.BinarySearchFunc(d.Members, m, func(a, b Digested) int {
+		if a.Severity > b.Severity {
+			return -1
+		}
+		return 1 // among equals the newest first
+	})
+	d.Members = slices.Insert(d.Members, at, m)
+	d.Members = d.Members[:min(len(d.Members), digestMembers)]
 	b, err := json.Marshal(d)
 	if err != nil {
 		return d, err

@@ -21,7 +21,11 @@ type DigestInput struct {
 	Incidents []*View
 	// Total is the number of incidents that the digest stands for; at least
 	// len(Incidents), which may be fewer.
-	Total        int
+	Total int
+	// Counts are all of them by band, and Band is the worst; zero values are
+	// counted from Incidents.
+	Counts       [finding.Critical + 1]int
+	Band         finding.Band
 	Since, Until time.Time // when the incidents were opened
 	Link         string    // to the list of incidents
 	Now          time.Time
@@ -51,7 +55,7 @@ type DigestedData struct {
 }
 
 // BuildDigest makes the message that stands for many. Its severity is that of
-// the worst of the given incidents.
+// the worst of them.
 func BuildDigest(in DigestInput) *View {
 	all := slices.Clone(in.Incidents)
 	slices.SortStableFunc(all, func(a, b *View) int {
@@ -77,16 +81,17 @@ func BuildDigest(in DigestInput) *View {
 	if len(all) > 0 {
 		v.Severity = all[0].Severity
 	}
-	v.Band, v.OpeningBand = v.Severity.Band(), v.Severity.Band()
+	v.Band = max(in.Band, v.Severity.Band())
+	v.OpeningBand = v.Band
 
 	during := length(in.Until.Sub(in.Since))
 	v.Headline = Words(fmt.Sprintf("%s in %s", count(total, "new incident", "new incidents"), during))
-	v.Sentence = Words(severityWord(v.Band) + " at most: ").Join(v.Headline).Words(". " + bands(all, total) + ".")
+	v.Sentence = Words(severityWord(v.Band) + " at most: ").Join(v.Headline).Words(". " + bands(in.Counts, all, total) + ".")
 	v.Meaning = Words("More incidents came than are worth a message each; this one stands for all of them.")
 	v.Why = Words("Many at once can be one attack, a scan, or one wrong setting.")
 	v.DoNext = []Text{Words("Begin with the first line below; then look whether the rest has the same account or actor.")}
 	v.Facts = []Fact{
-		{Label: "Severities", Value: Words(bands(all, total))},
+		{Label: "Severities", Value: Words(bands(in.Counts, all, total))},
 		{Label: "Opened", Value: Words("between " + span(in.Since, in.Until, in.Now))},
 	}
 	v.Context = []Text{Words("Digest"), Words(count(total, "incident", "incidents"))}
@@ -118,10 +123,16 @@ func BuildDigest(in DigestInput) *View {
 }
 
 // bands counts the incidents by severity: 2 critical, 10 high, 25 not listed.
-func bands(views []*View, total int) string {
-	var counts [finding.Critical + 1]int
-	for _, v := range views {
-		counts[v.Severity.Band()]++
+func bands(counts [finding.Critical + 1]int, views []*View, total int) string {
+	known := 0
+	for _, n := range counts {
+		known += n
+	}
+	if known == 0 {
+		for _, v := range views {
+			counts[v.Severity.Band()]++
+		}
+		known = len(views)
 	}
 	var parts []string
 	for b := finding.Critical; b >= finding.Informational; b-- {
@@ -129,7 +140,7 @@ func bands(views []*View, total int) string {
 			parts = append(parts, fmt.Sprintf("%d %s", counts[b], strings.ToLower(b.String())))
 		}
 	}
-	if rest := total - len(views); rest > 0 {
+	if rest := total - known; rest > 0 {
 		parts = append(parts, fmt.Sprintf("%d not listed", rest))
 	}
 	return strings.Join(parts, ", ")

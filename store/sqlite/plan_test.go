@@ -198,12 +198,16 @@ func writeEverything(t *testing.T, db *store.DB) {
 			},
 			func() error { _, err := tx.CountArchivedByOthers(ctx, 1); return err },
 			func() error { _, err := tx.CountNewDeliveries(ctx, "x", at, 5); return err },
+			func() error { _, err := tx.CountNewCritical(ctx, "x", at, 5); return err },
 			func() error { _, err := tx.Delivery(ctx, "d"); return err },
 			func() error { _, err := tx.DeliveriesOf(ctx, "i"); return err },
 			func() error { _, err := tx.DeliveriesOfDestination(ctx, "x", notify.Paused, 5); return err },
 			func() error { _, err := tx.Orphans(ctx, at, 5); return err },
 			func() error { _, err := tx.ClaimedBy(ctx, "w"); return err },
-			func() error { _, err := tx.DigestIncident(ctx, "x", "dg", 1, at); return err },
+			func() error {
+				_, err := tx.DigestIncident(ctx, "x", "dg", store.Digested{Number: 1, Severity: 5}, at)
+				return err
+			},
 			func() error { _, _, err := tx.OpenNotice(ctx, store.Notice{ID: "n", Key: "k"}); return err },
 			func() error { _, _, err := tx.ResolveNotice(ctx, "k"); return err },
 			func() error { return tx.MoveFindings(ctx, 1, 2) },

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/guardroom/guardroom/finding"
 	"github.com/guardroom/guardroom/incident"
 	"github.com/guardroom/guardroom/store"
 )
@@ -135,7 +136,7 @@ func speaking(t *testing.T, s *suite) {
 	for n := range 30 {
 		wg.Go(func() {
 			err := s.Write(ctx, func(tx *store.Tx) error {
-				_, err := tx.DigestIncident(ctx, "chat", fmt.Sprint("dg", n), incident.Number(n+1), at.Add(-time.Minute))
+				_, err := tx.DigestIncident(ctx, "chat", fmt.Sprint("dg", n), store.Digested{Number: incident.Number(n + 1), Severity: 5}, at.Add(-time.Minute))
 				return err
 			})
 			if err != nil {
@@ -156,7 +157,7 @@ func speaking(t *testing.T, s *suite) {
 		if d, err := s.GetDigest(ctx, fmt.Sprint("dg", n)); err == nil {
 			digests++
 			total += d.Total
-			if d.Revision != int64(d.Total) || len(d.Incidents) != d.Total {
+			if d.Revision != int64(d.Total) || len(d.Members) != d.Total {
 				t.Errorf("digest %+v", d)
 			}
 		}
@@ -169,14 +170,29 @@ func speaking(t *testing.T, s *suite) {
 	s.clock.add(time.Hour)
 	s.write(func(tx *store.Tx) error {
 		for n := range 250 {
-			if _, err := tx.DigestIncident(ctx, "chat", "later", incident.Number(n+1), at.Add(30*time.Minute)); err != nil {
+			if _, err := tx.DigestIncident(ctx, "chat", "later", store.Digested{Number: incident.Number(n + 1), Severity: finding.Severity(1 + n%3)}, at.Add(30*time.Minute)); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	if d := must[store.Digest](t)(s.GetDigest(ctx, "later")); d.Total != 250 || len(d.Incidents) != 200 || d.Incidents[199] != 250 {
-		t.Errorf("a long digest: %d of %d", len(d.Incidents), d.Total)
+	d := must[store.Digest](t)(s.GetDigest(ctx, "later"))
+	if d.Total != 250 || len(d.Members) != 200 || d.Members[0] != (store.Digested{Number: 249, Severity: 3}) || d.Band != finding.Low || d.Counts[finding.Low] != 250 {
+		t.Errorf("a long digest: %d of %d, %+v first", len(d.Members), d.Total, d.Members[0])
+	}
+	// What is worse than all before, from High upward, gets a message of its own.
+	for n, c := range []struct {
+		severity finding.Severity
+		digest   string
+	}{{5, "later"}, {8, "worse-1"}, {1, "worse-1"}, {7, "worse-1"}, {9.5, "worse-4"}, {8, "worse-4"}} {
+		s.write(func(tx *store.Tx) error {
+			d, err := tx.DigestIncident(ctx, "chat", fmt.Sprint("worse-", n), store.Digested{Number: incident.Number(300 + n), Severity: c.severity}, at.Add(30*time.Minute))
+			if d.ID != c.digest {
+				t.Errorf("severity %v went to the digest %s, want %s", c.severity, d.ID, c.digest)
+			}
+			return err
+		})
+		s.clock.add(time.Second)
 	}
 
 	open := must[[]store.Notice](t)(s.OpenNotices(ctx))
