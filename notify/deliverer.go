@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/guardroom/guardroom/notify/message"
@@ -191,17 +192,18 @@ func (d *Deliverer) reconcile(ctx context.Context, dest *Destination, req Reques
 func (d *Deliverer) failed(ctx context.Context, log *slog.Logger, dest *Destination, del Delivery, e *Error) (Next, error) {
 	now := d.Now()
 	d.Observer.DeliveryFailed(dest.Name, e.Reason)
-	fault := Fault{At: now, Class: e.Class, Reason: e.Reason, Message: e.Error(), Safe: e.Safe, Hint: e.Hint}
+	hint := named(e.Hint, dest.Name, del.ID)
+	fault := Fault{At: now, Class: e.Class, Reason: e.Reason, Message: e.Error(), Safe: e.Safe, Hint: hint}
 	attrs := []any{"reason", e.Reason, "error", e.Error(), "attempt", del.Failures + 1}
 	switch e.Class {
 	case Park:
-		log.Error("a delivery is parked until a person changes something", append(attrs, "hint", e.Hint)...)
+		log.Error("a delivery is parked until a person changes something", append(attrs, "hint", hint)...)
 		return Next{}, d.Ledger.Stop(ctx, del.ID, del.Generation, Parked, fault)
 	case Undecided:
-		log.Error("a delivery waits for a person to look", append(attrs, "hint", e.Hint)...)
+		log.Error("a delivery waits for a person to look", append(attrs, "hint", hint)...)
 		return Next{}, d.Ledger.Stop(ctx, del.ID, del.Generation, Unknown, fault)
 	case Pause:
-		log.Error("a destination is paused", append(attrs, "hint", e.Hint)...)
+		log.Error("a destination is paused", append(attrs, "hint", hint)...)
 		return Next{}, d.Ledger.Stop(ctx, del.ID, del.Generation, Paused, fault)
 	}
 	if !del.FailingSince.IsZero() && dest.GiveUpAfter > 0 && now.Sub(del.FailingSince) > dest.GiveUpAfter {
@@ -218,6 +220,22 @@ func (d *Deliverer) failed(ctx context.Context, log *slog.Logger, dest *Destinat
 	}
 	log.Warn("a delivery failed and is repeated", append(attrs, "after_ms", after.Milliseconds())...)
 	return d.Ledger.Failed(ctx, del.ID, del.Generation, fault, after)
+}
+
+// named completes the command that a hint ends with, so that it can be copied as
+// it stands: vendors' code need not know the delivery.
+func named(hint, destination, delivery string) string {
+	for _, verb := range []string{"guardroom delivery retry", "guardroom delivery show"} {
+		if strings.HasSuffix(hint, verb) {
+			return hint + " " + delivery
+		}
+	}
+	for _, verb := range []string{"guardroom destination test ", "guardroom destination resume "} {
+		if before, found := strings.CutSuffix(hint, verb+"NAME"); found {
+			return before + verb + destination
+		}
+	}
+	return hint
 }
 
 // Backoff is how long to wait after so many failures in a row: 1 s doubled up

@@ -184,6 +184,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	case a.Reset:
 		panic(http.ErrAbortHandler)
 	}
+	w.Header().Set("Date", s.opts.Now().UTC().Format(http.TimeFormat))
 	if a.RetryAfter != "" {
 		w.Header().Set("Retry-After", a.RetryAfter)
 	}

@@ -2,11 +2,11 @@ package jira
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -32,16 +32,22 @@ func classify(what string, status int, header http.Header, body []byte) *notify.
 		e.Class, e.Reason, e.Hint = notify.Pause, "auth", "check the token, and on Cloud its e-mail address"
 	case status == http.StatusForbidden && deniedLogin(header, body):
 		e.Class, e.Reason, e.Hint = notify.Pause, "auth", "log in once in a browser and solve the CAPTCHA"
+	case (status == http.StatusForbidden || status == http.StatusProxyAuthRequired) && !ownWords(body):
+		e.Class, e.Reason = notify.Pause, "auth"
+		e.Hint = "something else than Jira refused it: check api_url, and whether the proxy or the network asks for a login, then: guardroom destination test NAME"
 	case status == http.StatusForbidden:
 		e.Reason, e.Hint = "permission", "give the account the permission in the project"
+	case (status == http.StatusNotFound || status == http.StatusBadRequest) && !ownWords(body):
+		e.Class, e.Reason, e.DestinationWide = notify.Retry, "invalid", true
+		e.Hint = "something else than Jira refused it: check api_url and the proxy"
 	case status == http.StatusNotFound:
 		e.Reason, e.Hint = "not_found", "it does not exist, or the account may not see it"
 	case status == http.StatusGone:
 		e.Reason, e.Hint = "dialect", "this call was removed there; set api: cloud or api: datacenter"
 	case status == http.StatusTooManyRequests:
-		e.Class, e.Reason, e.After = notify.Retry, "rate_limited", retryAfter(header, 5*time.Second)
+		e.Class, e.Reason, e.After = notify.Retry, "rate_limited", cmp.Or(notify.RetryAfter(header, time.Time{}), 5*time.Second)
 	case status == http.StatusConflict || status == http.StatusRequestTimeout || status >= 500:
-		e.Class, e.Reason, e.After = notify.Retry, "server_error", retryAfter(header, 0)
+		e.Class, e.Reason, e.After = notify.Retry, "server_error", notify.RetryAfter(header, time.Time{})
 	}
 	return e
 }
@@ -52,13 +58,20 @@ func deniedLogin(header http.Header, body []byte) bool {
 	return strings.Contains(header.Get("X-Seraph-LoginReason"), "AUTHENTICATION_DENIED") || bytes.Contains(bytes.ToLower(body), []byte("captcha"))
 }
 
-// retryAfter reads the vendor's wish in seconds; without one it is otherwise.
-func retryAfter(h http.Header, otherwise time.Duration) time.Duration {
-	n, err := strconv.Atoi(strings.TrimSpace(h.Get("Retry-After")))
-	if err != nil || n < 0 || n > 86400 {
-		return otherwise
+// ownWords reports whether a refusal is Jira's own, and not that of a proxy or of
+// another server: both dialects say what is wrong in JSON.
+// https://developer.atlassian.com/cloud/jira/platform/rest/v3/intro/#error-responses
+func ownWords(body []byte) bool {
+	var answer map[string]json.RawMessage
+	if json.Unmarshal(body, &answer) != nil {
+		return false
 	}
-	return time.Duration(n) * time.Second
+	for _, key := range []string{"errorMessages", "errors", "errorMessage", "message"} {
+		if _, ok := answer[key]; ok {
+			return true
+		}
+	}
+	return false
 }
 
 // vendorWords is what Jira says is wrong, on one line: both of its lists.

@@ -65,6 +65,7 @@ type apiError struct {
 	status int               // 0: no answer came
 	fields map[string]string // what Jira says is wrong with which field
 	bare   bool              // Jira named nothing but fields
+	spoken bool              // the refusal is Jira's own
 	// unknown says that the call may have had its effect all the same.
 	unknown bool
 }
@@ -74,6 +75,12 @@ func (e *apiError) Error() string { return e.fault.Error() }
 
 // Unwrap returns the failure in the words of notify.
 func (e *apiError) Unwrap() error { return e.fault }
+
+// missing reports that Jira itself says that it is not there. A page of a proxy
+// with the same status says nothing about an issue.
+func (e *apiError) missing() bool {
+	return e != nil && e.status == http.StatusNotFound && e.spoken
+}
 
 // asAPI returns err as *apiError, or nil.
 func asAPI(err error) *apiError {
@@ -166,7 +173,7 @@ func (c *client) refused(what string, resp *http.Response, body []byte) error {
 		fault.After = min(firstWait<<min(c.limited.Add(1)-1, 10), maxWait)
 	}
 	fault.After = time.Duration(float64(fault.After) / c.scale)
-	e := &apiError{fault: fault, status: resp.StatusCode}
+	e := &apiError{fault: fault, status: resp.StatusCode, spoken: ownWords(body)}
 	e.unknown = resp.StatusCode >= 500 || resp.StatusCode == http.StatusRequestTimeout
 	var answer struct {
 		ErrorMessages []string          `json:"errorMessages"`

@@ -102,7 +102,7 @@ func (w *work) comment(ctx context.Context, name string, text message.Text, clos
 		e.fault.After, e.fault.Reason = max(e.fault.After, w.scale(w.cfg.Timeout)), "unknown_outcome"
 		e.fault.Safe = "the comment may stand there; it is looked for before it is added again"
 		return err
-	case e.status == http.StatusNotFound:
+	case e.missing():
 		return errGone
 	case e.fault.Class == notify.Park:
 		w.state.warn("comment", "jira refuses comments: "+visibleSentence(e.fault.Message))
@@ -135,7 +135,7 @@ func (w *work) commented(ctx context.Context, path, marker string) (bool, error)
 			} `json:"comments"`
 		}
 		if err := w.client.call(ctx, "read the comments", http.MethodGet, fmt.Sprintf("%s?startAt=%d&maxResults=100&orderBy=-created", path, at), nil, &page); err != nil {
-			if e := asAPI(err); e != nil && e.status == http.StatusNotFound {
+			if asAPI(err).missing() {
 				return false, errGone
 			}
 			return false, err

@@ -247,7 +247,7 @@ func (n *Notifier) read(ctx context.Context, id string) (*shown, error) {
 	var i shown
 	err := n.client.call(ctx, "read the issue", http.MethodGet,
 		"/issue/"+url.PathEscape(id)+"?fields=summary,status,description,labels,priority,updated", nil, &i)
-	if e := asAPI(err); e != nil && e.status == http.StatusNotFound {
+	if asAPI(err).missing() {
 		return nil, errGone
 	}
 	if err != nil {

@@ -127,7 +127,7 @@ func (w *work) moveFailed(err error, name string) error {
 		return nil
 	case e == nil:
 		return err
-	case e.status == http.StatusNotFound:
+	case e.missing():
 		return errGone
 	case e.unknown:
 		e.fault.Class = notify.Retry

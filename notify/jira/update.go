@@ -122,7 +122,7 @@ func (w *work) editFailed(err error) error {
 	e := asAPI(err)
 	switch {
 	case e == nil:
-	case e.status == http.StatusNotFound:
+	case e.missing():
 		return errGone
 	case e.unknown:
 		e.fault.Class = notify.Retry

@@ -12,7 +12,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -111,12 +110,8 @@ const (
 func (c *client) rateLimited(a *answer) *notify.Error {
 	n := min(c.limited.Add(1)-1, 10)
 	wait := min(firstWait<<n, maxWait)
-	for _, name := range []string{"Retry-After", "Ratelimit-Reset"} {
-		if s, err := strconv.Atoi(strings.TrimSpace(a.header.Get(name))); err == nil && s > 0 && s <= 3600 {
-			wait = time.Duration(s) * time.Second
-			break
-		}
-	}
+	reset, _ := notify.Seconds(a.header.Get("Ratelimit-Reset"))
+	wait = cmp.Or(notify.RetryAfter(a.header, time.Time{}), reset, wait)
 	return &notify.Error{Class: notify.Retry, After: time.Duration(float64(wait) / c.scale), Reason: "rate_limited",
 		Message: "PagerDuty takes no more requests for now (429)", Safe: "the event was not taken; it is sent again",
 		DestinationWide: true}
@@ -134,12 +129,23 @@ func (c *client) failure(a *answer, what string) *notify.Error {
 		e.Class, e.Reason = notify.Retry, "server_error"
 		e.Message = fmt.Sprintf("PagerDuty failed to %s (%d %s)", what, a.status, cmp.Or(said, http.StatusText(a.status)))
 		e.Safe = "it may have arrived; trying again makes no second alert"
+		e.After = time.Duration(float64(notify.RetryAfter(a.header, time.Time{})) / c.scale)
 	case a.status == http.StatusUnauthorized || a.status == http.StatusForbidden || a.status == http.StatusPaymentRequired:
 		e.Class, e.Reason = notify.Pause, "auth"
-		e.Safe, e.Hint = "nothing was changed in PagerDuty", "check routing_key or api_token and its rights, then: guardroom destination test NAME"
+		e.Safe, e.Hint = "nothing was changed in PagerDuty", "check routing_key or api_token and its rights, and whether the proxy or the network asks for a login, then: guardroom destination test NAME"
 	case a.status >= 300 && a.status < 400:
 		e.Class, e.Reason = notify.Pause, "invalid"
 		e.Message = fmt.Sprintf("the URL of PagerDuty leads elsewhere (%d)", a.status)
+		e.Safe, e.Hint = "nothing was changed in PagerDuty", "check api_url, region and the proxy"
+	case a.status == http.StatusProxyAuthRequired:
+		e.Class, e.Reason = notify.Pause, "auth"
+		e.Safe, e.Hint = "nothing was changed in PagerDuty", "give the proxy its login, then: guardroom destination test NAME"
+	case said == "" && (a.status == http.StatusNotFound || a.status == http.StatusBadRequest):
+		e.Class, e.Reason, e.DestinationWide = notify.Retry, "invalid", true
+		if a.status == http.StatusNotFound {
+			e.Reason = "not_found"
+		}
+		e.Message = fmt.Sprintf("the refusal to %s is not PagerDuty's (%d %s)", what, a.status, http.StatusText(a.status))
 		e.Safe, e.Hint = "nothing was changed in PagerDuty", "check api_url, region and the proxy"
 	case a.status == http.StatusNotFound:
 		e.Class, e.Reason = notify.Park, "not_found"

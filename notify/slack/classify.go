@@ -25,6 +25,7 @@ const (
 	kindLost                // the message is not there or not ours any more
 	kindOurs                // Slack does not take what we laid out
 	kindBlind               // we may not look there
+	kindAbsent              // whoever answers has no such call
 )
 
 // failure is a call that did not succeed.
@@ -111,16 +112,35 @@ func (c *client) statusFailure(a *answer, method string) *failure {
 		return &failure{out: &notify.Error{Class: notify.Pause, Reason: "invalid", Message: fmt.Sprintf("the address of Slack leads elsewhere (%d)", a.status),
 			Safe: "nothing was changed in Slack", Hint: "check api_url and the proxy"}}
 	case a.status >= 400:
-		return &failure{out: &notify.Error{Class: notify.Park, Reason: "invalid",
-			Message: fmt.Sprintf("Slack refused %s (%d %s)", method, a.status, http.StatusText(a.status)),
-			Safe:    "nothing was changed in Slack", Hint: "check api_url and the proxy, then: guardroom delivery retry"}}
+		return foreign(a.status, method)
 	}
 	return notSlack(a, method)
 }
 
+// foreign is a refusal without a word of Slack: by a proxy, a login page of the
+// network, or whoever stands at api_url. It is the same for every delivery, so
+// none is parked for it, but for a body that is too large for what is between.
+func foreign(status int, method string) *failure {
+	e := &notify.Error{Class: notify.Retry, Reason: "invalid", DestinationWide: true,
+		Message: fmt.Sprintf("something else than Slack refused %s (%d %s)", method, status, http.StatusText(status)),
+		Safe:    "nothing was changed in Slack", Hint: "check api_url and the proxy"}
+	f := &failure{out: e}
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired:
+		e.Class, e.Reason, e.DestinationWide = notify.Pause, "auth", false
+		e.Hint = "check api_url, and whether the proxy or the network asks for a login, then: guardroom destination test NAME"
+	case http.StatusNotFound, http.StatusMethodNotAllowed:
+		f.kind, e.Reason = kindAbsent, "not_found"
+	case http.StatusRequestEntityTooLarge:
+		e.Class, e.DestinationWide = notify.Park, false
+		e.Hint = "let the proxy pass larger bodies, then: guardroom delivery retry"
+	}
+	return f
+}
+
 // limited is a 429. It holds for the method in the whole workspace.
 func (c *client) limited(a *answer, method string) *failure {
-	wait := cmp.Or(retryAfter(a.header), defaultWait)
+	wait := cmp.Or(notify.RetryAfter(a.header, time.Time{}), defaultWait)
 	return &failure{word: "ratelimited", out: &notify.Error{
 		Class: notify.Retry, Reason: "rate_limited", After: time.Duration(float64(wait) / c.scale), DestinationWide: true,
 		Message: fmt.Sprintf("Slack takes no more %s for now (429)", method), Safe: "the newest revision is sent afterwards",
@@ -175,7 +195,16 @@ func (c *client) webhook(ctx context.Context, address string, m outgoing) *failu
 	if a.status == http.StatusTooManyRequests || a.status >= 500 || a.status < 400 || a.status == http.StatusRequestTimeout {
 		return c.statusFailure(a, what)
 	}
+	if !hookWord(said) {
+		return foreign(a.status, what)
+	}
 	return webhookRefusal(a.status, said)
+}
+
+// hookWord reports whether a webhook's answer is a word of Slack: no_service. It
+// is not when a page or a sentence of somebody else came.
+func hookWord(s string) bool {
+	return len(s) > 2 && len(s) <= 80 && strings.Contains(s, "_") && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz_") == ""
 }
 
 // webhookRefusal is a 4xx. Most hold for the address, and so for everything that
@@ -195,6 +224,11 @@ func webhookRefusal(status int, said string) *failure {
 	case "invalid_payload", "invalid_blocks", "invalid_blocks_format", "invalid_attachments", "no_text", "msg_too_long", "msg_blocks_too_long", "too_many_attachments":
 		f.kind = kindOurs
 		f.out.Hint = "report this with the output of: guardroom delivery show"
+	default:
+		if status == http.StatusUnauthorized || status == http.StatusForbidden || status == http.StatusProxyAuthRequired {
+			f.out.Class, f.out.Reason = notify.Pause, "auth"
+			f.out.Hint = "correct what Slack names or set another webhook_url, then: guardroom destination test NAME"
+		}
 	}
 	return f
 }

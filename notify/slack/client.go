@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"strconv"
 	"sync/atomic"
 	"time"
 )
@@ -82,19 +81,23 @@ func (c *client) call(ctx context.Context, method, contentType string, body []by
 	if f != nil {
 		return nil, f
 	}
-	if f := c.statusFailure(a, method); f != nil {
-		return nil, f
-	}
 	var said struct {
 		OK       *bool  `json:"ok"`
 		Error    string `json:"error"`
 		Needed   string `json:"needed"`
 		Provided string `json:"provided"`
 	}
-	if a.err != nil || json.Unmarshal(a.body, &said) != nil || said.OK == nil {
+	whole := a.err == nil && json.Unmarshal(a.body, &said) == nil && said.OK != nil
+	refused := whole && !*said.OK
+	if refusedWith := a.status >= 400 && a.status < 500 && refused && said.Error != ""; !refusedWith {
+		if f := c.statusFailure(a, method); f != nil {
+			return nil, f
+		}
+	}
+	if !whole {
 		return nil, notSlack(a, method)
 	}
-	if !*said.OK {
+	if refused {
 		return nil, c.classify(method, said.Error, said.Needed, a)
 	}
 	if into != nil && json.Unmarshal(a.body, into) != nil {
@@ -202,15 +205,6 @@ func (c *client) info(ctx context.Context, id string) (channel, *failure) {
 	}
 	_, f := c.read(ctx, "conversations.info", url.Values{"channel": {id}}, &v)
 	return v.Channel, f
-}
-
-// retryAfter reads the header in seconds; 0 when there is none that makes sense.
-func retryAfter(h http.Header) time.Duration {
-	s, err := strconv.Atoi(h.Get("Retry-After"))
-	if err != nil || s <= 0 || s > 3600 {
-		return 0
-	}
-	return time.Duration(s) * time.Second
 }
 
 // readable tries whether the history of a channel may be read.

@@ -33,7 +33,14 @@ func TestDefectHTTPStatusOfSlackUnchecked(t *testing.T) {
 		{"200 without where", 200, nil, `{"ok":true}`, notify.Retry, "unknown_outcome"},
 		{"200 that does not say ok", 200, nil, `{"channel":"C0FAKESOC1","ts":"1.2"}`, notify.Retry, "unknown_outcome"},
 		{"a redirect is not followed", 302, http.Header{"Location": {"https://evil.example/"}}, "", notify.Pause, "invalid"},
-		{"404 is another server", 404, nil, "not here", notify.Park, "invalid"},
+		{"404 of a proxy may pass", 404, nil, "not here", notify.Retry, "not_found"},
+		{"400 of a proxy may pass", 400, nil, "<html>bad request</html>", notify.Retry, "invalid"},
+		{"401 of something between pauses", 401, nil, "<html>log in</html>", notify.Pause, "auth"},
+		{"403 of something between pauses", 403, nil, "", notify.Pause, "auth"},
+		{"407 of a proxy pauses", 407, nil, "<html>proxy login</html>", notify.Pause, "auth"},
+		{"413 of a proxy is about this message", 413, nil, "<html>too large</html>", notify.Park, "invalid"},
+		{"a word of Slack counts whatever the status", 400, nil, `{"ok":false,"error":"invalid_auth"}`, notify.Pause, "auth"},
+		{"a success with 404 is not Slack's", 404, nil, `{"ok":true,"channel":"C0FAKESOC1","ts":"1.2"}`, notify.Retry, "not_found"},
 		{"a word that nobody knows is shown", 200, nil, `{"ok":false,"error":"moon_is_full\u202e"}`, notify.Park, "invalid"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -48,6 +55,12 @@ func TestDefectHTTPStatusOfSlackUnchecked(t *testing.T) {
 			e := r.fails(mining(), tt.class)
 			if e.Reason != tt.reason || e.Message == "" || e.Safe == "" {
 				t.Errorf("%+v", e)
+			}
+			if e.Class == notify.Retry && tt.status >= 400 && tt.status < 500 && !e.DestinationWide {
+				t.Errorf("the other deliveries run into the same: %+v", e)
+			}
+			if e.Class == notify.Pause && e.Hint == "" {
+				t.Error("a person must act, and nothing says how")
 			}
 			if strings.Contains(tt.body, "moon") && !strings.Contains(e.Message, `(moon_is_full\u202e)`) {
 				t.Errorf("the word is not shown: %s", e.Message)
@@ -117,6 +130,13 @@ func TestRetryAfterIsHonouredForTheWholeDestination(t *testing.T) {
 	r.show(other)
 	if n := len(r.fake.Messages()); n != 2 {
 		t.Errorf("%d messages", n)
+	}
+	c := &client{scale: 1}
+	for wish, want := range map[string]time.Duration{"600": 10 * time.Minute, "999999999": time.Hour} {
+		f := c.limited(&answer{header: http.Header{"Retry-After": {wish}}}, "chat.postMessage")
+		if f.out.After != want {
+			t.Errorf("Slack asked for %s s and gets %s, want %s", wish, f.out.After, want)
+		}
 	}
 	r.fake.Fail(fakeslack.RateLimitedBare)
 	if e := r.fails((&story{other}).acknowledge().v, notify.Retry); e.After != time.Second {

@@ -122,7 +122,7 @@ func (r *run) look(ctx context.Context, target string, search func(channel strin
 // the channel, or because whoever stands there for Slack has no such call. It
 // must not park what only wanted to look.
 func (f *failure) cannotLook() bool {
-	return f.kind == kindBlind || f.kind == kindChannel || f.out.Class == notify.Park
+	return f.kind == kindBlind || f.kind == kindChannel || f.kind == kindAbsent || f.out.Class == notify.Park
 }
 
 // findLine looks for the line of a begun attempt. At most one is posted twice,

@@ -3,6 +3,8 @@ package slack
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -133,6 +135,39 @@ func TestWhatAWebhookAnswers(t *testing.T) {
 			}
 			if tt.class != notify.Retry && !strings.Contains(e.Message, tt.word) {
 				t.Errorf("the word is not shown: %s", e.Message)
+			}
+		})
+	}
+}
+
+func TestARefusalThatIsNotSlacksIsNotHeldAgainstOneMessage(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		status int
+		body   string
+		class  notify.Class
+		wide   bool
+	}{
+		{401, "<html>log in</html>", notify.Pause, false},
+		{403, "Forbidden", notify.Pause, false},
+		{403, "no_such_word_yet", notify.Pause, false},
+		{404, "<html>not here</html>", notify.Retry, true},
+		{407, "", notify.Pause, false},
+		{400, "Bad Request", notify.Retry, true},
+		{404, "no_service", notify.Pause, false},
+		{400, "odd_word", notify.Park, false},
+	} {
+		t.Run(fmt.Sprintf("%d %s", tt.status, tt.body), func(t *testing.T) {
+			t.Parallel()
+			c := &client{scale: 1, timeout: 5 * time.Second, http: http.DefaultClient}
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.WriteHeader(tt.status)
+				_, _ = w.Write([]byte(tt.body))
+			}))
+			t.Cleanup(srv.Close)
+			f := c.webhook(t.Context(), srv.URL, outgoing{})
+			if f == nil || f.out.Class != tt.class || f.out.DestinationWide != tt.wide || f.unknown {
+				t.Errorf("%+v, %+v", f, f.out)
 			}
 		})
 	}

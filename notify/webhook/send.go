@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/guardroom/guardroom/finding"
@@ -70,6 +69,8 @@ func (n *Notifier) verdict(resp *http.Response) error {
 		e.Hint = "set url to the address that it redirects to"
 	case code == http.StatusUnauthorized || code == http.StatusForbidden:
 		e.Reason, e.Hint = "auth", "compare the secret on both sides, and the receiver's clock"
+	case code == http.StatusProxyAuthRequired:
+		e.Reason, e.Hint = "auth", "give the proxy its login"
 	case code == http.StatusNotFound:
 		e.Reason, e.Hint = "not_found", "check url"
 	case code == http.StatusTooManyRequests:
@@ -77,24 +78,8 @@ func (n *Notifier) verdict(resp *http.Response) error {
 	case code >= 500:
 		e.Reason = "server_error"
 	}
-	e.After = time.Duration(float64(retryAfter(resp.Header.Get("Retry-After"), n.now())) / n.cfg.TimeScale)
+	e.After = time.Duration(float64(notify.RetryAfter(resp.Header, n.now())) / n.cfg.TimeScale)
 	return e
-}
-
-// retryAfter reads seconds or a date, at most a day; 0 where there is none.
-func retryAfter(value string, now time.Time) time.Duration {
-	const most = 24 * time.Hour
-	value = strings.TrimSpace(value)
-	if s, err := strconv.ParseInt(value, 10, 64); err == nil {
-		if s <= 0 {
-			return 0
-		}
-		return time.Duration(min(s, int64(most/time.Second))) * time.Second
-	}
-	if t, err := http.ParseTime(value); err == nil {
-		return min(max(t.Sub(now), 0), most)
-	}
-	return 0
 }
 
 // transportError drops the URL from the error: it is a secret.
