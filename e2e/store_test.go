@@ -236,6 +236,13 @@ func TestAStoreOfANewerGuardroomIsRefused(t *testing.T) {
 	if err := b.Close(); err != nil {
 		t.Fatal(err)
 	}
+	began := time.Now()
+	defer func() {
+		// Four commands that each waited for the store to be free took 12 s.
+		if took := time.Since(began); took > 10*time.Second {
+			t.Errorf("it took %s to see that no waiting helps", took)
+		}
+	}()
 	for _, args := range [][]string{{"serve"}, {"incident", "list"}, {"finding", "import", "../finding/testdata/lambda.json"}, {"store", "prune"}, {"audit", "verify"}} {
 		r := i.run(args...)
 		if r.code == 0 || !strings.Contains(r.err, "9999") || !strings.Contains(r.err, "newer") || !strings.Contains(r.err, "hint:") {

@@ -92,7 +92,8 @@ func (e *env) connect(ctx context.Context, o opening) (*client, error) {
 			}
 		}
 		c, err := e.inProcess(ctx, cfg, o)
-		if err == nil || fault.CodeOf(err) != fault.Conflict || time.Now().After(until) {
+		held := err != nil && fault.CodeOf(err) == fault.Conflict && !errors.Is(err, store.ErrNewerSchema)
+		if !held || time.Now().After(until) {
 			return c, err
 		}
 		select {
