@@ -570,3 +570,59 @@ func TestTheFirstLookBackAnnouncesNothingOld(t *testing.T) {
 	i.settle(time.Minute)
 	checkVendors(t, i, v)
 }
+
+// TestNoiseHidesNothingCritical has a critical incident begin in the middle of
+// a storm: it is told by itself and calls people, although a digest stands for
+// the noise.
+func TestNoiseHidesNothingCritical(t *testing.T) {
+	t.Parallel()
+	v := newVendors(t, 10, 0, 1)
+	i := newInstance(t, v, settings{scale: 10})
+	i.edit("digest_above: 0", "digest_above: 5", "digest_above: 0", "digest_above: 5", "digest_above: 0", "digest_above: 5")
+	i.start()
+	if err := i.ready(); err != nil {
+		t.Fatal(err)
+	}
+	first := time.Now().Add(-time.Hour)
+	storm := func(from int) {
+		var in strings.Builder
+		for k := range 20 {
+			in.Write(makeRevision(from+k, 1, 2, first, first).body)
+			in.WriteByte('\n')
+		}
+		if a := i.send(strings.NewReader(in.String())); a.Accepted != 20 {
+			t.Fatalf("answered %d %s", a.status, a.text)
+		}
+	}
+	storm(0)
+	await(t, i, "the digest is told", func() bool { return len(v.slack.Messages()) == 6 && len(v.pager.Alerts()) == 6 })
+	storm(20)
+	worst := makeRevision(100, 1, 9.5, first, first)
+	if ok, err := i.post(t.Context(), worst.body); !ok {
+		t.Fatal(err)
+	}
+	i.settle(2 * time.Minute)
+	own, called := 0, 0
+	for _, m := range v.slack.Messages() {
+		if strings.Contains(m.Text, "INC-41") {
+			own++
+		}
+	}
+	for _, e := range v.slack.Transcript() { // edits call nobody any more
+		if e.Method == "chat.postMessage" && e.Effect == "posted" && strings.Contains(e.Body, "INC-41") && strings.Contains(e.Body, "!here") {
+			called++
+		}
+	}
+	if own != 1 || called != 1 {
+		t.Errorf("Slack has %d messages of it, %d posts call people", own, called)
+	}
+	pages := 0
+	for _, a := range v.pager.Alerts() {
+		if a.Severity == "critical" && strings.Contains(a.Summary, "INC-41") {
+			pages++
+		}
+	}
+	if pages != 1 {
+		t.Errorf("%d pages", pages)
+	}
+}
