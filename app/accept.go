@@ -56,6 +56,10 @@ func (a *acceptance) finding(ctx context.Context, j judged) error {
 	if fresh == triage.Repeat {
 		return a.repeat(ctx, f, old, digest)
 	}
+	if exists {
+		fresh = a.doubted(f, old, fresh)
+		j.decision.Before = &old.Severity
+	}
 	placement, err := a.place(ctx, j, old, fresh)
 	if err != nil {
 		return err
@@ -86,13 +90,47 @@ func (a *acceptance) place(ctx context.Context, j judged, old store.Finding, fre
 	if fresh != triage.Late {
 		return a.flow.triager.Place(ctx, a.tx, j.finding, j.decision, a.tx.Now())
 	}
-	c, ok, err := a.tx.IncidentOfFinding(ctx, j.finding.ID)
-	if err != nil || !ok || c.State == incident.Closed {
-		return triage.Placement{Action: triage.Record}, err
+	if f := j.finding; f.Sample && !old.Sample {
+		return recorded("sample", "a sample changes nothing of a real finding"), nil
 	}
-	_ = old
+	c, ok, err := a.tx.IncidentOfFinding(ctx, j.finding.ID)
+	switch {
+	case err != nil:
+		return triage.Placement{}, err
+	case !ok && old.Archived && !old.ArchivedConfirmed && !j.finding.Archived:
+		// That the newer one was archived is only what somebody said: an open
+		// revision of a finding without incident is not kept quiet by it.
+		return a.flow.triager.Place(ctx, a.tx, j.finding, j.decision, a.tx.Now())
+	case !ok, c.State == incident.Closed:
+		return recorded("late", "a newer revision is known"), nil
+	}
 	return triage.Placement{Action: triage.Join, Into: c, By: "finding"}, nil
 }
+
+func recorded(decision, reason string) triage.Placement {
+	return triage.Placement{Action: triage.Record, Steps: []triage.Step{{Stage: "merge", Decision: decision, Reason: reason}}}
+}
+
+// doubted corrects the order of revisions where the known one is not to be
+// believed. Whoever may write to a queue can send a revision of any finding.
+func (a *acceptance) doubted(f *finding.Finding, old store.Finding, fresh triage.Freshness) triage.Freshness {
+	ahead := old.UpdatedAt.Sub(storedRevision(f).UpdatedAt)
+	switch {
+	case f.Sample && !old.Sample:
+		return triage.Late // a sample never takes the place of a real finding
+	case fresh != triage.Late:
+		return fresh
+	case old.Sample && !f.Sample:
+		return triage.Newer // and a real one always that of a sample
+	case a.in.Confirmed && !old.Confirmed && ahead > confirmedWins:
+		return triage.Newer // GuardDuty itself knows no such newer one
+	}
+	return fresh
+}
+
+// confirmedWins is how much newer a revision must look that only somebody said,
+// for GuardDuty's own to count more: an event may be minutes ahead of the API.
+const confirmedWins = 15 * time.Minute
 
 // incident opens, joins or reopens the incident of a revision and stores it.
 func (a *acceptance) incident(ctx context.Context, j judged, old store.Finding, fresh triage.Freshness, p triage.Placement) (incident.Number, error) {
@@ -387,7 +425,7 @@ func memberARNs(f *finding.Finding) []string {
 	}
 	var out []string
 	for _, s := range f.Sequence.Signals {
-		if s.Type == "FINDING" && s.UID != "" && !slices.Contains(out, s.UID) {
+		if s.Type == "FINDING" && triage.OfAccount(s.UID, f.AccountID) && !slices.Contains(out, s.UID) {
 			out = append(out, s.UID)
 		}
 	}

@@ -55,6 +55,9 @@ var (
 // that nobody waits long behind it.
 const chunk = 100
 
+// mostRejected is how many broken parts of one input are kept one by one.
+const mostRejected = 100
+
 // Take implements source.Intake.
 func (f *Flow) Take(ctx context.Context, in source.Input) (source.Receipt, error) {
 	if in.ReceivedAt.IsZero() {
@@ -64,6 +67,7 @@ func (f *Flow) Take(ctx context.Context, in source.Input) (source.Receipt, error
 	seen := map[incident.Number]bool{}
 	next := make([]finding.Item, 0, chunk)
 	var failed error
+	rejected, last := 0, ""
 
 	flush := func() bool {
 		if len(next) > 0 {
@@ -78,9 +82,21 @@ func (f *Flow) Take(ctx context.Context, in source.Input) (source.Receipt, error
 			receipt.References = append(receipt.References, r)
 			return true
 		}
+		if item.Rejected != nil {
+			if rejected++; rejected > mostRejected {
+				last = item.Rejected.Reason
+				return true
+			}
+		}
 		next = append(next, item)
 		return len(next) < chunk || flush()
 	})
+	if more := rejected - mostRejected; more > 0 {
+		// A small input can hold very many broken parts: they are kept together.
+		next = append(next, finding.Item{Rejected: &finding.Rejected{Raw: head(in.Body),
+			Reason: fmt.Sprintf("%d more parts of this input were refused; the last one: %s", more, last)}})
+		receipt.Rejected += more - 1
+	}
 	if err != nil {
 		// A limit was broken or the bytes are no readable stream: what came
 		// before stands, the rest is kept where people can look at it.
@@ -151,6 +167,7 @@ func (f *Flow) judge(ctx context.Context, in source.Input, items []finding.Item)
 		triager = triager.WithSamples()
 	}
 	one := func(j *judged) {
+		notAhead(j.finding, in.ReceivedAt)
 		defer func() {
 			if p := recover(); p != nil {
 				// The finding goes on without a route rather than being lost.
@@ -172,6 +189,22 @@ func (f *Flow) judge(ctx context.Context, in source.Input, items []finding.Item)
 	}
 	_ = g.Wait()
 	return list, ctx.Err()
+}
+
+// aheadOfUs is how much later than its receipt a finding may say that it is: so
+// much may clocks differ, or a test be careless.
+const aheadOfUs = 24 * time.Hour
+
+// notAhead takes times in the future for the time of receipt: a revision of the
+// year 2036 would make every real one that follows look old.
+func notAhead(f *finding.Finding, received time.Time) {
+	latest := received.Add(aheadOfUs)
+	for name, at := range map[string]*time.Time{"updatedAt": &f.UpdatedAt, "createdAt": &f.CreatedAt, "eventFirstSeen": &f.FirstSeen, "eventLastSeen": &f.LastSeen} {
+		if at.After(latest) {
+			f.Warnings = append(f.Warnings, fmt.Sprintf("%s is in the future (%s): the time of receipt counts", name, at.UTC().Format(time.RFC3339)))
+			*at = received
+		}
+	}
 }
 
 func position(in source.Input, item finding.Item) string {

@@ -117,8 +117,10 @@ func (t *Triager) place(ctx context.Context, ix Index, f *finding.Finding, d Dec
 	if err != nil {
 		return Placement{}, err
 	}
+	// A sample and a real finding are never one, whatever their ids say.
+	has = has && own.Sample == f.Sample
 	if has && own.State == incident.Closed {
-		return t.afterClosing(f, own, now), nil
+		return t.afterClosing(f, own, d, now), nil
 	}
 	seq, inSequence, err := sequenceOf(ctx, ix, f)
 	if err != nil {
@@ -150,7 +152,7 @@ func sequenceOf(ctx context.Context, ix Index, f *finding.Finding) (Candidate, b
 	if f.Type.IsSequence() {
 		return Candidate{}, false, nil
 	}
-	if f.AssociatedSequenceARN != "" {
+	if OfAccount(f.AssociatedSequenceARN, f.AccountID) {
 		if c, ok, err := ix.IncidentOfARN(ctx, f.AssociatedSequenceARN); err != nil || ok {
 			return c, ok, err
 		}
@@ -201,7 +203,13 @@ func (t *Triager) byKey(ctx context.Context, ix Index, f *finding.Finding, d Dec
 var keyWords = map[string]string{ByFamilyResource: "type family and resource", ByResource: "resource"}
 
 // afterClosing decides what a new revision of a closed incident's finding does.
-func (t *Triager) afterClosing(f *finding.Finding, c Candidate, now time.Time) Placement {
+func (t *Triager) afterClosing(f *finding.Finding, c Candidate, d Decision, now time.Time) Placement {
+	// The finding's own severity counts: another one may have been the reason
+	// for the incident's.
+	before := c.Severity
+	if d.Before != nil {
+		before = *d.Before
+	}
 	within := t.cfg.Incidents.ReopenWithin.Std()
 	if within <= 0 {
 		within = defaultReopenWithin
@@ -215,7 +223,7 @@ func (t *Triager) afterClosing(f *finding.Finding, c Candidate, now time.Time) P
 	case now.Sub(c.ClosedAt) > within:
 		p = Placement{Action: Open, By: ByFinding, Continues: c.Number}
 		p.step("open", "%s was closed more than %s ago; the new incident links it", c.Number, within)
-	case harmless && f.Severity <= c.Severity:
+	case harmless && f.Severity <= before:
 		p = Placement{Action: Record, Into: c, By: ByFinding}
 		p.step("record", "%s was closed as %s and the severity did not rise", c.Number, c.Verdict.Words())
 	default:
@@ -225,6 +233,13 @@ func (t *Triager) afterClosing(f *finding.Finding, c Candidate, now time.Time) P
 	return p
 }
 
+// OfAccount reports whether an ARN is of an account. A sequence is about one
+// account: one that names findings of another is not believed.
+func OfAccount(arn, account string) bool {
+	parts := strings.SplitN(arn, ":", 6)
+	return len(parts) == 6 && parts[0] == "arn" && account != "" && parts[4] == account
+}
+
 // absorb lists the incidents of the findings that an attack sequence names.
 func (t *Triager) absorb(ctx context.Context, ix Index, f *finding.Finding, p *Placement) error {
 	if !f.Type.IsSequence() || f.Sequence == nil {
@@ -232,6 +247,10 @@ func (t *Triager) absorb(ctx context.Context, ix Index, f *finding.Finding, p *P
 	}
 	for _, s := range f.Sequence.Signals {
 		if s.Type != "FINDING" || s.UID == "" || s.UID == f.ARN {
+			continue
+		}
+		if !OfAccount(s.UID, f.AccountID) {
+			p.step("left alone", "%.120s is of another account than this sequence", s.UID)
 			continue
 		}
 		c, ok, err := ix.IncidentOfARN(ctx, s.UID)

@@ -53,6 +53,9 @@ type Decision struct {
 	Keys         []Key    // merge keys, sorted: this is the order of their locks
 	ActorKeys    []string // sorted
 	Trace        []Step
+	// Before is the severity of the finding's newest known revision; nil: none is
+	// known. The caller of Place sets it.
+	Before *finding.Severity
 	// Quiet says why nobody is told: sample, archived, suppressed, no route.
 	// Empty: somebody is.
 	Quiet string
