@@ -25,10 +25,15 @@ func triager(t *testing.T, cfg Config, enrichers ...Enricher) *Triager {
 
 // scan is a finding about an instance.
 func scan(id string) *finding.Finding {
-	return &finding.Finding{ID: finding.ID(id), ARN: "arn:" + id, Type: finding.ParseType("Recon:EC2/Portscan"), AccountID: "111111111111", Region: "eu-west-1",
+	return &finding.Finding{ID: finding.ID(id), ARN: arn(id), Type: finding.ParseType("Recon:EC2/Portscan"), AccountID: "111111111111", Region: "eu-west-1",
 		Partition: "aws", Severity: 5, UpdatedAt: now, LastSeen: now, Count: 1,
 		Resource: finding.Resource{Kind: finding.KindInstance, ID: "i-1", Instance: &finding.Instance{ID: "i-1"}},
 		Actor:    finding.Actor{IPs: []string{"203.0.113.9"}, Domains: []string{}}}
+}
+
+// arn is the ARN of a finding of the account of these tests.
+func arn(id string) string {
+	return "arn:aws:guardduty:eu-west-1:111111111111:detector/d/finding/" + id
 }
 
 func sequence(id string, members ...string) *finding.Finding {
@@ -37,9 +42,9 @@ func sequence(id string, members ...string) *finding.Finding {
 	f.Resource = finding.Resource{Kind: finding.KindAttackSequence}
 	f.Sequence = &finding.Sequence{}
 	for _, m := range members {
-		f.Sequence.Signals = append(f.Sequence.Signals, finding.Signal{Type: "FINDING", UID: "arn:" + m})
+		f.Sequence.Signals = append(f.Sequence.Signals, finding.Signal{Type: "FINDING", UID: arn(m)})
 	}
-	f.Sequence.Signals = append(f.Sequence.Signals, finding.Signal{Type: "CLOUD_TRAIL", UID: "arn:" + id}, finding.Signal{Type: "FINDING"})
+	f.Sequence.Signals = append(f.Sequence.Signals, finding.Signal{Type: "CLOUD_TRAIL", UID: arn(id)}, finding.Signal{Type: "FINDING"})
 	return f
 }
 

@@ -42,7 +42,8 @@ func TestPlace(t *testing.T) {
 	apart := func(c Candidate, d time.Duration) Candidate { c.LastActivity = now.Add(-d); return c }
 	archived := func(f *finding.Finding) *finding.Finding { f.Archived = true; return f }
 	severe := func(f *finding.Finding) *finding.Finding { f.Severity = 8; return f }
-	part := func(f *finding.Finding) *finding.Finding { f.AssociatedSequenceARN = "arn:s"; return f }
+	foreign := func(f *finding.Finding) *finding.Finding { f.AccountID = "999988887777"; return f }
+	part := func(f *finding.Finding) *finding.Finding { f.AssociatedSequenceARN = arn("s"); return f }
 	sample := func(c Candidate) Candidate { c.Sample = true; return c }
 	day := 24 * time.Hour
 	own := map[string]incident.Number{"a": 1}
@@ -59,11 +60,11 @@ func TestPlace(t *testing.T) {
 		{name: "nothing is known", f: scan("a"), action: Open},
 		{name: "its own incident is open", f: scan("a"), x: index{findings: own, incidents: with(open(1))}, action: Join, into: 1, by: ByFinding},
 		{name: "its own comes before a key", f: scan("a"), x: index{findings: own, keys: map[string]incident.Number{key: 2}, incidents: with(open(1), open(2))}, action: Join, into: 1, by: ByFinding},
-		{name: "a sequence comes before a key", f: scan("a"), x: index{sequences: map[string]incident.Number{"arn:a": 3}, keys: map[string]incident.Number{key: 2}, incidents: with(open(2), open(3))}, action: Join, into: 3, by: BySequence},
-		{name: "a sequence takes it from its own incident, which it absorbs", f: scan("a"), x: index{findings: own, sequences: map[string]incident.Number{"arn:a": 3}, incidents: with(open(1), open(3))}, action: Join, into: 3, by: BySequence, absorb: []incident.Number{1}},
-		{name: "it names its sequence itself", f: part(scan("a")), x: index{arns: map[string]incident.Number{"arn:s": 3}, incidents: with(open(3))}, action: Join, into: 3, by: BySequence},
-		{name: "a closed sequence takes nothing", f: scan("a"), x: index{sequences: map[string]incident.Number{"arn:a": 3}, incidents: with(closed(3, incident.Benign, day))}, action: Open},
-		{name: "a sample sequence takes nothing real", f: scan("a"), x: index{sequences: map[string]incident.Number{"arn:a": 3}, incidents: with(sample(open(3)))}, action: Open},
+		{name: "a sequence comes before a key", f: scan("a"), x: index{sequences: map[string]incident.Number{arn("a"): 3}, keys: map[string]incident.Number{key: 2}, incidents: with(open(2), open(3))}, action: Join, into: 3, by: BySequence},
+		{name: "a sequence takes it from its own incident, which it absorbs", f: scan("a"), x: index{findings: own, sequences: map[string]incident.Number{arn("a"): 3}, incidents: with(open(1), open(3))}, action: Join, into: 3, by: BySequence, absorb: []incident.Number{1}},
+		{name: "it names its sequence itself", f: part(scan("a")), x: index{arns: map[string]incident.Number{arn("s"): 3}, incidents: with(open(3))}, action: Join, into: 3, by: BySequence},
+		{name: "a closed sequence takes nothing", f: scan("a"), x: index{sequences: map[string]incident.Number{arn("a"): 3}, incidents: with(closed(3, incident.Benign, day))}, action: Open},
+		{name: "a sample sequence takes nothing real", f: scan("a"), x: index{sequences: map[string]incident.Number{arn("a"): 3}, incidents: with(sample(open(3)))}, action: Open},
 		{name: "the same family on the same resource", f: scan("a"), x: index{keys: map[string]incident.Number{key: 2}, incidents: with(open(2))}, action: Join, into: 2, by: ByFamilyResource},
 		{name: "exactly at the border of the window", f: scan("a"), x: index{keys: map[string]incident.Number{key: 2}, incidents: with(apart(open(2), day))}, action: Join, into: 2, by: ByFamilyResource},
 		{name: "just outside of the window", f: scan("a"), x: index{keys: map[string]incident.Number{key: 2}, incidents: with(apart(open(2), day+time.Microsecond))}, action: Open},
@@ -72,9 +73,10 @@ func TestPlace(t *testing.T) {
 		{name: "the incident about the same is closed", f: scan("a"), x: index{keys: map[string]incident.Number{key: 2}, incidents: with(closed(2, incident.Malicious, time.Hour))}, action: Open, continues: 2},
 		{name: "archived, and new", f: archived(scan("a")), action: Record},
 		{name: "archived, of an open incident", f: archived(scan("a")), x: index{findings: own, incidents: with(open(1))}, action: Join, into: 1, by: ByFinding},
-		{name: "a sequence absorbs what is open", f: sequence("s", "m", "n", "o", "m"), x: index{arns: map[string]incident.Number{"arn:m": 5, "arn:n": 4, "arn:o": 6}, incidents: with(open(4), open(5), closed(6, incident.Benign, day))}, action: Open, absorb: []incident.Number{4, 5}},
-		{name: "a sequence absorbs no sample", f: sequence("s", "m"), x: index{arns: map[string]incident.Number{"arn:m": 5}, incidents: with(sample(open(5)))}, action: Open},
-		{name: "a new revision of a sequence absorbs more, not itself", f: sequence("a", "m", "n"), x: index{findings: own, arns: map[string]incident.Number{"arn:m": 1, "arn:n": 4}, incidents: with(open(1), open(4))}, action: Join, into: 1, by: ByFinding, absorb: []incident.Number{4}},
+		{name: "a sequence absorbs what is open", f: sequence("s", "m", "n", "o", "m"), x: index{arns: map[string]incident.Number{arn("m"): 5, arn("n"): 4, arn("o"): 6}, incidents: with(open(4), open(5), closed(6, incident.Benign, day))}, action: Open, absorb: []incident.Number{4, 5}},
+		{name: "a sequence absorbs nothing of another account", f: foreign(sequence("s", "m")), x: index{arns: map[string]incident.Number{arn("m"): 5}, incidents: with(open(5))}, action: Open},
+		{name: "a sequence absorbs no sample", f: sequence("s", "m"), x: index{arns: map[string]incident.Number{arn("m"): 5}, incidents: with(sample(open(5)))}, action: Open},
+		{name: "a new revision of a sequence absorbs more, not itself", f: sequence("a", "m", "n"), x: index{findings: own, arns: map[string]incident.Number{arn("m"): 1, arn("n"): 4}, incidents: with(open(1), open(4))}, action: Join, into: 1, by: ByFinding, absorb: []incident.Number{4}},
 
 		{name: "within seven days it reopens", f: scan("a"), x: index{findings: own, incidents: with(closed(1, incident.Malicious, 7*day))}, action: Reopen, into: 1, by: ByFinding},
 		{name: "later it opens a new one that links the old", f: scan("a"), x: index{findings: own, incidents: with(closed(1, incident.Malicious, 7*day+time.Microsecond))}, action: Open, by: ByFinding, continues: 1},
@@ -83,7 +85,7 @@ func TestPlace(t *testing.T) {
 		{name: "a false positive whose severity rises reopens", f: severe(scan("a")), x: index{findings: own, incidents: with(closed(1, incident.FalsePositive, time.Hour))}, action: Reopen, into: 1, by: ByFinding},
 		{name: "a test reopens", f: scan("a"), x: index{findings: own, incidents: with(closed(1, incident.Test, time.Hour))}, action: Reopen, into: 1, by: ByFinding},
 		{name: "an archived revision opens nothing again", f: archived(severe(scan("a"))), x: index{findings: own, incidents: with(closed(1, incident.Malicious, time.Hour))}, action: Record, into: 1, by: ByFinding},
-		{name: "what is closed comes before its sequence", f: scan("a"), x: index{findings: own, sequences: map[string]incident.Number{"arn:a": 3}, incidents: with(closed(1, incident.FalsePositive, time.Hour), open(3))}, action: Record, into: 1, by: ByFinding},
+		{name: "what is closed comes before its sequence", f: scan("a"), x: index{findings: own, sequences: map[string]incident.Number{arn("a"): 3}, incidents: with(closed(1, incident.FalsePositive, time.Hour), open(3))}, action: Record, into: 1, by: ByFinding},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -176,7 +178,7 @@ func TestKeysTellOneThingFromAnother(t *testing.T) {
 		same   bool
 		none   bool
 	}{
-		"another finding":              {func(f *finding.Finding) { f.ID, f.ARN = "b", "arn:b" }, true, false},
+		"another finding":              {func(f *finding.Finding) { f.ID, f.ARN = "b", arn("b") }, true, false},
 		"another mechanism":            {func(f *finding.Finding) { f.Type = finding.ParseType("Recon:EC2/Portscan.Custom") }, true, false},
 		"another purpose":              {func(f *finding.Finding) { f.Type = finding.ParseType("Impact:EC2/Portscan") }, true, false},
 		"another family":               {func(f *finding.Finding) { f.Type = finding.ParseType("Recon:EC2/PortProbe") }, false, false},
