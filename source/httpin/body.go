@@ -19,10 +19,11 @@ var (
 	errDamaged  = errors.New("the gzip data is damaged")
 )
 
-// read reads a body of at most limit bytes, counted after unpacking. It answers
+// read reads a body of at most limit bytes, counted after unpacking, that arrives
+// within a time. It answers
 // itself when it reports false. gzip is recognised by its bytes, whatever the
 // header says: API destinations and proxies differ in whether they set it.
-func (h *Handler) read(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, bool) {
+func (h *Handler) read(w http.ResponseWriter, r *http.Request, limit int64, within time.Duration) ([]byte, bool) {
 	switch encoding := strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Encoding"))); encoding {
 	case "", "identity", "gzip", "x-gzip":
 	default:
@@ -35,7 +36,7 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request, limit int64) ([]b
 		return nil, false
 	}
 	// A server that cannot set a deadline has one of its own.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.deps.ReadLimit))
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(within))
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	var large *http.MaxBytesError
@@ -44,8 +45,7 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request, limit int64) ([]b
 		tooLarge(w, limit)
 		return nil, false
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		w.Header().Set("Connection", "close")
-		answer(w, http.StatusRequestTimeout, problem{Error: "the body came too slowly"})
+		tooSlow(w)
 		return nil, false
 	case err != nil:
 		answer(w, http.StatusBadRequest, problem{Error: "the body was cut off"})
@@ -63,6 +63,11 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request, limit int64) ([]b
 		return nil, false
 	}
 	return body, true
+}
+
+func tooSlow(w http.ResponseWriter) {
+	w.Header().Set("Connection", "close")
+	answer(w, http.StatusRequestTimeout, problem{Error: "the body came too slowly"})
 }
 
 func tooLarge(w http.ResponseWriter, limit int64) {

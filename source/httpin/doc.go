@@ -19,7 +19,8 @@
 //	503  not committed, or too many requests at once: come again (Retry-After)
 //
 // The package must never read the body of somebody who proved nothing, except of
-// what says that it is an SNS message, and of that no more than 1 MiB. It must
+// what says that it is an SNS message: of that no more than 1 MiB, for no longer
+// than 5 s, and from no more than a few at once. It must
 // never fetch a URL from a message before its host was checked, and never hand
 // on anything of an SNS message but the text that was signed.
 //

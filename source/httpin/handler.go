@@ -28,11 +28,18 @@ type Deps struct {
 	Transport http.RoundTripper
 	Now       func() time.Time
 	Log       *slog.Logger
-	// MaxConcurrent is how many requests are worked on at once; 0: 64. A
-	// quarter of them, beside these, may be SNS messages not yet verified.
+	// MaxConcurrent is how many requests are worked on at once; 0: 64. As many
+	// bodies of SNS messages not yet verified are held beside these, a quarter
+	// of them from one address.
 	MaxConcurrent int
 	// ReadLimit is the most time that a body may take to arrive; 0: 30 s.
 	ReadLimit time.Duration
+	// UnverifiedLimit is the most time that the body of an SNS message may take;
+	// 0: 5 s. After a fifth of it the body makes room for another one.
+	UnverifiedLimit time.Duration
+	// Patience is how long a request waits for its turn before it is asked to
+	// come again; 0: 2 s.
+	Patience time.Duration
 	// TakeLimit is the most time that the intake may take; 0: 60 s.
 	TakeLimit time.Duration
 }
@@ -49,7 +56,8 @@ type Handler struct {
 	deps        Deps
 	refused     *refusals
 	slots       chan struct{} // of requests that proved themselves
-	unverified  chan struct{} // of SNS messages that are being verified
+	readers     *readers      // of SNS messages not yet verified
+	verifying   chan struct{} // of SNS messages whose signature is being checked
 }
 
 const (
@@ -74,12 +82,19 @@ func New(cfg config.HTTPSource, intake source.Intake, deps Deps) *Handler {
 	if deps.ReadLimit <= 0 {
 		deps.ReadLimit = 30 * time.Second
 	}
+	if deps.UnverifiedLimit <= 0 {
+		deps.UnverifiedLimit = 5 * time.Second
+	}
+	if deps.Patience <= 0 {
+		deps.Patience = 2 * time.Second
+	}
 	if deps.TakeLimit <= 0 {
 		deps.TakeLimit = time.Minute
 	}
 	h := &Handler{hasBearer: cfg.BearerToken.Reveal() != "", hasKey: cfg.APIKey.Reveal() != "", keyHeader: cfg.APIKeyHeader,
 		maxBody: int64(cfg.MaxBody), intake: intake, deps: deps, refused: newRefusals(deps.Now, deps.Log),
-		slots: make(chan struct{}, deps.MaxConcurrent), unverified: make(chan struct{}, max(1, deps.MaxConcurrent/4))}
+		slots: make(chan struct{}, deps.MaxConcurrent), verifying: make(chan struct{}, max(1, deps.MaxConcurrent/4)),
+		readers: newReaders(deps.MaxConcurrent, deps.UnverifiedLimit/5)}
 	h.bearer, h.key = sha256.Sum256([]byte(cfg.BearerToken.Reveal())), sha256.Sum256([]byte(cfg.APIKey.Reveal()))
 	if h.keyHeader == "" {
 		h.keyHeader = defaultKeyHeader
@@ -128,11 +143,11 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, reason string) 
 
 // takeKnown takes the body of a sender who showed a token or the key.
 func (h *Handler) takeKnown(w http.ResponseWriter, r *http.Request) {
-	if !enter(w, h.slots) {
+	if !h.enter(w, r, h.slots) {
 		return
 	}
 	defer leave(h.slots)
-	body, ok := h.read(w, r, h.maxBody)
+	body, ok := h.read(w, r, h.maxBody, h.deps.ReadLimit)
 	if !ok {
 		return
 	}
@@ -150,7 +165,7 @@ func (h *Handler) takeSNS(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	if !enter(w, h.slots) {
+	if !h.enter(w, r, h.slots) {
 		return
 	}
 	defer leave(h.slots)
@@ -173,17 +188,30 @@ func (h *Handler) takeSNS(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// verified reads and verifies an SNS message, with a few slots of its own so
-// that strangers cannot take those of known senders.
+// verified reads and verifies an SNS message. It takes a slot only with the whole
+// body in hand, and slots of its own, so that strangers can take neither those of
+// known senders nor, by sending nothing, those of SNS.
 func (h *Handler) verified(w http.ResponseWriter, r *http.Request) (message, bool) {
-	if !enter(w, h.unverified) {
+	me, ok := h.readers.enter(r.Context(), r.RemoteAddr, h.deps.Patience, func() {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now())
+	})
+	if !ok {
+		later(w, "too many requests at once")
 		return message{}, false
 	}
-	defer leave(h.unverified)
-	body, ok := h.read(w, r, min(h.maxBody, maxSNSBody))
+	defer h.readers.leave(me)
+	body, ok := h.read(w, r, min(h.maxBody, maxSNSBody), h.deps.UnverifiedLimit)
 	if !ok {
 		return message{}, false
 	}
+	if !h.readers.done(me) {
+		tooSlow(w)
+		return message{}, false
+	}
+	if !h.enter(w, r, h.verifying) {
+		return message{}, false
+	}
+	defer leave(h.verifying)
 	m, err := h.sns.verify(r.Context(), body, r.Header.Get(snsTypeHeader))
 	var ours *unreachable
 	switch {
@@ -257,11 +285,19 @@ func later(w http.ResponseWriter, why string) {
 
 const retryAfter = 5 // seconds
 
-func enter(w http.ResponseWriter, slots chan struct{}) bool {
+// enter waits a little for a slot, and asks to come again where none gets free.
+func (h *Handler) enter(w http.ResponseWriter, r *http.Request, slots chan struct{}) bool {
 	select {
 	case slots <- struct{}{}:
 		return true
 	default:
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), h.deps.Patience)
+	defer cancel()
+	select {
+	case slots <- struct{}{}:
+		return true
+	case <-ctx.Done():
 		later(w, "too many requests at once")
 		return false
 	}

@@ -285,7 +285,7 @@ func TestTooManyAtOnceAreAskedToComeAgain(t *testing.T) {
 		<-goOn
 		return nil
 	}}
-	h := handler(&in, func(_ *config.HTTPSource, d *httpin.Deps) { d.MaxConcurrent = 1 })
+	h := handler(&in, func(_ *config.HTTPSource, d *httpin.Deps) { d.MaxConcurrent, d.Patience = 1, time.Millisecond })
 	first := make(chan int, 1)
 	go func() { first <- post(h, sourcetest.Event("a"), auth()...).Code }()
 	<-inside
