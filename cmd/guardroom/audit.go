@@ -32,7 +32,8 @@ type AuditTailCmd struct {
 // Run prints the end of the chain, oldest first.
 func (c *AuditTailCmd) Run(ctx context.Context, e *env) error {
 	return e.withClient(ctx, func(cl *api.Client) error {
-		t := newTable("record", "when", "who", "action", "object", "after", "why")
+		t := newTable("record", "when", "who", "action", "object", "after", "why").
+			cut("who", 12).wrap().below("why", "after", "object")
 		n := 0
 		var failed error
 		err := cl.Lines(ctx, "/v1/audit", query("tail", strconv.Itoa(c.Lines)), func(line []byte) bool {
@@ -45,7 +46,7 @@ func (c *AuditTailCmd) Run(ctx context.Context, e *env) error {
 				failed = e.object(r)
 				return failed == nil
 			}
-			t.row(strconv.FormatInt(r.Seq, 10), stamp(r.At), r.Who, r.Action, r.Object, r.After, r.Why)
+			t.row(strconv.FormatInt(r.Seq, 10), e.exactly(r.At), r.Who, r.Action, r.Object, r.After, r.Why)
 			return true
 		})
 		if err = errors.Join(err, failed); err != nil {

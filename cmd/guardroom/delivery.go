@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"github.com/guardroom/guardroom/api"
@@ -35,30 +34,26 @@ func (c *DeliveryListCmd) Run(ctx context.Context, e *env) error {
 		q.Set("behind", "true")
 	}
 	return e.withClient(ctx, func(cl *api.Client) error {
-		t := newTable("id", "destination", "status", "reference", "shown/wanted", "updated", "trouble")
-		n := 0
-		for n < c.Limit {
-			q.Set("limit", strconv.Itoa(min(c.Limit-n, 500)))
+		t := newTable("id", "destination", "status", "reference", "shown/wanted", "updated", "trouble").
+			cut("destination", 16).wrap().below("trouble", "reference").drop("shown/wanted")
+		fetch := func(q url.Values) ([]notify.Delivery, error) {
 			var list api.DeliveryList
-			if err := cl.Do(ctx, "GET", "/v1/deliveries", q, nil, &list); err != nil {
-				return err
+			err := cl.Do(ctx, "GET", "/v1/deliveries", q, nil, &list)
+			if n := len(list.Deliveries); n > 0 {
+				q.Set("after_at", list.Deliveries[n-1].CreatedAt.Format(timeFormat))
+				q.Set("after_id", list.Deliveries[n-1].ID)
 			}
-			if len(list.Deliveries) == 0 {
-				break
+			return list.Deliveries, err
+		}
+		n, err := pages(e, c.Limit, fetch, q, func(d notify.Delivery) error {
+			if e.JSON {
+				return e.object(d)
 			}
-			for _, d := range list.Deliveries {
-				n++
-				if e.JSON {
-					if err := e.object(d); err != nil {
-						return err
-					}
-					continue
-				}
-				t.row(d.ID, d.Destination, string(d.Status), d.Reference, fmt.Sprintf("%d/%d", d.Done, d.Wanted), e.when(d.UpdatedAt), troubleOf(d))
-			}
-			last := list.Deliveries[len(list.Deliveries)-1]
-			q.Set("after_at", last.CreatedAt.Format(timeFormat))
-			q.Set("after_id", last.ID)
+			t.row(d.ID, d.Destination, string(d.Status), d.Reference, fmt.Sprintf("%d/%d", d.Done, d.Wanted), e.moment(d.UpdatedAt), troubleOf(d))
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 		return e.list(t, n, "no deliveries here")
 	})

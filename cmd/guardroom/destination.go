@@ -35,7 +35,8 @@ func (c *DestinationListCmd) Run(ctx context.Context, e *env) error {
 		if err := cl.Do(ctx, "GET", "/v1/destinations", nil, nil, &list); err != nil {
 			return err
 		}
-		t := newTable("destination", "type", "state", "deliveries", "behind by", "reason")
+		t := newTable("destination", "type", "state", "deliveries", "behind by", "reason").
+			cut("destination", 24).wrap().below("reason", "deliveries").drop("type")
 		for _, d := range list.Destinations {
 			if e.JSON {
 				if err := e.object(d); err != nil {

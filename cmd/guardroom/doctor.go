@@ -25,7 +25,7 @@ func (c *DoctorCmd) Run(ctx context.Context, e *env) error {
 			return err
 		}
 		failed, warned := 0, 0
-		t := newTable("", "area", "what", "result")
+		t := newTable("", "area", "what", "result").cut("what", 40).wrap().below("result")
 		for _, x := range list.Checks {
 			word := "ok"
 			switch {

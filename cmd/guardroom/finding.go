@@ -18,6 +18,7 @@ import (
 	"github.com/guardroom/guardroom/finding/catalog"
 	"github.com/guardroom/guardroom/internal/fault"
 	"github.com/guardroom/guardroom/source"
+	"github.com/guardroom/guardroom/store"
 	"github.com/guardroom/guardroom/triage"
 )
 
@@ -260,35 +261,26 @@ func (c *FindingListCmd) Run(ctx context.Context, e *env) error {
 		return err
 	}
 	return e.withClient(ctx, func(cl *api.Client) error {
-		t := newTable("severity", "type", "resource", "account", "incident", "decision", "last received", "id")
-		n := 0
-		// The API gives at most a page at a time.
-		for n < c.Limit {
-			q.Set("limit", strconv.Itoa(min(c.Limit-n, 500)))
+		t := newTable("severity", "type", "resource", "account", "incident", "decision", "last received", "id").
+			cut("type", 40).cut("resource", 20).below("type", "resource", "account", "id")
+		fetch := func(q url.Values) ([]store.Finding, error) {
 			var list api.FindingList
-			if err := cl.Do(ctx, "GET", "/v1/findings", q, nil, &list); err != nil {
-				return err
+			err := cl.Do(ctx, "GET", "/v1/findings", q, nil, &list)
+			if n := len(list.Findings); n > 0 {
+				q.Set("after_at", list.Findings[n-1].LastReceived.Format(timeFormat))
+				q.Set("after_id", string(list.Findings[n-1].ID))
 			}
-			for _, f := range list.Findings {
-				n++
-				if e.JSON {
-					if err := e.object(f); err != nil {
-						return err
-					}
-					continue
-				}
-				number := "-"
-				if f.Incident > 0 {
-					number = f.Incident.String()
-				}
-				t.row(severity(f.Severity), f.Type, f.ResourceID, f.AccountID, number, f.Decision, e.when(f.LastReceived), string(f.ID))
+			return list.Findings, err
+		}
+		n, err := pages(e, c.Limit, fetch, q, func(f store.Finding) error {
+			if e.JSON {
+				return e.object(f)
 			}
-			if len(list.Findings) == 0 {
-				break
-			}
-			last := list.Findings[len(list.Findings)-1]
-			q.Set("after_at", last.LastReceived.Format(timeFormat))
-			q.Set("after_id", string(last.ID))
+			t.row(severity(f.Severity), f.Type, f.ResourceID, f.AccountID, numberOrDash(f.Incident), f.Decision, e.moment(f.LastReceived), string(f.ID))
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 		return e.list(t, n, "no findings; guardroom finding import FILE… or guardroom serve brings some")
 	})
@@ -325,7 +317,8 @@ func (c *FindingShowCmd) Run(ctx context.Context, e *env) error {
 			"decision", decisionWords(f.Decision, f.Rule), "incident", numberOrDash(f.Incident), "seen", fmt.Sprintf("%d times, last %s", f.Count, e.when(f.LastSeen)),
 			"received", e.when(f.LastReceived)+" from "+f.Source)
 		e.printf("\nrevisions, newest first\n")
-		t := newTable("updated", "count", "severity", "received", "source", "position", "decision")
+		t := newTable("updated", "count", "severity", "received", "source", "position", "decision").
+			cut("source", 16).cut("position", 30).below("position", "source").drop("count", "received")
 		for _, r := range d.Revisions {
 			t.row(stamp(r.UpdatedAt), strconv.Itoa(r.Count), severity(r.Severity), stamp(r.ReceivedAt), r.Source, r.Position, r.Decision+", "+r.Freshness)
 		}
@@ -389,27 +382,25 @@ type RejectedListCmd struct {
 // Run lists rejected inputs.
 func (c *RejectedListCmd) Run(ctx context.Context, e *env) error {
 	return e.withClient(ctx, func(cl *api.Client) error {
-		t := newTable("id", "when", "source", "position", "size", "reason")
-		n, before := 0, ""
-		for n < c.Limit {
+		t := newTable("id", "when", "source", "position", "size", "reason").
+			cut("source", 16).cut("position", 24).wrap().drop("size").below("reason", "position", "source")
+		fetch := func(q url.Values) ([]store.Rejected, error) {
 			var list api.RejectedList
-			if err := cl.Do(ctx, "GET", "/v1/rejected", query("before", before, "limit", strconv.Itoa(min(c.Limit-n, 500))), nil, &list); err != nil {
-				return err
+			err := cl.Do(ctx, "GET", "/v1/rejected", q, nil, &list)
+			if n := len(list.Rejected); n > 0 {
+				q.Set("before", list.Rejected[n-1].ID)
 			}
-			if len(list.Rejected) == 0 {
-				break
+			return list.Rejected, err
+		}
+		n, err := pages(e, c.Limit, fetch, query(), func(r store.Rejected) error {
+			if e.JSON {
+				return e.object(r)
 			}
-			for _, r := range list.Rejected {
-				n++
-				before = r.ID
-				if e.JSON {
-					if err := e.object(r); err != nil {
-						return err
-					}
-					continue
-				}
-				t.row(r.ID, e.when(r.At), r.Source, r.Position, strconv.Itoa(r.Size), r.Reason)
-			}
+			t.row(r.ID, e.moment(r.At), r.Source, r.Position, strconv.Itoa(r.Size), r.Reason)
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 		return e.list(t, n, "no rejected inputs")
 	})

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
@@ -52,28 +53,26 @@ func (c *IncidentListCmd) Run(ctx context.Context, e *env) error {
 		return err
 	}
 	return e.withClient(ctx, func(cl *api.Client) error {
-		t := newTable("incident", "severity", "state", "what", "account", "owner", "findings", "last activity")
-		n := 0
-		for n < c.Limit {
-			q.Set("limit", strconv.Itoa(min(c.Limit-n, 500)))
+		t := newTable("incident", "severity", "state", "what", "account", "owner", "findings", "last activity").
+			cut("what", 40).cut("account", 16).cut("owner", 12).drop("findings").below("what").drop("owner", "account")
+		fetch := func(q url.Values) ([]*incident.Incident, error) {
 			var list api.IncidentList
-			if err := cl.Do(ctx, "GET", "/v1/incidents", q, nil, &list); err != nil {
-				return err
+			err := cl.Do(ctx, "GET", "/v1/incidents", q, nil, &list)
+			if n := len(list.Incidents); n > 0 {
+				q.Set("before", strconv.FormatInt(int64(list.Incidents[n-1].Number), 10))
 			}
-			if len(list.Incidents) == 0 {
-				break
+			return list.Incidents, err
+		}
+		n, err := pages(e, c.Limit, fetch, q, func(i *incident.Incident) error {
+			if e.JSON {
+				return e.object(i)
 			}
-			for _, i := range list.Incidents {
-				n++
-				if e.JSON {
-					if err := e.object(i); err != nil {
-						return err
-					}
-					continue
-				}
-				t.row(i.Number.String(), severity(i.Severity), stateWords(i), headline(i), accountWords(i.Account), i.Owner, strconv.Itoa(i.FindingCount), e.when(i.LastActivity))
-			}
-			q.Set("before", strconv.FormatInt(int64(list.Incidents[len(list.Incidents)-1].Number), 10))
+			account := cell{accountWords(i.Account), cmp.Or(i.Account.Name, i.Account.ID)}
+			t.row(i.Number.String(), severity(i.Severity), stateWords(i), headline(i), account, i.Owner, strconv.Itoa(i.FindingCount), e.moment(i.LastActivity))
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 		return e.list(t, n, "no incidents here; --all lists closed ones too")
 	})
@@ -143,15 +142,16 @@ func (e *env) incident(d api.IncidentDetail) {
 		e.pairs("see also", l.Number.String()+": "+l.Why)
 	}
 	e.printf("\ntimeline\n")
-	t := newTable("happened", "learned", "who", "what")
+	t := newTable("happened", "learned", "who", "what").cut("who", 12).wrap().drop("learned").below("what")
 	for _, x := range d.Timeline {
 		t.row(stamp(x.EventAt), stamp(x.RecordedAt), x.Who, x.Text)
 	}
 	t.print(e)
 	e.printf("\nfindings (%d)\n", i.FindingCount)
-	t = newTable("severity", "type", "resource", "count", "last seen", "id")
+	t = newTable("severity", "type", "resource", "count", "last seen", "id").
+		cut("resource", 24).drop("count").below("resource", "id", "type")
 	for _, f := range d.Findings {
-		t.row(severity(f.Severity), f.Type, f.ResourceID, strconv.Itoa(f.Count), stamp(f.LastSeen), string(f.ID))
+		t.row(severity(f.Severity), f.Type, f.ResourceID, strconv.Itoa(f.Count), e.exactly(f.LastSeen), string(f.ID))
 	}
 	t.print(e)
 	if len(d.Deliveries) == 0 {
@@ -159,7 +159,7 @@ func (e *env) incident(d api.IncidentDetail) {
 		return
 	}
 	e.printf("\ndeliveries\n")
-	t = newTable("destination", "status", "reference", "link", "trouble")
+	t = newTable("destination", "status", "reference", "link", "trouble").wrap().below("trouble", "link", "reference")
 	for _, x := range d.Deliveries {
 		trouble := ""
 		if x.Fault != nil {

@@ -53,7 +53,8 @@ func (c *RuleListCmd) Run(ctx context.Context, e *env) error {
 			return nil
 		}
 		e.printf("suppressions\n")
-		t := newTable("name", "matches", "last match", "until", "owner", "reason", "look at")
+		t := newTable("name", "matches", "last match", "until", "owner", "reason", "look at").
+			cut("name", 24).cut("owner", 12).below("reason", "look at").drop("owner")
 		for _, s := range rules.Suppressions {
 			look := ""
 			switch {
@@ -62,13 +63,13 @@ func (c *RuleListCmd) Run(ctx context.Context, e *env) error {
 			case s.Matches == 0:
 				look = "has matched nothing"
 			}
-			t.row(s.Name, strconv.Itoa(s.Matches), e.when(s.LastMatch), s.Until.Format("2006-01-02"), s.Owner, s.Reason, look)
+			t.row(s.Name, strconv.Itoa(s.Matches), e.moment(s.LastMatch), s.Until.Format("2006-01-02"), s.Owner, s.Reason, look)
 		}
 		if err := e.list(t, len(rules.Suppressions), "none"); err != nil {
 			return err
 		}
 		e.printf("\nroutes, in their order\n")
-		t = newTable("name", "when", "to", "then")
+		t = newTable("name", "when", "to", "then").cut("name", 24).below("when", "to")
 		for _, r := range rules.Routes {
 			then := "goes on"
 			if r.Stop {
