@@ -167,6 +167,7 @@ func (a *App) buildWatch(ctx context.Context, notes *notices, tempo notify.Tempo
 		worker: store.Worker{ID: a.db.executor, Mode: string(a.opts.Mode), Version: a.opts.Version, StartedAt: a.now()},
 		lease:  tempo.Scale(a.cfg.Worker.Lease.Std()), call: tempo.Limit(notify.ReconcileLimit), headEvery: a.cfg.Audit.Head.Interval.Std(),
 		undeliveredAfter: a.cfg.Watch.UndeliveredAfter.Std(), heartbeatURL: a.cfg.Watch.HeartbeatURL.Reveal(),
+		keepName: a.db.keepName, ended: a.db.ended, nameEvery: max(tempo.Scale(2*time.Second), 100*time.Millisecond),
 		heartbeatEvery: a.cfg.Watch.HeartbeatInterval.Std(), client: httpClient(), retention: a.Prune, silentAfter: silences(a.cfg)}
 	w.keepers = slices.Clone(a.opts.Keepers)
 	head := a.cfg.Audit.Head

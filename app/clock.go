@@ -2,7 +2,9 @@ package app
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/guardroom/guardroom/audit"
@@ -38,22 +40,54 @@ func (c *clockWatch) look(ctx context.Context) error {
 		c.lastWall, c.lastMono = wall, mono
 		return nil
 	}
-	n := 0
-	err := c.store.Write(ctx, func(tx *store.Tx) error {
-		list, err := tx.Waiting(ctx, wall, 10_000)
-		if err != nil {
-			return err
-		}
-		n = len(list)
-		tx.Audit(audit.Record{Who: incident.Guardroom, Action: "clock.jumped", Object: "worker", Before: c.lastWall.Format(time.RFC3339),
-			After: wall.Format(time.RFC3339), Why: "the clock moved by " + jump.Round(time.Second).String() + " against the time that passed"})
-		return c.rearm(ctx, tx, list)
-	})
+	n, err := c.callForward(ctx, wall, jump)
 	if err != nil {
-		return err // the next look sees the jump again
+		return err // the next look sees the jump again, and what is left
 	}
 	c.lastWall, c.lastMono = wall, mono
 	c.log.Warn("the clock jumped; deliveries that waited for their time are tried now", "by", jump.Round(time.Second).String(), "count", n,
 		"hint", "set the clock by NTP: windows, times in messages and AWS signatures depend on it")
 	return nil
+}
+
+// callForward arms what waits for a time after wall, a batch at a time, so that
+// others get their turn in between. It returns how many deliveries that were.
+func (c *clockWatch) callForward(ctx context.Context, wall time.Time, jump time.Duration) (n int, err error) {
+	ids, err := c.store.Waiting(ctx, wall)
+	if err != nil {
+		return 0, err
+	}
+	err = c.store.Write(ctx, func(tx *store.Tx) error {
+		tx.Audit(audit.Record{Who: incident.Guardroom, Action: "clock.jumped", Object: "worker", Before: c.lastWall.Format(time.RFC3339),
+			After: wall.Format(time.RFC3339), Why: "the clock moved by " + jump.Round(time.Second).String() + " against the time that passed"})
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	for some := range slices.Chunk(ids, batch) {
+		done := 0
+		err := c.store.Write(ctx, func(tx *store.Tx) error {
+			var list []notify.Delivery
+			for _, id := range some {
+				d, err := tx.Delivery(ctx, id)
+				if errors.Is(err, store.ErrNotFound) {
+					continue
+				}
+				if err != nil {
+					return err
+				}
+				if d.Armed && d.Worker == "" && d.NextAt.After(wall) { // else it was worked on meanwhile
+					list = append(list, d)
+				}
+			}
+			done = len(list)
+			return c.rearm(ctx, tx, list)
+		})
+		if err != nil {
+			return n, err
+		}
+		n += done
+	}
+	return n, nil
 }

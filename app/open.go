@@ -28,9 +28,12 @@ type database struct {
 	*store.DB
 	engine   durable.Config // SQLite or Pool
 	path     string         // of the SQLite file
-	executor string
-	prepared func() // to be called when the engine has made its tables
+	executor string         // the identity of this process, see store.Worker
+	prepared func()         // to be called when the engine has made its tables
 	release  func()
+	// Only where other processes may share the store:
+	keepName func(ctx context.Context) (taken bool, err error)
+	ended    func(ctx context.Context, run string) (bool, error)
 }
 
 // StoreKind tells what a store's address means: sqlite with a path, or
@@ -96,10 +99,12 @@ func openDatabase(ctx context.Context, address, worker string, wait time.Duratio
 		return nil, err
 	}
 	out := &database{DB: db, engine: durable.Config{Pool: b.Engine()}, prepared: func() {}, release: func() {}}
-	if out.executor, out.release, err = b.HoldName(ctx, worker); err != nil {
+	name, err := b.HoldName(ctx, worker)
+	if err != nil {
 		_ = db.Close()
 		return nil, err
 	}
+	out.executor, out.release, out.keepName, out.ended = name.ID(), name.Release, name.Keep, b.Ended
 	return out, nil
 }
 

@@ -43,7 +43,12 @@ func (a *App) Serve(ctx context.Context, in Entrances) error {
 	inner, stopInner := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopInner()
 	inside, innerCtx := errgroup.WithContext(inner)
-	inside.Go(func() error { return a.watch.run(innerCtx) })
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	inside.Go(func() error {
+		defer stop() // a worker that cannot go on takes nothing in any more
+		return a.watch.run(innerCtx)
+	})
 	inside.Go(func() error { return a.archive.Run(innerCtx) })
 
 	outside, outerCtx := errgroup.WithContext(ctx)

@@ -33,6 +33,11 @@ type watcher struct {
 	call      time.Duration // the longest that a call to a vendor may take
 	headEvery time.Duration
 
+	// Only where other processes may share the store:
+	keepName  func(ctx context.Context) (taken bool, err error)
+	ended     func(ctx context.Context, run string) (bool, error)
+	nameEvery time.Duration
+
 	silentAfter      map[string]time.Duration // source -> how long may it be silent
 	undeliveredAfter time.Duration
 	heartbeatURL     string
@@ -44,8 +49,10 @@ type watcher struct {
 	kept    []int64 // by keeper: the number of the last head that it wrote
 }
 
-// run watches until ctx ends.
-func (w *watcher) run(ctx context.Context) error {
+// run watches until ctx ends, or until this worker cannot go on.
+func (w *watcher) run(outer context.Context) error {
+	ctx, stop := context.WithCancelCause(outer)
+	defer stop(nil)
 	clock := &clockWatch{store: w.store, wall: w.now, mono: time.Now, rearm: w.rearm, log: w.log}
 	type job struct {
 		every time.Duration
@@ -62,6 +69,10 @@ func (w *watcher) run(ctx context.Context) error {
 	}
 	if w.heartbeatURL != "" {
 		jobs = append(jobs, job{w.heartbeatEvery, w.callHome, "call the heartbeat's URL"})
+	}
+	if w.keepName != nil {
+		jobs = append(jobs, job{w.nameEvery, func(ctx context.Context) error { return w.keep(ctx, stop) }, "keep the worker's name"},
+			job{w.nameEvery, w.earlier, "look for earlier runs of this worker"})
 	}
 	done := make(chan struct{}, len(jobs))
 	for _, j := range jobs {
@@ -84,71 +95,13 @@ func (w *watcher) run(ctx context.Context) error {
 	for range jobs {
 		<-done
 	}
+	if outer.Err() == nil {
+		return context.Cause(ctx)
+	}
 	return nil
 }
 
 func (w *watcher) beat(ctx context.Context) error { return w.store.Beat(ctx, w.worker) }
-
-// recover arms anew what this worker had in hand when it last ended: nobody
-// else works on that, and the engine's own record of it may be gone.
-func (w *watcher) recover(ctx context.Context) error {
-	n := 0
-	err := w.store.Write(ctx, func(tx *store.Tx) error {
-		list, err := tx.ClaimedBy(ctx, w.worker.ID)
-		if err != nil {
-			return err
-		}
-		n = len(list)
-		return w.rearm(ctx, tx, list)
-	})
-	if err == nil && n > 0 {
-		w.log.Info("took up deliveries that were under way", "count", n)
-	}
-	return err
-}
-
-// takeOver arms anew what a worker had in hand whose lease is over, and what its
-// engine had taken from a queue without beginning it. Its calls have ended by
-// then: their deadline is shorter than lease plus call.
-func (w *watcher) takeOver(ctx context.Context) error {
-	before := w.now().Add(-w.lease - w.call)
-	workers, err := w.store.Workers(ctx)
-	if err != nil {
-		return err
-	}
-	left, err := w.engine.Abandoned(func(executor string) bool {
-		return slices.ContainsFunc(workers, func(o store.Worker) bool { return o.ID == executor && !o.Heartbeat.Before(before) })
-	})
-	if err != nil {
-		return err
-	}
-	n := 0
-	err = w.store.Write(ctx, func(tx *store.Tx) error {
-		list, err := tx.Orphans(ctx, before, 1000)
-		if err != nil {
-			return err
-		}
-		for _, item := range left {
-			d, err := tx.Delivery(ctx, item.Delivery)
-			switch {
-			case errors.Is(err, store.ErrNotFound):
-			case err != nil:
-				return err
-			case d.Armed && d.Generation == item.Generation && !slices.ContainsFunc(list, func(o notify.Delivery) bool { return o.ID == d.ID }):
-				list = append(list, d)
-			}
-		}
-		n = len(list)
-		return w.rearm(ctx, tx, list)
-	})
-	if err == nil && n > 0 {
-		w.log.Warn("took over deliveries of a lost worker", "count", n)
-	}
-	if err != nil {
-		return err
-	}
-	return w.engine.Discard(left)
-}
 
 func (w *watcher) rearm(ctx context.Context, tx *store.Tx, list []notify.Delivery) error {
 	r := raiser{store: w.store, engine: w.engine, newID: w.newID, tx: tx}
@@ -253,25 +206,6 @@ func (w *watcher) lookDeliveries(ctx context.Context) error {
 			if err := w.state(ctx, store.Notice{Key: "parked/" + name}, name, false); err != nil {
 				return err
 			}
-		}
-	}
-	return nil
-}
-
-func (w *watcher) lookWorkers(ctx context.Context) error {
-	workers, err := w.store.Workers(ctx)
-	if err != nil {
-		return err
-	}
-	for _, o := range workers {
-		if o.Mode != "serve" || o.ID == w.worker.ID {
-			continue
-		}
-		silent := w.now().Sub(o.Heartbeat)
-		n := store.Notice{Key: "worker/" + o.ID, Topic: string(message.LostWorker), Subject: o.ID,
-			Message: fmt.Sprintf("no heartbeat for %s", silent.Round(time.Second)), Safe: "its deliveries are taken over", Hint: "start it again"}
-		if err := w.state(ctx, n, "", silent > w.lease+w.call); err != nil {
-			return err
 		}
 	}
 	return nil

@@ -2,13 +2,25 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"time"
-
-	"github.com/guardroom/guardroom/notify"
 )
 
-// Waiting returns deliveries that are armed and wait for a time after now, at
-// most max of them, the soonest first.
-func (tx *Tx) Waiting(ctx context.Context, now time.Time, max int) ([]notify.Delivery, error) {
-	return tx.deliveries(ctx, "WHERE armed = 1 AND worker = '' AND next_at > $1 ORDER BY next_at, id LIMIT $2", micros(now), limit(max))
+// Waiting lists the ids of deliveries that are armed and wait for a time after
+// now, the soonest first.
+func (db *DB) Waiting(ctx context.Context, now time.Time) ([]string, error) {
+	rows, err := db.read().query(ctx, "SELECT id FROM deliveries WHERE armed = 1 AND worker = '' AND next_at > $1 ORDER BY next_at, id", micros(now))
+	if err != nil {
+		return nil, fmt.Errorf("list what waits for its time: %w", err)
+	}
+	defer rows.Close()
+	out := []string{}
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		out = append(out, id)
+	}
+	return out, rows.Err()
 }

@@ -6,5 +6,7 @@
 // merge keys, incidents, deliveries, audit head last). A deadlock or a
 // serialization failure runs the transaction again.
 //
+// Each process has an identity of its own, and a name that people know: name.go.
+//
 // Read Open first.
 package postgres

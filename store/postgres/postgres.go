@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -28,6 +29,7 @@ type Backend struct {
 	db     *sql.DB
 	place  string
 	url    string
+	run    string // this process, among all that ever worked on the store
 }
 
 var _ store.Backend = (*Backend)(nil)
@@ -44,6 +46,11 @@ func Open(ctx context.Context, rawURL string) (*Backend, error) {
 	if cfg.MaxConns < 12 {
 		cfg.MaxConns = 12
 	}
+	run, err := newRun()
+	if err != nil {
+		return nil, err
+	}
+	cfg.AfterConnect = func(ctx context.Context, c *pgx.Conn) error { return markRun(ctx, c, run) }
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", place, err)
@@ -58,7 +65,7 @@ func Open(ctx context.Context, rawURL string) (*Backend, error) {
 		return nil, fmt.Errorf("connect to %s: %w", place, err)
 	}
 	db := stdlib.OpenDBFromPool(pool)
-	return &Backend{pool: pool, engine: engine, db: db, place: place, url: rawURL}, nil
+	return &Backend{pool: pool, engine: engine, db: db, place: place, url: rawURL, run: run}, nil
 }
 
 // Place returns the URL without its secrets.
@@ -226,37 +233,4 @@ func (b *Backend) Close() error {
 	b.engine.Close()
 	b.pool.Close()
 	return err
-}
-
-// HoldName claims a name for this process, so that two workers on one machine
-// never share one: base, or base-2, base-3, … if base is taken. The claim ends
-// with the connection that holds it, so also with a killed process, whose
-// successor gets the same name again. release ends it earlier.
-func (b *Backend) HoldName(ctx context.Context, base string) (name string, release func(), err error) {
-	conn, err := b.pool.Acquire(ctx)
-	if err != nil {
-		return "", nil, fmt.Errorf("claim a worker's name: %w", err)
-	}
-	for i := 1; i <= 64; i++ {
-		name = base
-		if i > 1 {
-			name = fmt.Sprintf("%s-%d", base, i)
-		}
-		var held bool
-		err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock(hashtextextended($1, 0))", "guardroom worker "+name).Scan(&held)
-		if err != nil {
-			conn.Release()
-			return "", nil, fmt.Errorf("claim the worker's name %s: %w", name, err)
-		}
-		if held {
-			raw := conn.Hijack()
-			return name, func() {
-				end, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-				defer cancel()
-				_ = raw.Close(end)
-			}, nil
-		}
-	}
-	conn.Release()
-	return "", nil, fault.New(fault.Conflict, "64 workers with the name "+base+" run already", "set worker.id")
 }

@@ -113,23 +113,23 @@ func TestWorkersNeverShareAName(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	first, release, err := b.HoldName(t.Context(), "host")
-	if err != nil || first != "host" {
+	first, err := b.HoldName(t.Context(), "host")
+	if err != nil || first.String() != "host" {
 		t.Fatal(first, err)
 	}
-	second, releaseSecond, err := b.HoldName(t.Context(), "host")
-	if err != nil || second != "host-2" {
+	second, err := b.HoldName(t.Context(), "host")
+	if err != nil || second.String() != "host-2" {
 		t.Fatal(second, err)
 	}
-	defer releaseSecond()
-	release()
+	defer second.Release()
+	first.Release()
 	for deadline := time.Now().Add(10 * time.Second); ; {
-		again, release, err := b.HoldName(t.Context(), "host")
+		again, err := b.HoldName(t.Context(), "host")
 		if err != nil {
 			t.Fatal(err)
 		}
-		release()
-		if again == "host" {
+		again.Release()
+		if again.String() == "host" {
 			break
 		}
 		if time.Now().After(deadline) {
