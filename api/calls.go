@@ -113,7 +113,7 @@ func (h *handler) incident(w http.ResponseWriter, r *http.Request) error {
 	rd, ctx := h.s.Reader(), r.Context()
 	var out IncidentDetail
 	if out.Incident, err = rd.GetIncident(ctx, n); err != nil {
-		return err
+		return missing(err, n.String(), "guardroom incident list")
 	}
 	if out.Timeline, err = rd.Timeline(ctx, n, 500); err != nil {
 		return err
@@ -361,7 +361,7 @@ type RejectedDetail struct {
 func (h *handler) rejectedOne(w http.ResponseWriter, r *http.Request) error {
 	one, err := h.s.Reader().RejectedInput(r.Context(), r.PathValue("id"))
 	if err != nil {
-		return err
+		return missing(err, "rejected input "+r.PathValue("id"), "guardroom finding rejected list")
 	}
 	return answer(w, RejectedDetail{Rejected: one, Body: one.Body})
 }
@@ -388,7 +388,7 @@ func (h *handler) deliveries(w http.ResponseWriter, r *http.Request) error {
 		}
 		i, err := h.s.Reader().GetIncident(r.Context(), n)
 		if err != nil {
-			return err
+			return missing(err, n.String(), "guardroom incident list")
 		}
 		f.Subject = string(i.ID)
 	}
@@ -419,7 +419,7 @@ func (h *handler) unfinished(w http.ResponseWriter, r *http.Request) (err error)
 func (h *handler) delivery(w http.ResponseWriter, r *http.Request) error {
 	d, err := h.s.Reader().GetDelivery(r.Context(), r.PathValue("id"))
 	if err != nil {
-		return err
+		return missing(err, "delivery "+r.PathValue("id"), "guardroom delivery list")
 	}
 	return answer(w, d)
 }
@@ -450,6 +450,27 @@ func (h *handler) deliveryVerb(w http.ResponseWriter, r *http.Request) error {
 	return answer(w, d)
 }
 
+// RetryAll is the body of POST /v1/deliveries/retry, whose answer is Told.
+type RetryAll struct {
+	Destination string          `json:"destination"`
+	Status      []notify.Status `json:"status,omitempty"` // parked, unknown; none: parked
+}
+
+func (h *handler) retryAll(w http.ResponseWriter, r *http.Request) error {
+	var c RetryAll
+	if err := read(r, &c); err != nil {
+		return err
+	}
+	if c.Destination == "" {
+		return fault.New(fault.Usage, "name a destination", "guardroom destination list")
+	}
+	n, err := h.s.Commands().RetryAll(r.Context(), c.Destination, c.Status, identity(r))
+	if err != nil {
+		return err
+	}
+	return answer(w, Told{Message: fmt.Sprintf("%d deliveries to %s are tried again", n, c.Destination), Count: n})
+}
+
 // DestinationList is the answer of GET /v1/destinations.
 type DestinationList struct {
 	Destinations []Destination `json:"destinations"`
@@ -463,7 +484,7 @@ func (h *handler) destinations(w http.ResponseWriter, r *http.Request) error {
 	return answer(w, DestinationList{Destinations: list})
 }
 
-// Told is the answer of POST /v1/destinations/{name}/{verb}.
+// Told is the answer of commands that change many things, or none that has a form.
 type Told struct {
 	Message string `json:"message"`
 	Count   int    `json:"count,omitempty"`

@@ -132,6 +132,10 @@ func (c commander) Retry(_ context.Context, id, who string) (notify.Delivery, er
 	return c.delivery(id, "retry by %s", who)
 }
 
+func (c commander) RetryAll(_ context.Context, destination string, statuses []notify.Status, who string) (int, error) {
+	return 5, c.s.tell("retry all %v at %s by %s", statuses, destination, who)
+}
+
 func (c commander) Drop(_ context.Context, id, who, why string) (notify.Delivery, error) {
 	return c.delivery(id, "drop %s by %s", why, who)
 }

@@ -86,6 +86,7 @@ func (h *handler) routes() []Operation {
 		{"GET", "/v1/deliveries", "list deliveries", h.deliveries},
 		{"GET", "/v1/deliveries/unfinished", "how many deliveries are under way and how many wait for a person", h.unfinished},
 		{"GET", "/v1/deliveries/{id}", "one delivery", h.delivery},
+		{"POST", "/v1/deliveries/retry", "free every delivery to a destination that is parked, or has the given statuses", h.retryAll},
 		{"POST", "/v1/deliveries/{id}/{verb}", "retry, drop", h.deliveryVerb},
 		{"GET", "/v1/destinations", "list destinations", h.destinations},
 		{"POST", "/v1/destinations/{name}/{verb}", "test, pause, resume", h.destinationVerb},
@@ -196,6 +197,15 @@ func number(r *http.Request) (incident.Number, error) {
 		return 0, fault.New(fault.Usage, err.Error(), "guardroom incident list")
 	}
 	return n, nil
+}
+
+// missing says that something is not in the store, and where to look; other
+// errors stay what they are.
+func missing(err error, what, hint string) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return fault.New(fault.NotFound, "there is no "+what, hint)
+	}
+	return err
 }
 
 // params reads query parameters and keeps the first error.

@@ -51,6 +51,9 @@ type Commander interface {
 	Reopen(ctx context.Context, n incident.Number, why, who string) (*incident.Incident, error)
 	Merge(ctx context.Context, n, into incident.Number, why, who string) (*incident.Incident, error)
 	Retry(ctx context.Context, id, who string) (notify.Delivery, error)
+	// RetryAll frees what waits for a person at a destination; without statuses
+	// what is parked. It returns how many deliveries that were.
+	RetryAll(ctx context.Context, destination string, statuses []notify.Status, who string) (int, error)
 	Drop(ctx context.Context, id, who, why string) (notify.Delivery, error)
 	Pause(ctx context.Context, name, who, why string) error
 	Resume(ctx context.Context, name, who string) (int, error)

@@ -168,7 +168,7 @@ func (a *App) buildWatch(ctx context.Context, notes *notices, tempo notify.Tempo
 		lease:  tempo.Scale(a.cfg.Worker.Lease.Std()), call: tempo.Limit(notify.ReconcileLimit), headEvery: a.cfg.Audit.Head.Interval.Std(),
 		undeliveredAfter: a.cfg.Watch.UndeliveredAfter.Std(), heartbeatURL: a.cfg.Watch.HeartbeatURL.Reveal(),
 		keepName: a.db.keepName, ended: a.db.ended, nameEvery: max(tempo.Scale(2*time.Second), 100*time.Millisecond),
-		heartbeatEvery: a.cfg.Watch.HeartbeatInterval.Std(), client: httpClient(), retention: a.Prune, silentAfter: silences(a.cfg)}
+		heartbeatEvery: a.cfg.Watch.HeartbeatInterval.Std(), client: httpClient(), retention: a.Prune, paused: a.command.takeUpPaused, silentAfter: silences(a.cfg)}
 	w.keepers = slices.Clone(a.opts.Keepers)
 	head := a.cfg.Audit.Head
 	if head.S3 != "" {

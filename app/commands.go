@@ -247,28 +247,33 @@ func (c *Commands) Retry(ctx context.Context, id, who string) (d notify.Delivery
 		if p, paused := pauses[d.Destination]; paused {
 			return fault.New(fault.Conflict, fmt.Sprintf("%s is paused: %s", d.Destination, p.Reason), "guardroom destination resume "+d.Destination)
 		}
-		before := d.Status
-		if allow := c.allow[c.types[d.Destination]]; d.Status == notify.Unknown && allow != nil {
-			state, err := allow(d.State)
-			if err != nil {
-				return fmt.Errorf("free delivery %s: %w", id, err)
-			}
-			d.State = state
-		}
-		d.Failures, d.FailingSince = 0, time.Time{}
-		if d.Done >= d.Wanted {
-			// Nothing is behind: show the same once more.
-			d.Done = d.Wanted - 1
-			d.WantedAt = tx.Now()
-		}
-		d.Arm(tx.Now())
-		tx.Audit(audit.Record{Who: who, Action: "delivery.retried", Object: "delivery/" + id, Before: string(before), After: string(d.Status)})
-		if err := tx.PutDelivery(ctx, d, false); err != nil {
-			return err
-		}
-		return raiser{store: c.store, engine: c.engine, newID: c.newID, tx: tx}.enqueue(ctx, d)
+		return c.free(ctx, tx, &d, who)
 	})
 	return d, err
+}
+
+// free has a delivery worked on from now.
+func (c *Commands) free(ctx context.Context, tx *store.Tx, d *notify.Delivery, who string) error {
+	before := d.Status
+	if allow := c.allow[c.types[d.Destination]]; d.Status == notify.Unknown && allow != nil {
+		state, err := allow(d.State)
+		if err != nil {
+			return fmt.Errorf("free delivery %s: %w", d.ID, err)
+		}
+		d.State = state
+	}
+	d.Failures, d.FailingSince = 0, time.Time{}
+	if d.Done >= d.Wanted {
+		// Nothing is behind: show the same once more.
+		d.Done = d.Wanted - 1
+		d.WantedAt = tx.Now()
+	}
+	d.Arm(tx.Now())
+	tx.Audit(audit.Record{Who: who, Action: "delivery.retried", Object: "delivery/" + d.ID, Before: string(before), After: string(d.Status)})
+	if err := tx.PutDelivery(ctx, *d, false); err != nil {
+		return err
+	}
+	return raiser{store: c.store, engine: c.engine, newID: c.newID, tx: tx}.enqueue(ctx, *d)
 }
 
 // Drop gives a delivery up.
@@ -306,42 +311,6 @@ func (c *Commands) Pause(ctx context.Context, name, who, why string) error {
 		}
 		return err
 	})
-}
-
-// Resume ends a pause and takes up what waited for it. It returns how many
-// deliveries that were.
-func (c *Commands) Resume(ctx context.Context, name, who string) (n int, err error) {
-	if _, ok := c.types[name]; !ok {
-		return 0, c.noDestination(name)
-	}
-	err = c.store.Write(ctx, func(tx *store.Tx) error {
-		was, err := tx.ResumeDestination(ctx, name)
-		if err != nil {
-			return err
-		}
-		if was {
-			tx.Audit(audit.Record{Who: who, Action: "destination.resumed", Object: "destination/" + name})
-		}
-		list, err := tx.DeliveriesOfDestination(ctx, name, notify.Paused, 100_000)
-		if err != nil {
-			return err
-		}
-		n = len(list)
-		r := raiser{store: c.store, engine: c.engine, newID: c.newID, tx: tx}
-		for _, d := range list {
-			d.Failures, d.FailingSince = 0, time.Time{}
-			d.Arm(tx.Now())
-			if err := tx.PutDelivery(ctx, d, false); err != nil {
-				return err
-			}
-			if err := r.enqueue(ctx, d); err != nil {
-				return err
-			}
-		}
-		_, _, err = resolve(ctx, tx, r, "paused/"+name)
-		return err
-	})
-	return n, err
 }
 
 func (c *Commands) noDestination(name string) error {

@@ -30,6 +30,7 @@ type watcher struct {
 	log       *slog.Logger
 	worker    store.Worker
 	lease     time.Duration
+	paused    func(ctx context.Context, destination string) (int, error)
 	call      time.Duration // the longest that a call to a vendor may take
 	headEvery time.Duration
 
@@ -192,7 +193,17 @@ func (w *watcher) lookDeliveries(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	pauses, err := w.store.Pauses(ctx)
+	if err != nil {
+		return err
+	}
 	for _, name := range w.notices.all {
+		// A resume that was cut short, or that a claim did not see.
+		if _, is := pauses[name]; !is && counts[name][notify.Paused] > 0 {
+			if _, err := w.paused(ctx, name); err != nil {
+				return err
+			}
+		}
 		at, is := behind[name]
 		late := w.now().Sub(at)
 		n := store.Notice{Key: "undelivered/" + name, Topic: string(message.UndeliveredIncident), Subject: name,
