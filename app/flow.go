@@ -91,6 +91,9 @@ func (f *Flow) Take(ctx context.Context, in source.Input) (source.Receipt, error
 		next = append(next, item)
 		return len(next) < chunk || flush()
 	})
+	if failed != nil {
+		return receipt, failed
+	}
 	if more := rejected - mostRejected; more > 0 {
 		// A small input can hold very many broken parts: they are kept together.
 		next = append(next, finding.Item{Rejected: &finding.Rejected{Raw: head(in.Body),
@@ -199,10 +202,13 @@ const aheadOfUs = 24 * time.Hour
 // year 2036 would make every real one that follows look old.
 func notAhead(f *finding.Finding, received time.Time) {
 	latest := received.Add(aheadOfUs)
-	for name, at := range map[string]*time.Time{"updatedAt": &f.UpdatedAt, "createdAt": &f.CreatedAt, "eventFirstSeen": &f.FirstSeen, "eventLastSeen": &f.LastSeen} {
-		if at.After(latest) {
-			f.Warnings = append(f.Warnings, fmt.Sprintf("%s is in the future (%s): the time of receipt counts", name, at.UTC().Format(time.RFC3339)))
-			*at = received
+	for _, t := range []struct {
+		name string
+		at   *time.Time
+	}{{"createdAt", &f.CreatedAt}, {"updatedAt", &f.UpdatedAt}, {"eventFirstSeen", &f.FirstSeen}, {"eventLastSeen", &f.LastSeen}} {
+		if t.at.After(latest) {
+			f.Warnings = append(f.Warnings, fmt.Sprintf("%s is in the future (%s): the time of receipt counts", t.name, t.at.UTC().Format(time.RFC3339)))
+			*t.at = received
 		}
 	}
 }

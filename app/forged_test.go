@@ -2,10 +2,14 @@ package app
 
 import (
 	"bytes"
+	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
 
+	"github.com/guardroom/guardroom/durable"
 	"github.com/guardroom/guardroom/finding"
 	"github.com/guardroom/guardroom/incident"
 	"github.com/guardroom/guardroom/notify"
@@ -162,5 +166,24 @@ func TestASmallInputFillsNoStore(t *testing.T) {
 	list, err := a.db.RejectedInputs(t.Context(), "", 500)
 	if err != nil || len(list) != mostRejected+1 {
 		t.Errorf("%d rejected inputs are kept, %v", len(list), err)
+	}
+}
+
+// refusing is an engine that takes nothing.
+type refusing struct{}
+
+func (refusing) Enqueue(context.Context, *sql.Tx, string, durable.Item, time.Duration) error {
+	return errRefused
+}
+
+func TestWhatIsRefusedBesideHidesNoFailure(t *testing.T) {
+	a := newForger(t)
+	a.flow.engine = refusing{}
+	body := bytes.Repeat([]byte("{}\n"), 2*mostRejected)
+	for i := range chunk + 1 {
+		body = append(append(body, testFinding(i, 1, 5, time.Now())...), '\n')
+	}
+	if receipt, err := a.Take(t.Context(), source.Input{Source: "queue", Body: body}); !errors.Is(err, errRefused) {
+		t.Errorf("a source would acknowledge what was not stored: %+v, %v", receipt, err)
 	}
 }
