@@ -277,6 +277,9 @@ func (a *acceptance) record(ctx context.Context, j judged, old store.Finding, ex
 		row.FirstReceived, row.Revisions = old.FirstReceived, old.Revisions+1
 		// The mark stands until somebody takes the finding out of the archive again.
 		row.ArchivedByUs = old.ArchivedByUs && (f.Archived || !old.Archived)
+		if fresh != triage.Late && !old.Confirmed && !old.Archived {
+			row.ArchivedByUs = false // what a person closed is not what is there now
+		}
 		row.ArchivedConfirmed = f.Archived && (a.in.Confirmed || old.Archived && old.ArchivedConfirmed)
 		row.Confirmed = row.Confirmed || old.Confirmed
 		if number == 0 {
@@ -322,8 +325,13 @@ func (a *acceptance) repeat(ctx context.Context, f *finding.Finding, old store.F
 			Why: "the same revision came with other content from " + a.in.Source + "; the first one is kept"})
 	}
 	same := f.Archived == old.Archived && f.Archived == old.ArchivedConfirmed
-	if !a.in.Confirmed || !isNewest || same {
+	confirms := !old.Confirmed && !contradicts(f, old) && f.DetectorID == old.DetectorID
+	if !a.in.Confirmed || !isNewest || same && !confirms {
 		return nil
+	}
+	old.Confirmed = old.Confirmed || confirms
+	if same {
+		return a.tx.PutFinding(ctx, old, false)
 	}
 	old.ArchivedByUs = old.ArchivedByUs && (f.Archived || !old.Archived)
 	old.Archived, old.ArchivedConfirmed = f.Archived, f.Archived

@@ -13,6 +13,7 @@ import (
 	"github.com/guardroom/guardroom/incident"
 	"github.com/guardroom/guardroom/internal/fakeguardduty"
 	"github.com/guardroom/guardroom/notify"
+	"github.com/guardroom/guardroom/source"
 	"github.com/guardroom/guardroom/source/guardduty"
 	"github.com/guardroom/guardroom/store"
 )
@@ -63,12 +64,94 @@ func newGuarded(t *testing.T, storeURL string) *guarded {
 // put gives the double a finding on an instance of its own.
 func (g *guarded) put(n, count int, at time.Time) finding.ID {
 	g.t.Helper()
-	raw := strings.ReplaceAll(string(testFinding(n, count, 5, at)), `"detectorId":"12abc"`, fmt.Sprintf(`"detectorId":%q`, g.detector))
-	raw = strings.ReplaceAll(raw, "111111111111", fakeguardduty.Home)
-	if err := g.fake.Put(g.detector, json.RawMessage(raw)); err != nil {
+	if err := g.fake.Put(g.detector, g.finding(n, count, at)); err != nil {
 		g.t.Fatal(err)
 	}
 	return finding.ID(fmt.Sprintf("%032x", n))
+}
+
+func (g *guarded) finding(n, count int, at time.Time) json.RawMessage {
+	raw := strings.ReplaceAll(string(testFinding(n, count, 5, at)), `"detectorId":"12abc"`, fmt.Sprintf(`"detectorId":%q`, g.detector))
+	return json.RawMessage(strings.ReplaceAll(raw, "111111111111", fakeguardduty.Home))
+}
+
+// hear takes a finding as whoever may write to a queue can send it.
+func (g *guarded) hear(raw json.RawMessage) {
+	g.t.Helper()
+	if _, err := g.app.Take(g.t.Context(), source.Input{Source: "sqs:events", Body: raw}); err != nil {
+		g.t.Fatal(err)
+	}
+}
+
+func (g *guarded) close(n incident.Number) {
+	g.t.Helper()
+	if _, err := g.app.command.CloseIncident(g.t.Context(), n, incident.FalsePositive, "", "alice"); err != nil {
+		g.t.Fatal(err)
+	}
+}
+
+// archives lets the archiver work, and reports whether the finding is archived.
+func (g *guarded) archives(id finding.ID) bool {
+	g.t.Helper()
+	if left, err := g.app.archive.Archive(g.t.Context()); left != 0 || err != nil {
+		g.t.Fatalf("%d left, %v", left, err)
+	}
+	return g.fake.Archived(g.detector, string(id))
+}
+
+func TestOnlyWhatGuardDutyConfirmedIsArchived(t *testing.T) {
+	onBoth(t, func(t *testing.T, store func() string) {
+		now := time.Now().UTC()
+		t.Run("a finding that only a queue told of is archived by nobody", func(t *testing.T) {
+			g := newGuarded(t, store())
+			id := g.put(1, 1, now)
+			g.hear(g.finding(1, 1, now))
+			g.close(1)
+			if g.archives(id) {
+				t.Error("it was archived")
+			}
+		})
+		t.Run("it is archived when GuardDuty shows the same one later", func(t *testing.T) {
+			g := newGuarded(t, store())
+			id := g.put(1, 1, now)
+			g.hear(g.finding(1, 1, now))
+			g.close(1)
+			g.poll()
+			if !g.archives(id) {
+				t.Error("it was not archived")
+			}
+		})
+		t.Run("what GuardDuty showed before it was closed is archived", func(t *testing.T) {
+			g := newGuarded(t, store())
+			id := g.put(1, 1, now)
+			g.hear(g.finding(1, 1, now))
+			g.poll()
+			g.close(1)
+			if !g.archives(id) {
+				t.Error("it was not archived")
+			}
+		})
+		t.Run("another revision than the one that was closed is not", func(t *testing.T) {
+			g := newGuarded(t, store())
+			id := g.put(1, 7, now)
+			g.hear(g.finding(1, 1, now.Add(-time.Minute)))
+			g.close(1)
+			g.poll()
+			if g.archives(id) {
+				t.Error("the real one was archived")
+			}
+		})
+		t.Run("one that GuardDuty tells otherwise is not", func(t *testing.T) {
+			g := newGuarded(t, store())
+			id := g.put(1, 1, now)
+			g.hear(json.RawMessage(strings.ReplaceAll(string(g.finding(1, 1, now)), `"severity":5`, `"severity":2`)))
+			g.close(1)
+			g.poll()
+			if g.archives(id) {
+				t.Error("the real one was archived")
+			}
+		})
+	})
 }
 
 func (g *guarded) poll() {

@@ -236,8 +236,8 @@ func TestOnlyGuardDutysOwnWordClosesAnIncident(t *testing.T) {
 			t.Fatalf("all are archived and it is %s", i.State)
 		}
 
-		// Our own archiving is no event.
-		w.take(testFinding(7, 1, 5, at))
+		// Our own archiving is no event. Only what GuardDuty confirmed is archived.
+		w.take(testFinding(7, 1, 5, at), confirmed)
 		n := incident.Number(2)
 		if err := w.db.Write(t.Context(), func(tx *store.Tx) error {
 			list, err := tx.FindingsOf(t.Context(), n, 0)

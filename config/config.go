@@ -435,7 +435,9 @@ type Incidents struct {
 	// ReopenWithin is how long after closing a new revision reopens the
 	// incident; later it opens a new one that links the old.
 	ReopenWithin Duration `yaml:"reopen_within" positive:"true"`
-	// ArchiveOnClose archives the findings of a closed incident in GuardDuty.
+	// ArchiveOnClose archives the findings of a closed incident in GuardDuty. It
+	// needs a source guardduty: only findings that this source has read itself
+	// are archived, not those that only a queue or a sender told of.
 	ArchiveOnClose bool `yaml:"archive_on_close"`
 }
 

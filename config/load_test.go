@@ -327,15 +327,59 @@ worker: {time_scale: 10}
 		have.WriteString(w.String() + "\n")
 	}
 	golden(t, "testdata/warnings.want", have.String())
+	exposed := parse(t, `
+listen: {address: ":8443", api_token: "${env:SHORT}"}
+sources: {http: {bearer_token: "${env:LONG}", api_key: "${env:SHORT}"}}
+`, withEnv(map[string]string{"SHORT": "letmein", "LONG": strings.Repeat("k", 16)}))
+	have.Reset()
+	for _, w := range exposed.Warnings(time.Now()) {
+		have.WriteString(w.String() + "\n")
+	}
+	golden(t, "testdata/exposed.want", have.String())
 	if w := config.Default().Warnings(time.Now()); len(w) != 0 {
 		t.Errorf("the defaults warn: %v", w)
+	}
+}
+
+func withEnv(env map[string]string) config.LoadOptions {
+	opts := options()
+	opts.LookupEnv = environment(env)
+	return opts
+}
+
+func TestTokensInTheClearAreWarnedAbout(t *testing.T) {
+	t.Parallel()
+	opts := withEnv(map[string]string{"TOKEN": strings.Repeat("k", 32)})
+	for _, tt := range []struct {
+		name, listen, http string
+		warns              bool
+	}{
+		{"every address, with a token", `{address: ":8080"}`, `{bearer_token: "${env:TOKEN}"}`, true},
+		{"every address, with a key", `{address: "0.0.0.0:8080"}`, `{api_key: "${env:TOKEN}"}`, true},
+		{"a name, with the API's token", `{address: "guardroom.example.com:8080", api_token: "${env:TOKEN}"}`, `{}`, true},
+		{"this machine only", `{address: "127.0.0.1:8080", api_token: "${env:TOKEN}"}`, `{bearer_token: "${env:TOKEN}"}`, false},
+		{"this machine by IPv6", `{address: "[::1]:8080"}`, `{bearer_token: "${env:TOKEN}"}`, false},
+		{"this machine by name", `{address: "localhost:8080"}`, `{bearer_token: "${env:TOKEN}"}`, false},
+		{"no token", `{address: ":8080"}`, `{sns_topics: ["arn:aws:sns:eu-central-1:111111111111:t"]}`, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			cfg := parse(t, "listen: "+tt.listen+"\nsources: {http: "+tt.http+"}\n", opts)
+			if w := cfg.Warnings(time.Now()); (len(w) > 0) != tt.warns {
+				t.Errorf("%v", w)
+			}
+			cfg.Listen.TLSCert, cfg.Listen.TLSKey = "cert.pem", "key.pem"
+			if w := cfg.Warnings(time.Now()); len(w) != 0 {
+				t.Errorf("with TLS: %v", w)
+			}
+		})
 	}
 }
 
 func TestTheTemplateWorks(t *testing.T) {
 	t.Parallel()
 	opts := options()
-	opts.LookupEnv = environment(map[string]string{"GUARDROOM_INTAKE_TOKEN": "a", "SLACK_BOT_TOKEN": "xoxb-b", "PAGERDUTY_ROUTING_KEY": strings.Repeat("k", 32)})
+	opts.LookupEnv = environment(map[string]string{"GUARDROOM_INTAKE_TOKEN": strings.Repeat("a", 32), "SLACK_BOT_TOKEN": "xoxb-b", "PAGERDUTY_ROUTING_KEY": strings.Repeat("k", 32)})
 	path := filepath.Join(t.TempDir(), "guardroom.yaml")
 	if err := os.WriteFile(path, config.Template(), 0o600); err != nil {
 		t.Fatal(err)
@@ -352,7 +396,7 @@ func TestTheTemplateWorks(t *testing.T) {
 	}
 	// What is commented out works as well.
 	all := regexp.MustCompile(`(?m)^(\s*)# ( *(?:accounts:|sqs:|suppress:|- name:|- \{id|queue_url:|when:|owner:|reason:|until:|type:|jira:|api_url:|email:|api_token:|project:|issue_type:))`).ReplaceAllString(string(config.Template()), "$1$2")
-	opts.LookupEnv = environment(map[string]string{"GUARDROOM_INTAKE_TOKEN": "a", "SLACK_BOT_TOKEN": "xoxb-b", "PAGERDUTY_ROUTING_KEY": strings.Repeat("k", 32), "JIRA_API_TOKEN": "c"})
+	opts.LookupEnv = environment(map[string]string{"GUARDROOM_INTAKE_TOKEN": strings.Repeat("a", 32), "SLACK_BOT_TOKEN": "xoxb-b", "PAGERDUTY_ROUTING_KEY": strings.Repeat("k", 32), "JIRA_API_TOKEN": "c"})
 	full := parse(t, all, opts)
 	if len(full.Destinations) != 3 || len(full.Suppress) != 1 || len(full.Accounts) != 1 || len(full.Sources.SQS) != 1 {
 		t.Errorf("a comment was not taken in:\n%s", all)

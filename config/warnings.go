@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"net/url"
 	"reflect"
 	"slices"
@@ -37,6 +38,7 @@ func (c *Config) Warnings(now time.Time) []Problem {
 		at := c.origin.places[path]
 		out = append(out, Problem{File: c.origin.file, Line: at.line, Column: at.column, Path: path, Message: fmt.Sprintf(format, args...), Hint: hint})
 	}
+	c.tokens(warn)
 	for i, s := range c.Suppress {
 		if s.Until.Before(now) {
 			warn(fmt.Sprintf("suppress[%d].until", i), "remove the rule, or ask "+s.Owner+" to renew it", "the suppression %q ended on %s and matches nothing any more", s.Name, s.Until)
@@ -68,6 +70,42 @@ func (c *Config) Warnings(now time.Time) []Problem {
 		warn(path, "write ${env:NAME}, ${file:PATH}, ${ssm:NAME} or ${secretsmanager:NAME} instead", "a secret stands in the file itself")
 	})
 	return out.sorted()
+}
+
+// shortToken is the length below which a token that people chose can be guessed.
+const shortToken = 16
+
+// tokens warns about what lets others in: tokens that travel in the clear, and
+// tokens that can be guessed.
+func (c *Config) tokens(warn func(path, hint, format string, args ...any)) {
+	var given []string
+	for _, t := range []struct {
+		path  string
+		value Secret
+	}{{"listen.api_token", c.Listen.APIToken}, {"sources.http.bearer_token", c.Sources.HTTP.BearerToken}, {"sources.http.api_key", c.Sources.HTTP.APIKey}} {
+		if !t.value.IsSet() {
+			continue
+		}
+		given = append(given, t.path)
+		if n := len(t.value.Reveal()); n > 0 && n < shortToken {
+			warn(t.path, "make a random one: openssl rand -hex 32", "it is shorter than %d characters and can be guessed", shortToken)
+		}
+	}
+	if len(given) > 0 && c.Listen.Address != "" && c.Listen.TLSCert == "" && !loopback(c.Listen.Address) {
+		warn("listen.address", "set tls_cert and tls_key, or listen on 127.0.0.1 behind what ends TLS",
+			"without TLS anyone on the way can read %s", strings.Join(given, ", "))
+	}
+}
+
+// loopback reports whether only this machine reaches an address. A name that is
+// not localhost may be anything.
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
 // literals calls do for every secret that is written out. What only may carry a

@@ -19,10 +19,11 @@ func (db *DB) OpenFindings(ctx context.Context, yield func(id finding.ID, accoun
 
 // ToArchive calls yield for each finding that guardroom must still archive in
 // GuardDuty: it was marked so when its incident was closed, the incident is
-// still closed, and GuardDuty has not shown it as archived.
+// still closed, GuardDuty has shown this revision itself, so that nobody who may
+// only write to a queue gets one archived, and has not shown it as archived.
 func (db *DB) ToArchive(ctx context.Context, yield func(id finding.ID, account, region, detector string)) error {
 	return db.read().places(ctx, `SELECT f.id, f.account_id, f.region, f.detector_id FROM findings f JOIN incidents i ON i.number = f.incident
-		WHERE f.archived_by_us = 1 AND f.archived = 0 AND i.state = 'closed' ORDER BY f.id`, yield)
+		WHERE f.archived_by_us = 1 AND f.confirmed = 1 AND f.archived = 0 AND i.state = 'closed' ORDER BY f.id`, yield)
 }
 
 func (c q) places(ctx context.Context, query string, yield func(id finding.ID, account, region, detector string)) error {
