@@ -125,7 +125,20 @@ func TestAnAttackSequenceLeadsBeforeWhatItAbsorbed(t *testing.T) {
 	if _, err := member.Reopen("eve", "", day); err == nil || !strings.Contains(fault.Of(err).Hint, "INC-2") {
 		t.Errorf("reopening the absorbed one: %v", err)
 	}
+	for hint, err := range map[string]error{
+		"guardroom incident ack INC-2":                       second(member.Acknowledge("raj", day)),
+		"guardroom incident assign INC-2 raj":                second(member.Assign("raj", "ana", day)),
+		"guardroom incident assign INC-2 --nobody":           second(member.Assign("", "ana", day)),
+		"guardroom incident close INC-2 --verdict malicious": second(member.Close(Malicious, "", "ana", day)),
+		"guardroom incident reopen INC-2":                    second(member.Reopen("eve", "", day)),
+	} {
+		if f := fault.Of(err); f.Message != "INC-1 is merged into INC-2" || f.Hint != hint {
+			t.Errorf("%q, %q; want the hint %q", f.Message, f.Hint, hint)
+		}
+	}
 }
+
+func second(_ []Entry, err error) error { return err }
 
 func TestTheLeadStaysWithTheFindingThatWasWorst(t *testing.T) {
 	t.Parallel()

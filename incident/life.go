@@ -1,8 +1,10 @@
 package incident
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/guardroom/guardroom/internal/fault"
@@ -31,7 +33,7 @@ func (i *Incident) changed(now time.Time) {
 // the same person changes nothing; by another it is a take-over.
 func (i *Incident) Acknowledge(who string, now time.Time) ([]Entry, error) {
 	if i.State == Closed {
-		return nil, closedError(i, "acknowledged")
+		return nil, closedError(i, "acknowledged", "ack %s")
 	}
 	if i.AcknowledgedBy == who && i.State != Open {
 		return nil, nil
@@ -58,7 +60,7 @@ func (i *Incident) Acknowledge(who string, now time.Time) ([]Entry, error) {
 // Assign gives the incident to owner; an empty owner leaves it unassigned.
 func (i *Incident) Assign(owner, who string, now time.Time) ([]Entry, error) {
 	if i.State == Closed {
-		return nil, closedError(i, "assigned")
+		return nil, closedError(i, "assigned", "assign %s "+cmp.Or(owner, "--nobody"))
 	}
 	if i.Owner == owner {
 		return nil, nil
@@ -91,7 +93,7 @@ func (i *Incident) Close(verdict Verdict, note, who string, now time.Time) ([]En
 		if i.Verdict == verdict {
 			return nil, nil
 		}
-		return nil, closedError(i, "closed again with another verdict")
+		return nil, closedError(i, "closed again with another verdict", "close %s --verdict "+string(verdict))
 	}
 	if verdict == NoVerdict || verdict == Merged {
 		return nil, fault.New(fault.Usage, "closing needs a verdict", "use malicious, benign, false_positive, test or unknown")
@@ -129,8 +131,7 @@ func (i *Incident) Reopen(who, why string, now time.Time) ([]Entry, error) {
 		return nil, fault.New(fault.Conflict, fmt.Sprintf("%s is not closed but %s", i.Number, i.State), "nothing to do")
 	}
 	if i.Verdict == Merged {
-		return nil, fault.New(fault.Conflict, fmt.Sprintf("%s was merged into %s", i.Number, i.MergedInto),
-			fmt.Sprintf("reopen %s instead", i.MergedInto))
+		return nil, closedError(i, "reopened", "reopen %s")
 	}
 	text := "reopened"
 	if why != "" {
@@ -225,7 +226,13 @@ func (i *Incident) Parked(destination, message string, now time.Time) []Entry {
 	return []Entry{e}
 }
 
-func closedError(i *Incident, what string) error {
+// closedError says what may be done instead: of a merged incident, the same with
+// the one that it lives on in, which command names with %s for the number.
+func closedError(i *Incident, what, command string) error {
+	if i.MergedInto > 0 {
+		return fault.New(fault.Conflict, fmt.Sprintf("%s is merged into %s", i.Number, i.MergedInto),
+			"guardroom incident "+strings.Replace(command, "%s", i.MergedInto.String(), 1))
+	}
 	return fault.New(fault.Conflict, fmt.Sprintf("%s is closed (%s) and cannot be %s", i.Number, i.Verdict.Words(), what),
 		fmt.Sprintf("reopen it first: guardroom incident reopen %s", i.Number))
 }
