@@ -200,6 +200,8 @@ func (db *DB) deliveriesWith(ctx context.Context, f DeliveryFilter, statuses []n
 	w.eq("subject", f.Subject)
 	if f.Behind {
 		w.add("done < wanted")
+		w.add("status <> $?", string(notify.Digested)) // a digest stands for it
+		w.add("status <> $?", string(notify.Dropped))  // nobody waits for it
 	}
 	if !f.After.At.IsZero() {
 		w.add("(created_at, id) < ($?, $?)", micros(f.After.At), f.After.ID)

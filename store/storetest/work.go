@@ -300,7 +300,7 @@ func deliveries(t *testing.T, s *suite) {
 	if counts["tickets"][notify.Pending] != 2 || counts["tickets"][notify.Parked] != 1 || counts["chat"][notify.Pending] != 1 {
 		t.Errorf("counts: %v", counts)
 	}
-	for want, f := range map[int]store.DeliveryFilter{7: {}, 3: {Statuses: []notify.Status{notify.Parked, notify.Pending}, Destination: "tickets"}, 2: {Subject: "s1"}, 6: {Behind: true}} {
+	for want, f := range map[int]store.DeliveryFilter{7: {}, 3: {Statuses: []notify.Status{notify.Parked, notify.Pending}, Destination: "tickets"}, 2: {Subject: "s1"}, 5: {Behind: true}} {
 		if list := must[[]notify.Delivery](t)(s.Deliveries(ctx, f)); len(list) != want {
 			t.Errorf("%+v: %d", f, len(list))
 		}
@@ -316,4 +316,15 @@ func deliveries(t *testing.T, s *suite) {
 		d.Fault, d.State, d.Warnings, d.Reference = nil, nil, nil, "new"
 		return tx.PutDelivery(ctx, d, false)
 	})
+	all := must[[]notify.Delivery](t)(s.Deliveries(ctx, store.DeliveryFilter{Behind: true}))
+	for n, status := range []notify.Status{notify.Digested, notify.Dropped} {
+		s.write(func(tx *store.Tx) error {
+			d := all[n]
+			d.Status, d.Armed = status, false
+			return tx.PutDelivery(ctx, d, false)
+		})
+		if list := must[[]notify.Delivery](t)(s.Deliveries(ctx, store.DeliveryFilter{Behind: true})); len(list) != len(all)-n-1 {
+			t.Errorf("one that is %s counts as behind: %d of %d", status, len(list), len(all))
+		}
+	}
 }
