@@ -174,7 +174,7 @@ func (c *AuditExportCmd) Run(ctx context.Context, e *env) error {
 			if err := file.CloseAtomicallyReplace(); err != nil {
 				return err
 			}
-			e.say("wrote %d records to %s", n, c.Output)
+			e.say("wrote %s to %s", plural(n, "record"), c.Output)
 		}
 		return nil
 	})

@@ -71,11 +71,22 @@ func (c *CompleteCmd) Run(ctx context.Context, e *env, k *kong.Kong) error {
 		last, words = words[len(words)-1], words[:len(words)-1]
 	}
 	node := k.Model.Node
+	if len(words) > 0 && words[0] == "help" {
+		words = words[1:] // what follows are the words of a command
+	}
 	for _, w := range words {
 		i := slices.IndexFunc(node.Children, func(n *kong.Node) bool { return n.Name == w && !n.Hidden })
 		if i >= 0 {
 			node = node.Children[i]
 		}
+	}
+	if flag, begun := flagOf(node, words, last); flag != nil {
+		for _, s := range c.values(ctx, e, flag) {
+			if strings.HasPrefix(begun+s, last) {
+				e.printf("%s\n", clean(begun+s))
+			}
+		}
+		return nil
 	}
 	var found []string
 	for _, n := range node.Children {
@@ -90,8 +101,13 @@ func (c *CompleteCmd) Run(ctx context.Context, e *env, k *kong.Kong) error {
 			}
 		}
 	}
-	if node.Parent != nil && len(node.Positional) > 0 && node.Positional[0].Name == "number" {
-		found = append(found, c.incidents(ctx, e)...)
+	if node.Parent != nil && len(node.Positional) > 0 {
+		switch {
+		case node.Positional[0].Name == "number":
+			found = append(found, c.incidents(ctx, e)...)
+		case node.Parent.Name == "destination" && node.Positional[0].Name == "name":
+			found = append(found, c.destinations(ctx, e)...)
+		}
 	}
 	for _, s := range found {
 		if strings.HasPrefix(s, last) {
@@ -99,6 +115,62 @@ func (c *CompleteCmd) Run(ctx context.Context, e *env, k *kong.Kong) error {
 		}
 	}
 	return nil
+}
+
+// flagOf is the flag whose value stands at the place of the last word, nil where
+// none does. begun is what of the word comes before the value: of --color=a it
+// is --color=, of open,ack it is open, with the comma.
+func flagOf(node *kong.Node, words []string, last string) (flag *kong.Flag, begun string) {
+	name, value, sameWord := strings.Cut(last, "=")
+	if sameWord {
+		begun = name + "="
+	} else {
+		value = last
+		if len(words) == 0 {
+			return nil, ""
+		}
+		name = words[len(words)-1]
+	}
+	for n := node; n != nil && strings.HasPrefix(name, "--"); n = n.Parent {
+		for _, f := range n.Flags {
+			if f.Name != name[2:] || f.IsBool() {
+				continue
+			}
+			if i := strings.LastIndex(value, ","); i >= 0 && f.IsSlice() {
+				begun += value[:i+1]
+			}
+			return f, begun
+		}
+	}
+	return nil, ""
+}
+
+// values are what a flag may be; none where that is anything.
+func (c *CompleteCmd) values(ctx context.Context, e *env, f *kong.Flag) []string {
+	switch {
+	case f.Name == "destination":
+		return c.destinations(ctx, e)
+	case f.Name == "incident":
+		return c.incidents(ctx, e)
+	case f.Enum != "":
+		return strings.Split(f.Enum, ",")
+	case f.Tag.Get("values") != "":
+		return strings.Split(f.Tag.Get("values"), ",")
+	}
+	return nil
+}
+
+// destinations are those of the configuration.
+func (c *CompleteCmd) destinations(ctx context.Context, e *env) []string {
+	cfg, err := e.load(ctx, storeSecrets)
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, d := range cfg.Destinations {
+		out = append(out, d.Name)
+	}
+	return out
 }
 
 // incidents are the numbers that a store at hand knows.

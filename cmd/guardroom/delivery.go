@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/guardroom/guardroom/api"
+	"github.com/guardroom/guardroom/internal/fault"
 	"github.com/guardroom/guardroom/notify"
 )
 
@@ -14,13 +15,13 @@ import (
 type DeliveryCmd struct {
 	List  DeliveryListCmd  `cmd:"" help:"List deliveries, newest first."`
 	Show  DeliveryShowCmd  `cmd:"" help:"Show a delivery."`
-	Retry DeliveryRetryCmd `cmd:"" help:"Free a delivery that waits for a person, or show the same once more."`
+	Retry DeliveryRetryCmd `cmd:"" help:"Free deliveries that wait for a person, or show the same once more."`
 	Drop  DeliveryDropCmd  `cmd:"" help:"Give a delivery up."`
 }
 
 // DeliveryListCmd lists deliveries.
 type DeliveryListCmd struct {
-	Status      []string `help:"pending, delivered, parked, unknown, paused, digested or dropped." group:"filter"`
+	Status      []string `help:"pending, delivered, parked, unknown, paused, digested or dropped." group:"filter" values:"pending,delivered,parked,unknown,paused,digested,dropped"`
 	Destination string   `help:"Destination." group:"filter"`
 	Incident    string   `help:"Incident, as INC-42." group:"filter"`
 	Behind      bool     `help:"Only those that do not show the newest revision." group:"filter"`
@@ -116,30 +117,64 @@ func (e *env) delivery(d notify.Delivery) {
 
 // DeliveryRetryCmd frees one.
 type DeliveryRetryCmd struct {
-	ID string `arg:"" help:"Delivery id."`
+	ID          string   `arg:"" optional:"" help:"Delivery id."`
+	Destination string   `help:"All of this destination, instead of one."`
+	Status      []string `help:"Of a destination, those that are so: parked or unknown." default:"parked,unknown" values:"parked,unknown"`
 }
 
-// Run retries a delivery. Of one that is unknown this says that a person looked
-// and found nothing: it is created anew.
+// Help shows examples.
+func (DeliveryRetryCmd) Help() string {
+	return "Of one that is unknown this says that you looked and found nothing: it is created anew.\n\n" +
+		"Examples:\n  guardroom delivery retry 01k2wxk7n5s6p4q3r2t1v0w9xy\n  guardroom delivery retry --destination jira --status parked"
+}
+
+// Run retries a delivery, or all of a destination that wait for a person. Of one
+// that is unknown this says that a person looked and found nothing: it is
+// created anew.
 func (c *DeliveryRetryCmd) Run(ctx context.Context, e *env) error {
+	if (c.ID == "") == (c.Destination == "") {
+		return fault.New(fault.Usage, "name either one delivery or --destination", "guardroom delivery list --status parked,unknown")
+	}
+	if c.Destination != "" {
+		return c.many(ctx, e)
+	}
 	return e.withClient(ctx, func(cl *api.Client) error {
 		var d notify.Delivery
 		if err := cl.Do(ctx, "POST", deliveryPath(c.ID)+"/retry", nil, nil, &d); err != nil {
-			return err
-		}
-		var s api.Status
-		if err := cl.Do(ctx, "GET", "/v1/status", nil, nil, &s); err != nil {
 			return err
 		}
 		if e.JSON {
 			return e.object(d)
 		}
 		e.printf("%s to %s is %s again\n", d.ID, clean(d.Destination), d.Status)
-		if !s.Delivering && len(s.Workers) == 0 {
-			e.say("note: no service runs now; it is delivered by the next guardroom serve")
-		}
-		return nil
+		return e.whoDelivers(ctx, cl)
 	})
+}
+
+func (c *DeliveryRetryCmd) many(ctx context.Context, e *env) error {
+	return e.withClient(ctx, func(cl *api.Client) error {
+		var told api.Told
+		body := map[string]any{"destination": c.Destination, "status": c.Status}
+		if err := cl.Do(ctx, "POST", "/v1/deliveries/retry", nil, body, &told); err != nil {
+			return err
+		}
+		if err := e.told(told); err != nil || e.JSON || told.Count == 0 {
+			return err
+		}
+		return e.whoDelivers(ctx, cl)
+	})
+}
+
+// whoDelivers says so when nobody delivers now.
+func (e *env) whoDelivers(ctx context.Context, cl *api.Client) error {
+	var s api.Status
+	if err := cl.Do(ctx, "GET", "/v1/status", nil, nil, &s); err != nil {
+		return err
+	}
+	if !s.Delivering && len(s.Workers) == 0 {
+		e.say("note: no service runs now; the next guardroom serve delivers")
+	}
+	return nil
 }
 
 // DeliveryDropCmd gives one up.

@@ -61,5 +61,8 @@ func invocation() string {
 	if err == nil && strings.Contains(exe, "go-build") {
 		return "go run ./cmd/guardroom"
 	}
+	if strings.ContainsRune(os.Args[0], os.PathSeparator) && !strings.ContainsAny(os.Args[0], " '\"$\\") {
+		return os.Args[0] // it may be in no folder of PATH
+	}
 	return "guardroom"
 }

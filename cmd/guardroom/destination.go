@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"github.com/guardroom/guardroom/api"
 	"github.com/guardroom/guardroom/app"
 	slackapp "github.com/guardroom/guardroom/deploy/slack"
+	"github.com/guardroom/guardroom/notify"
 	"github.com/guardroom/guardroom/notify/webhook"
 )
 
@@ -44,14 +46,24 @@ func (c *DestinationListCmd) Run(ctx context.Context, e *env) error {
 				}
 				continue
 			}
-			state := "works"
-			if d.Paused {
-				state = "paused"
-			}
-			t.row(d.Name, d.Type, state, counts(d.Counts), d.BehindBy, d.Reason)
+			t.row(d.Name, d.Type, destinationState(d), counts(d.Counts), d.BehindBy, d.Reason)
 		}
 		return e.list(t, len(list.Destinations), "no destinations are configured; see guardroom config init")
 	})
+}
+
+// destinationState says whether a destination needs a person.
+func destinationState(d api.Destination) string {
+	var words []string
+	if d.Paused {
+		words = append(words, "paused")
+	}
+	for _, s := range []notify.Status{notify.Parked, notify.Unknown} {
+		if n := d.Counts[string(s)]; n > 0 {
+			words = append(words, fmt.Sprintf("%d %s", n, s))
+		}
+	}
+	return cmp.Or(strings.Join(words, ", "), "works")
 }
 
 func counts(m map[string]int) string {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -51,7 +52,7 @@ func (c *FindingParseCmd) Run(ctx context.Context, e *env) error {
 		files, err := expand(name)
 		if err != nil {
 			bad++
-			e.refuse(name, finding.Position{}, err.Error())
+			e.refuse(name, finding.Position{}, whyNot(err))
 			continue
 		}
 		for _, f := range files {
@@ -119,7 +120,7 @@ func (c *FindingParseCmd) file(ctx context.Context, e *env, name string) (bad in
 		label = name
 		f, err := os.Open(name) //nolint:gosec // the user names it
 		if err != nil {
-			e.refuse(name, finding.Position{}, err.Error())
+			e.refuse(name, finding.Position{}, whyNot(err))
 			return 1, nil
 		}
 		defer f.Close()
@@ -173,7 +174,22 @@ func (e *env) refuse(file string, p finding.Position, reason string) {
 	if p.Path != "" {
 		where += " " + p.Path
 	}
-	fmt.Fprintf(e.stderr, "refused: %s (byte %d): %s\n", clean(where), p.Offset, clean(reason))
+	if p != (finding.Position{}) {
+		where += fmt.Sprintf(" (byte %d)", p.Offset)
+	}
+	fmt.Fprintf(e.stderr, "refused: %s: %s\n", clean(where), clean(reason))
+}
+
+// whyNot says why a file cannot be read, without the name, which stands before
+// it, and without the name of the system call.
+func whyNot(err error) string {
+	if errors.Is(err, fs.ErrNotExist) {
+		return "no such file"
+	}
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		return p.Err.Error()
+	}
+	return err.Error()
 }
 
 func (e *env) finding(f *finding.Finding) error {
@@ -248,7 +264,7 @@ type FindingListCmd struct {
 	Account  string `help:"Account id." group:"filter"`
 	Region   string `help:"Region." group:"filter"`
 	Type     string `help:"Finding type." group:"filter"`
-	Decision string `help:"incident, suppressed or recorded." group:"filter"`
+	Decision string `help:"incident, suppressed or recorded." group:"filter" values:"incident,suppressed,recorded"`
 	Incident string `help:"Incident, as INC-42." group:"filter"`
 	Since    string `help:"Received since: 24h, 7d or an RFC 3339 time." group:"filter"`
 	Limit    int    `help:"At most so many." default:"50" group:"filter"`
@@ -350,8 +366,11 @@ func (c *FindingExplainCmd) Run(ctx context.Context, e *env) error {
 			return e.object(x)
 		}
 		f := x.Finding
-		e.printf("%s  %s on %s, %s\n\n", severity(f.Severity), clean(f.Type), clean(f.ResourceID), clean(decisionWords(f.Decision, f.Rule)))
-		e.printf("%s", clean2(triage.Explain(x.Steps)))
+		e.printf("%s  %s on %s, %s\n", severity(f.Severity), clean(f.Type), clean(f.ResourceID), clean(decisionWords(f.Decision, f.Rule)))
+		if f.Title != "" {
+			e.printf("%s\n", clean(f.Title))
+		}
+		e.printf("\n%s", clean2(triage.Explain(x.Steps)))
 		if f.Incident > 0 {
 			e.printf("\nsee: guardroom incident show %s\n", f.Incident)
 		}

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -71,7 +73,7 @@ func (c *FindingImportCmd) Run(ctx context.Context, e *env) error {
 			Progress: e.importProgress(started)})
 		if err != nil {
 			return fault.Wrap(fault.CodeOf(err), err, "import findings",
-				fmt.Sprintf("%d findings are taken and kept; importing the same files again changes nothing for them", summary.Receipt.Accepted), fault.Of(err).Hint)
+				plural(summary.Receipt.Accepted, "finding")+" taken and kept; importing the same files again changes nothing for them", fault.Of(err).Hint)
 		}
 		if err := c.report(e, summary); err != nil {
 			return err
@@ -96,10 +98,18 @@ func (e *env) importProgress(started time.Time) func(file.Progress) {
 func (c *FindingImportCmd) report(e *env, s file.Summary) error {
 	r := s.Receipt
 	for _, reason := range r.Reasons {
+		if e.JSON {
+			_ = newEncoder(e.stderr).Encode(map[string]any{"error": map[string]any{"message": reason, "code": "not_a_finding"}})
+			continue
+		}
 		e.say("rejected: %s", clean(reason))
 	}
 	for _, f := range s.Failures {
-		fmt.Fprintf(e.stderr, "error: %s: %s\n", clean(f.Name), clean(f.Err.Error()))
+		if e.JSON {
+			_ = newEncoder(e.stderr).Encode(api.NewFailure(importFault(f)))
+			continue
+		}
+		fmt.Fprintf(e.stderr, "error: %s: %s\n", clean(f.Name), clean(whyNot(f.Err)))
 	}
 	if r.Rejected > 0 || s.Failed > 0 {
 		e.failed = exitFailed
@@ -108,17 +118,25 @@ func (c *FindingImportCmd) report(e *env, s file.Summary) error {
 		return e.object(map[string]any{"type": "imported", "files": s.Files, "accepted": r.Accepted, "known": r.Known, "ignored": r.Ignored,
 			"rejected": r.Rejected, "suppressed": r.Suppressed, "failed_files": s.Failed, "incidents": emptyNotNull(r.Incidents)})
 	}
-	e.printf("%d files: %d findings taken, %d known already, %d suppressed, %d ignored, %d rejected\n", s.Files, r.Accepted, r.Known, r.Suppressed, r.Ignored, r.Rejected)
+	e.printf("%s: %s taken, %d known already, %d suppressed, %d ignored, %d rejected\n", plural(s.Files, "file"), plural(r.Accepted, "finding"), r.Known, r.Suppressed, r.Ignored, r.Rejected)
 	if len(r.Incidents) > 0 {
 		e.printf("incidents: %s\n", strings.Join(r.Incidents[:min(len(r.Incidents), 20)], " "))
 		if n := len(r.Incidents); n > 20 {
 			e.printf("  and %d more: guardroom incident list\n", n-20)
 		}
 	}
-	if r.Rejected > 0 {
+	if r.Rejected > 0 && !e.JSON {
 		e.say("hint:  guardroom finding rejected list")
 	}
 	return nil
+}
+
+func importFault(f file.Failure) error {
+	code := fault.CodeOf(f.Err)
+	if errors.Is(f.Err, fs.ErrNotExist) {
+		code = fault.NotFound
+	}
+	return fault.New(code, f.Name+": "+whyNot(f.Err), fault.Of(f.Err).Hint)
 }
 
 func emptyNotNull(s []string) []string {
@@ -138,7 +156,7 @@ func (c *FindingImportCmd) later(ctx context.Context, e *env, cl *client) error 
 		return err
 	}
 	if u.Armed > 0 {
-		e.say("note: %d deliveries wait for guardroom serve, or for finding import --wait", u.Armed)
+		e.say("note: waiting for guardroom serve, or for finding import --wait: %s", plural(u.Armed, "delivery"))
 	}
 	return nil
 }
@@ -178,7 +196,7 @@ func (c *FindingImportCmd) wait(ctx context.Context, e *env, cl *api.Client, in 
 			break
 		}
 		if now := time.Now(); u.Armed != last && now.Sub(shown) >= time.Second {
-			e.say("waiting for %d deliveries (%s)", u.Armed, now.Sub(started).Round(time.Second))
+			e.say("waiting for %s (%s)", plural(u.Armed, "delivery"), now.Sub(started).Round(time.Second))
 			last, shown = u.Armed, now
 		}
 		select {
@@ -215,6 +233,6 @@ func (c *FindingImportCmd) wait(ctx context.Context, e *env, cl *api.Client, in 
 		}
 		e.say("%s to %s is %s: %s", d.ID, clean(d.Destination), d.Status, clean(troubleOf(d)))
 	}
-	return &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("%d deliveries need a person", len(list)),
+	return &fault.Error{Code: fault.Unavailable, Message: "a person must look at " + plural(len(list), "delivery"),
 		Safe: "the findings are kept; the other destinations show them", Hint: "guardroom delivery list --status parked,unknown,paused"}
 }

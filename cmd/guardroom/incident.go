@@ -11,6 +11,7 @@ import (
 	"github.com/guardroom/guardroom/api"
 	"github.com/guardroom/guardroom/finding"
 	"github.com/guardroom/guardroom/incident"
+	"github.com/guardroom/guardroom/internal/fault"
 )
 
 // IncidentCmd is about incidents.
@@ -27,8 +28,8 @@ type IncidentCmd struct {
 
 // IncidentListCmd lists incidents.
 type IncidentListCmd struct {
-	State       []string `help:"open, acknowledged, contained or closed." group:"filter"`
-	MinSeverity string   `help:"informational, low, medium, high or critical." group:"filter"`
+	State       []string `help:"open, acknowledged, contained or closed." group:"filter" values:"open,acknowledged,contained,closed"`
+	MinSeverity string   `help:"informational, low, medium, high or critical." group:"filter" values:"informational,low,medium,high,critical"`
 	Account     string   `help:"Account id." group:"filter"`
 	Region      string   `help:"Region." group:"filter"`
 	Owner       string   `help:"Person who works on it." group:"filter"`
@@ -181,8 +182,8 @@ func (e *env) incidentDo(ctx context.Context, number, verb string, body api.Inci
 			return e.object(&i)
 		}
 		owner := ""
-		if i.Owner != "" {
-			owner = ", owner " + i.Owner
+		if i.Owner != "" || verb == "assign" {
+			owner = ", owner " + cmp.Or(i.Owner, "nobody")
 		}
 		e.printf("%s is %s%s\n", i.Number, clean(stateWords(&i)), clean(owner))
 		return nil
@@ -202,11 +203,16 @@ func (c *IncidentAckCmd) Run(ctx context.Context, e *env) error {
 // IncidentAssignCmd assigns.
 type IncidentAssignCmd struct {
 	Number string `arg:"" help:"Incident, as INC-42."`
-	Person string `arg:"" optional:"" help:"Who works on it; without, nobody does."`
+	Person string `arg:"" optional:"" help:"Who works on it."`
+	Nobody bool   `help:"Take it from whoever has it."`
 }
 
-// Run assigns an incident.
+// Run assigns an incident. Leaving the person out by mistake takes it from
+// nobody.
 func (c *IncidentAssignCmd) Run(ctx context.Context, e *env) error {
+	if (c.Person == "") != c.Nobody {
+		return fault.New(fault.Usage, "name either a person or --nobody", "guardroom incident assign "+c.Number+" ana, or: guardroom incident assign "+c.Number+" --nobody")
+	}
 	return e.incidentDo(ctx, c.Number, "assign", api.IncidentCommand{Owner: c.Person})
 }
 
@@ -236,7 +242,7 @@ func (c *IncidentMergeCmd) Run(ctx context.Context, e *env) error {
 // IncidentCloseCmd closes.
 type IncidentCloseCmd struct {
 	Number  string `arg:"" help:"Incident, as INC-42."`
-	Verdict string `required:"" help:"malicious, benign, false_positive, test or unknown."`
+	Verdict string `required:"" help:"malicious, benign, false_positive, test or unknown." values:"malicious,benign,false_positive,test,unknown"`
 	Note    string `help:"What was found out."`
 }
 

@@ -20,6 +20,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/guardroom/guardroom/internal/fault"
 )
 
 // version is set by the build.
@@ -28,6 +30,7 @@ var version = "dev"
 // cli is the command line. The words are those of docs/architecture.md.
 type cli struct {
 	Globals
+	VersionFlag versionFlag `name:"version" help:"Print the version." group:"common"`
 
 	Demo   DemoCmd   `cmd:"" help:"Show a made-up day on embedded defaults."`
 	Serve  ServeCmd  `cmd:"" help:"Run the service: sources, triage, deliveries, API."`
@@ -43,6 +46,7 @@ type cli struct {
 	Store       StoreCmd       `cmd:"" help:"Back up and prune the store."`
 	Config      ConfigCmd      `cmd:"" help:"Write, check and show the configuration."`
 
+	Help       HelpCmd       `cmd:"" help:"Show what a command is for and how it is called."`
 	Version    VersionCmd    `cmd:"" help:"Print the version."`
 	Completion CompletionCmd `cmd:"" help:"Print a completion script for bash, zsh or fish."`
 	Complete   CompleteCmd   `cmd:"" hidden:"" name:"__complete" help:"Complete a command line."`
@@ -123,11 +127,24 @@ func parse(p *kong.Kong, args []string, left *int) (k *kong.Context, code int, d
 	k, err := p.Parse(args)
 	if err != nil {
 		message, _, _ := strings.Cut(err.Error(), "\n")
-		fmt.Fprintln(p.Stderr, "error: "+message)
-		fmt.Fprintln(p.Stderr, "hint:  "+helpFor(err))
-		return nil, exitUsage, true
+		// The flags are not known yet, and how to write must be.
+		e := env{Globals: &Globals{JSON: wantsJSON(args)}, stderr: p.Stderr}
+		return nil, e.finish(fault.New(fault.Usage, message, helpFor(err))), true
 	}
 	return k, 0, false
+}
+
+// wantsJSON reports whether --json is among arguments that could not be parsed.
+func wantsJSON(args []string) bool {
+	for _, a := range args {
+		switch a {
+		case "--":
+			return false
+		case "--json", "--json=true":
+			return true
+		}
+	}
+	return false
 }
 
 func helpFor(err error) string {

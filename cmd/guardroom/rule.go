@@ -151,7 +151,7 @@ func (c *RuleTestCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	e.say("%d findings, %d would be treated differently", total, differ)
+	e.say("%s, %d would be treated differently", plural(total, "finding"), differ)
 	for _, s := range then.Suppress {
 		if matches[s.Name] == 0 {
 			e.say("warning: the suppression %q matches none of them", s.Name)

@@ -358,3 +358,14 @@ func span(d time.Duration) string {
 	}
 	return fmt.Sprintf("%d d", int(d/(24*time.Hour)))
 }
+
+// plural counts things: 1 check, 2 checks, 3 deliveries.
+func plural(n int, one string) string {
+	switch {
+	case n == 1:
+		return "1 " + one
+	case strings.HasSuffix(one, "y"):
+		return fmt.Sprintf("%d %sies", n, strings.TrimSuffix(one, "y"))
+	}
+	return fmt.Sprintf("%d %ss", n, one)
+}

@@ -3,10 +3,25 @@ package main
 import (
 	"runtime"
 	"runtime/debug"
+
+	"github.com/alecthomas/kong"
 )
 
 // VersionCmd prints the version.
 type VersionCmd struct{}
+
+// versionFlag is --version, which people try first.
+type versionFlag bool
+
+// BeforeReset prints the version and ends.
+func (versionFlag) BeforeReset(k *kong.Kong) error {
+	e := env{Globals: &Globals{}, stdout: k.Stdout}
+	if err := (&VersionCmd{}).Run(&e); err != nil {
+		return err
+	}
+	k.Exit(exitOK)
+	return nil
+}
 
 // Run prints the version and how it was built.
 func (c *VersionCmd) Run(e *env) error {
