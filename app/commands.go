@@ -133,7 +133,9 @@ func lockFindingsOf(ctx context.Context, tx *store.Tx, n incident.Number) error 
 }
 
 // markToArchive marks the findings of a closed incident that GuardDuty still
-// shows. They are marked before it happens: our own archiving is no event.
+// shows. They are marked before it happens: our own archiving is no event. One
+// that GuardDuty has not confirmed is archived only when it has, and not where it
+// tells otherwise: who may write to a queue must not get a real one archived.
 func markToArchive(ctx context.Context, tx *store.Tx, i *incident.Incident, who string) ([]finding.ID, error) {
 	if i.Sample || i.State != incident.Closed {
 		return nil, nil
@@ -143,6 +145,7 @@ func markToArchive(ctx context.Context, tx *store.Tx, i *incident.Incident, who 
 		return nil, err
 	}
 	var marked []finding.ID
+	unconfirmed := 0
 	for _, f := range list {
 		if f.Archived || f.DetectorID == "" {
 			continue
@@ -151,9 +154,16 @@ func markToArchive(ctx context.Context, tx *store.Tx, i *incident.Incident, who 
 			return nil, err
 		}
 		marked = append(marked, f.ID)
+		if !f.Confirmed {
+			unconfirmed++
+		}
 	}
 	if len(marked) > 0 {
-		tx.Audit(audit.Record{Who: who, Action: "findings.archive", Object: i.Number.String(), After: fmt.Sprintf("%d findings", len(marked)), Why: "the incident was closed"})
+		after := fmt.Sprintf("%d findings", len(marked))
+		if unconfirmed > 0 {
+			after += fmt.Sprintf(", %d of them once GuardDuty has confirmed them", unconfirmed)
+		}
+		tx.Audit(audit.Record{Who: who, Action: "findings.archive", Object: i.Number.String(), After: after, Why: "the incident was closed"})
 	}
 	return marked, nil
 }
@@ -239,6 +249,9 @@ func (c *Commands) Retry(ctx context.Context, id, who string) (d notify.Delivery
 	err = c.store.Write(ctx, func(tx *store.Tx) error {
 		if d, err = c.load(ctx, tx, id); err != nil {
 			return err
+		}
+		if _, ok := c.types[d.Destination]; !ok {
+			return c.noDestination(d.Destination)
 		}
 		pauses, err := tx.Pauses(ctx)
 		if err != nil {

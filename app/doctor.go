@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 func (a *App) Doctor(ctx context.Context) []api.Check {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	var checks []api.Check
+	checks := a.checkConfig()
 	checks = append(checks, a.checkStore(ctx)...)
 	checks = append(checks, a.checkWorkers(ctx)...)
 	checks = append(checks, a.checkSources(ctx)...)
@@ -36,6 +37,18 @@ func (a *App) Doctor(ctx context.Context) []api.Check {
 
 func failed(area, what string, err error, hint string) api.Check {
 	return api.Check{Area: area, What: what, Message: err.Error(), Hint: hint}
+}
+
+// checkConfig repeats the warnings of config check. That a suppression has ended
+// is told with the rules.
+func (a *App) checkConfig() []api.Check {
+	var checks []api.Check
+	for _, w := range a.cfg.Warnings(a.now()) {
+		if !strings.HasPrefix(w.Path, "suppress[") {
+			checks = append(checks, api.Check{Area: "config", What: w.Path, OK: true, Warning: true, Message: w.Message, Hint: w.Hint})
+		}
+	}
+	return checks
 }
 
 func (a *App) checkStore(ctx context.Context) []api.Check {
@@ -149,11 +162,18 @@ func (a *App) checkDestinations(ctx context.Context) []api.Check {
 	if err != nil {
 		return []api.Check{failed("destination", "pauses", err, "")}
 	}
+	counts, err := a.db.CountDeliveries(ctx)
+	if err != nil {
+		return []api.Check{failed("destination", "deliveries", err, "")}
+	}
 	var all sync.WaitGroup
 	for i, d := range a.cfg.Destinations {
 		all.Go(func() {
 			if p, ok := pauses[d.Name]; ok {
 				out[i] = append(out[i], api.Check{Area: "destination", What: d.Name, Message: "paused: " + p.Reason, Hint: "mend it, then: guardroom destination resume " + d.Name})
+			}
+			if c, waits := waiting(d.Name, counts[d.Name]); waits {
+				out[i] = append(out[i], c)
 			}
 			if dest := a.deliver.Destinations[d.Name]; dest != nil {
 				out[i] = append(out[i], checkDestination(ctx, dest)...)
@@ -162,6 +182,17 @@ func (a *App) checkDestinations(ctx context.Context) []api.Check {
 	}
 	all.Wait()
 	return slices.Concat(out...)
+}
+
+// waiting fails when deliveries of a destination wait for a person.
+func waiting(destination string, counts map[notify.Status]int) (api.Check, bool) {
+	parked, unknown := counts[notify.Parked], counts[notify.Unknown]
+	if parked+unknown == 0 {
+		return api.Check{}, false
+	}
+	return api.Check{Area: "destination", What: destination + ": deliveries",
+		Message: fmt.Sprintf("%d parked and %d unknown: they wait for a person, and what they should show is not shown there", parked, unknown),
+		Hint:    "guardroom delivery list --destination " + destination + " --status parked,unknown"}, true
 }
 
 func checkDestination(ctx context.Context, d *notify.Destination) []api.Check {
