@@ -77,8 +77,7 @@ func (c *Client) Do(ctx context.Context, method, path string, query url.Values, 
 		return err
 	}
 	if err := json.NewDecoder(res.Body).Decode(out); err != nil {
-		var syntax *json.SyntaxError
-		if errors.As(err, &syntax) {
+		if _, ok := errors.AsType[*json.SyntaxError](err); ok {
 			return fault.Wrap(fault.Unavailable, err, "read the answer of "+c.Where, "", "is this a guardroom? check the URL")
 		}
 		return fmt.Errorf("read the answer of %s: %w", c.Where, err)

@@ -333,8 +333,7 @@ func (i *instance) run(args ...string) result {
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
 	r := result{out: out.String(), err: errs.String()}
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		r.code = exit.ExitCode()
 	} else if err != nil {
 		i.t.Fatal(err)
