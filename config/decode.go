@@ -10,6 +10,8 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/token"
+
+	"github.com/guardroom/guardroom/internal/spelling"
 )
 
 // decoder fills a Config from the syntax tree, with everything that is wrong
@@ -142,7 +144,7 @@ func (d *decoder) structure(node ast.Node, v reflect.Value, path string) {
 		switch {
 		case !known:
 			hint := "known here: " + strings.Join(names, ", ")
-			if n := nearest(key, names); n != "" {
+			if n := spelling.Nearest(key, names); n != "" {
 				hint = "did you mean " + n + "?"
 			}
 			d.fail(pair.Key, at, hint, "there is no key %q here", key)
@@ -188,7 +190,7 @@ func (d *decoder) tags(tag reflect.StructTag, v reflect.Value, path string) {
 			return
 		}
 		hint := "use " + either(known)
-		if n := nearest(word, known); n != "" {
+		if n := spelling.Nearest(word, known); n != "" {
 			hint = "did you mean " + n + "?"
 		}
 		d.failAt(at, hint, "%q is not known here", word)

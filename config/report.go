@@ -64,7 +64,13 @@ func (d *decoder) finish() Problems {
 			p.source = d.lines[n]
 		case d.heads[p.Line] > 0:
 			if runes := []rune(d.lines[n]); d.heads[p.Line] <= len(runes) {
-				p.source = string(runes[:d.heads[p.Line]]) + " " + mask
+				head, rest := string(runes[:d.heads[p.Line]]), strings.TrimSpace(string(runes[d.heads[p.Line]:]))
+				switch rest {
+				case "", "[]", "{}", "true", "false", "null":
+					p.source = d.lines[n] // the value is below, or hides nothing
+				default:
+					p.source = head + " " + mask
+				}
 			}
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"github.com/guardroom/guardroom/internal/spelling"
 )
 
 // required reports the fields that must be there (tag required) and are not.
@@ -258,7 +260,7 @@ func (d *decoder) known(path string, names []string, c *Config) {
 	for i, name := range names {
 		at := fmt.Sprintf("%s[%d]", path, i)
 		hint := "destinations: " + strings.Join(all, ", ")
-		if n := nearest(name, all); n != "" {
+		if n := spelling.Nearest(name, all); n != "" {
 			hint = "did you mean " + n + "?"
 		}
 		if len(all) == 0 {

@@ -88,13 +88,13 @@ func Compile(name, source string) (*Rule, error) {
 	}
 	tree, err := parser.Parse(source)
 	if err != nil {
-		return nil, compileError(name, err)
+		return nil, compileError(name, source, err)
 	}
 	if at, found := usesMatches(tree.Node); found {
-		return nil, compileError(name, &file.Error{Location: at, Line: 1, Column: at.From, Message: "matches is not allowed: a regular expression over text of attackers can run for very long"})
+		return nil, compileError(name, source, &file.Error{Location: at, Line: 1, Column: at.From, Message: "matches is not allowed: a regular expression over text of attackers can run for very long"})
 	}
 	if r.program, err = expr.Compile(source, options()...); err != nil {
-		return nil, compileError(name, err)
+		return nil, compileError(name, source, err)
 	}
 	for _, s := range clauses(tree.Node, nil) {
 		text := s.String()
@@ -105,19 +105,12 @@ func Compile(name, source string) (*Rule, error) {
 	return r, nil
 }
 
-func compileError(name string, err error) error {
+func compileError(name, source string, err error) error {
 	out := &CompileError{Name: name, Line: 1, Col: 1, Message: err.Error()}
 	if fe, ok := errors.AsType[*file.Error](err); ok {
 		out.Line, out.Col, out.Message, out.Snippet = max(1, fe.Line), fe.Column+1, fe.Message, fe.Snippet
 	}
-	switch {
-	case strings.Contains(out.Message, "matches"):
-		out.Hint = `use glob(text, "pattern*"), startsWith, endsWith or contains`
-	case strings.Contains(out.Message, "unknown name"):
-		out.Hint = "the fields are listed in docs/reference/conditions.md"
-	case strings.Contains(out.Message, "no field"):
-		out.Hint = "the fields are listed in docs/reference/conditions.md"
-	}
+	out.Hint = hintFor(source, out.Message)
 	return out
 }
 

@@ -86,6 +86,47 @@ func TestExplainShowsWhichClauseDecided(t *testing.T) {
 	}
 }
 
+func TestAWrongConditionIsToldHowItWasMeant(t *testing.T) {
+	t.Parallel()
+	const numberOrText = "a number is compared with a number, and text with text in quotes"
+	for source, want := range map[string]string{
+		`severty >= 7`:                      "did you mean severity?",
+		`finding.tipe == "x"`:               "did you mean type?",
+		`"198.51.100.7" in actor.ip`:        "did you mean ips?",
+		`any(resources, .nme == "x")`:       "did you mean name?",
+		`sevrity_label == "High"`:           "did you mean severity_label?",
+		`elephants > 1`:                     allFields,
+		`finding.elephants > 1`:             allFields,
+		`severity >= "high"`:                `write a number: severity >= 7 (high and more), or compare the word: severity_label == "High"`,
+		`finding.severity == 'critical'`:    `write a number: severity >= 9 (critical and more), or compare the word: severity_label == "Critical"`,
+		`region == "x" && severity > "low"`: `write a number: severity >= 1 (low and more), or compare the word: severity_label == "Low"`,
+		`severity >= "7"`:                   `write a number: severity >= 7 (high and more), or compare the word: severity_label == "High"`,
+		`severity_label >= 7`:               numberOrText,
+		`finding.count > "3"`:               numberOrText,
+		`finding.title matches "(a+)+$"`:    `use glob(text, "pattern*"), startsWith, endsWith or contains`,
+	} {
+		_, err := Compile("x", source)
+		ce, ok := errors.AsType[*CompileError](err)
+		if !ok {
+			t.Errorf("%s: got %v", source, err)
+			continue
+		}
+		if ce.Hint != want {
+			t.Errorf("%s: the hint is %q, want %q", source, ce.Hint, want)
+		}
+	}
+}
+
+// What a hint proposes is right.
+func TestWhatHintsProposeCompiles(t *testing.T) {
+	t.Parallel()
+	for _, source := range []string{`severity >= 7`, `severity_label == "High"`} {
+		if _, err := Compile("x", source); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestGlobIsBounded(t *testing.T) {
 	t.Parallel()
 	if Glob(strings.Repeat("*a", 50)+"b", strings.Repeat("a", 5000)) {
