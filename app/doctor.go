@@ -83,7 +83,7 @@ func (a *App) checkWorkers(ctx context.Context) []api.Check {
 	})
 	switch {
 	case alive:
-		return []api.Check{{Area: "worker", What: "heartbeat", OK: true, Message: fmt.Sprintf("%s, %s ago", workers[0].ID, a.now().Sub(workers[0].Heartbeat).Round(time.Second))}}
+		return []api.Check{{Area: "worker", What: "heartbeat", OK: true, Message: fmt.Sprintf("%s, %s ago", workers[0].Name(), a.now().Sub(workers[0].Heartbeat).Round(time.Second))}}
 	case len(a.cfg.Destinations) == 0:
 		return []api.Check{{Area: "worker", What: "heartbeat", OK: true, Warning: true, Message: "no service runs", Hint: "guardroom serve"}}
 	case a.db.Dialect() == store.Postgres:

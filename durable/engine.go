@@ -49,7 +49,8 @@ type Config struct {
 	// SQLite or Pool is the database that the store uses.
 	SQLite *sql.DB
 	Pool   *pgxpool.Pool
-	// Executor names this process, fixed over its restarts and never shared.
+	// Executor names this process and is never shared. Launch goes on with what
+	// an earlier process of the same executor left.
 	Executor string
 	// Destinations get a queue each, so that a slow one holds up no other.
 	Destinations []string

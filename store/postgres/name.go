@@ -47,8 +47,8 @@ func markRun(ctx context.Context, c *pgx.Conn, run string) error {
 	return nil
 }
 
-// Ended reports whether no session of a process is left in the database, by its
-// run. A process whose machine lost its power keeps its sessions for as long as
+// Ended reports whether no session of another process is left in the database,
+// by its run. A process whose machine lost its power keeps its sessions for as long as
 // the server does not notice.
 func (b *Backend) Ended(ctx context.Context, run string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, sessionTimeout)
