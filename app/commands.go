@@ -188,6 +188,9 @@ func (c *Commands) Merge(ctx context.Context, n, into incident.Number, why, who 
 			if err != nil {
 				return err
 			}
+			if x.MergedInto > 0 {
+				return fault.Wrap(fault.Conflict, nil, number.String()+" is merged into "+x.MergedInto.String(), "nothing was merged", "guardroom incident show "+x.MergedInto.String())
+			}
 			if x.State == incident.Closed {
 				return fault.Wrap(fault.Conflict, nil, number.String()+" is closed", "nothing was merged", "guardroom incident reopen "+number.String())
 			}
