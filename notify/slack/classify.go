@@ -83,7 +83,41 @@ func (c *client) classify(method, word, needed string, a *answer) *failure {
 		}
 		e.Hint = "look the word up at https://docs.slack.dev/reference/methods/" + method + ", then: guardroom delivery retry"
 	}
+	if said := inWords(word, f.kind, method); said != "" {
+		e.Message = said + " (" + word + ")"
+	}
 	return f
+}
+
+// inWords says for people what the more frequent words mean; nothing for others.
+func inWords(word string, k kind, method string) string {
+	switch word {
+	case "channel_not_found":
+		return "the app sees no such channel in Slack"
+	case "not_in_channel":
+		return "the app is not in the channel"
+	case "is_archived":
+		return "the channel is archived"
+	case "message_not_found", "thread_not_found":
+		return "the message is gone from Slack"
+	case "cant_update_message":
+		return "the message in Slack is not the app's own"
+	case "edit_window_closed":
+		return "the workspace lets nobody edit the message any more"
+	case "invalid_auth", "not_authed":
+		return "Slack does not know the token"
+	case "token_revoked", "token_expired", "account_inactive":
+		return "Slack takes the token no longer"
+	case "missing_scope":
+		return "the app lacks a scope for " + method
+	}
+	switch {
+	case strings.HasPrefix(word, "restricted_action"):
+		return "the workspace does not let the app post in the channel"
+	case k == kindOurs:
+		return "Slack does not take the form of the message"
+	}
+	return ""
 }
 
 func cleanWord(s string) string {

@@ -112,6 +112,31 @@ func TestEveryWordHasItsClass(t *testing.T) {
 	}
 }
 
+func TestAFaultSaysWhatIsWrongInWordsForPeople(t *testing.T) {
+	t.Parallel()
+	for word, want := range map[string]string{
+		"channel_not_found":                   "the app sees no such channel in Slack (channel_not_found)",
+		"not_in_channel":                      "the app is not in the channel (not_in_channel)",
+		"is_archived":                         "the channel is archived (is_archived)",
+		"restricted_action_read_only_channel": "the workspace does not let the app post in the channel (restricted_action_read_only_channel)",
+		"edit_window_closed":                  "the workspace lets nobody edit the message any more (edit_window_closed)",
+		"message_not_found":                   "the message is gone from Slack (message_not_found)",
+		"token_revoked":                       "Slack takes the token no longer (token_revoked)",
+		"invalid_auth":                        "Slack does not know the token (invalid_auth)",
+		"missing_scope":                       "the app lacks a scope for chat.postMessage (missing_scope)",
+		"invalid_blocks":                      "Slack does not take the form of the message (invalid_blocks)",
+		"some_new_word":                       "Slack refused chat.postMessage (some_new_word)",
+	} {
+		t.Run(word, func(t *testing.T) {
+			t.Parallel()
+			f := (&client{scale: 1}).classify("chat.postMessage", word, "", &answer{header: http.Header{}})
+			if f.out.Message != want {
+				t.Errorf("%q, want %q", f.out.Message, want)
+			}
+		})
+	}
+}
+
 func TestRetryAfterIsHonouredForTheWholeDestination(t *testing.T) {
 	t.Parallel()
 	r := newRoom(t, fakeslack.Options{PostsPerSecond: 0.1, Burst: 1}, func(c *Config) { c.TimeScale = 10 })
