@@ -152,6 +152,8 @@ func readEverything(t *testing.T, db *store.DB) {
 	must(nil, db.RevisionsSince(ctx, at, func(store.Revision) bool { return true }))
 	must(db.GetDelivery(ctx, "d"))
 	must(db.OldestBehind(ctx))
+	must(db.Claimants(ctx))
+	must(db.Waiting(ctx, at))
 	must(db.CountDeliveries(ctx))
 	_, _, err := db.Unfinished(ctx)
 	must(nil, err)

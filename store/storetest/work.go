@@ -292,6 +292,14 @@ func deliveries(t *testing.T, s *suite) {
 	if armed != 3 || stuck != 2 || err != nil {
 		t.Errorf("unfinished: %d %d %v", armed, stuck, err)
 	}
+	same(t, "who has deliveries in hand", []string{"alive", "lost", "w"}, must[[]string](t)(s.Claimants(ctx)))
+	s.write(func(tx *store.Tx) error {
+		d := must[notify.Delivery](t)(tx.Delivery(ctx, "e2"))
+		d.Worker, d.ClaimedAt, d.NextAt = "", time.Time{}, at.Add(time.Hour)
+		return tx.PutDelivery(ctx, d, false)
+	})
+	same(t, "what waits for its time", []string{"e2"}, must[[]string](t)(s.Waiting(ctx, at)))
+	same(t, "what waits for a later time", []string{}, must[[]string](t)(s.Waiting(ctx, at.Add(time.Hour))))
 	behind := must[map[string]time.Time](t)(s.OldestBehind(ctx))
 	if len(behind) != 2 || !behind["tickets"].Equal(at) {
 		t.Errorf("behind: %v", behind)
