@@ -35,8 +35,11 @@ const (
 	// Every wait of guardroom and of the stand-ins alike is divided by a scale.
 	scale     = 40
 	fastScale = 200
-	// unhurried is how long an event waits for the vendors, at most.
-	unhurried = 1200 * time.Millisecond
+	// unhurried is how long an event waits for the vendors, at most: a person
+	// who watches is not kept longer. In the fast form the order counts, however
+	// busy the machine is.
+	unhurried     = 1200 * time.Millisecond
+	fastUnhurried = 30 * time.Second
 )
 
 // show is one performance.
@@ -135,9 +138,9 @@ func (s *show) tell(ctx context.Context) error {
 	for _, e := range day {
 		whole += weight(e)
 	}
-	total := minute
+	total, limit := minute, unhurried
 	if s.opts.Fast {
-		total = moment
+		total, limit = moment, fastUnhurried
 	}
 	began, passed := s.opts.Now(), 0
 	for _, e := range day {
@@ -147,7 +150,7 @@ func (s *show) tell(ctx context.Context) error {
 			return fmt.Errorf("at %s of the story: %w", ofDay(e.At), err)
 		}
 		until := began.Add(total * time.Duration(passed) / time.Duration(whole))
-		if err := s.settle(ctx, unhurried, e.Caption == ""); err != nil {
+		if err := s.settle(ctx, limit, e.Caption == ""); err != nil {
 			return err
 		}
 		if err := sleep(ctx, until.Sub(s.opts.Now())); err != nil {
