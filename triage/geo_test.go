@@ -111,8 +111,8 @@ func FuzzParseNetwork(f *testing.F) {
 			t.Fatalf("%q became %v", s, p)
 		}
 		path := filepath.Join(t.TempDir(), "list")
-		if strings.ContainsAny(s, "#\n\r") {
-			return
+		if strings.ContainsAny(s, "#\n\r") || s != strings.TrimSpace(s) {
+			return // a list takes it for more or less than s
 		}
 		if err := os.WriteFile(path, []byte(s+"\n"), 0o600); err != nil {
 			t.Fatal(err)
