@@ -69,6 +69,9 @@ type Engine struct {
 	cfg      Config
 	handler  Handler
 	launched bool
+	// slots bound what runs at a time, by destination. The engine counts what it
+	// runs a moment late, so that a queue that is looked at again meanwhile gets more.
+	slots map[string]chan struct{}
 
 	// stop ends the handlers under way at shutdown; what they leave undone is
 	// taken up at the next start.
@@ -121,12 +124,15 @@ func (e *Engine) Launch(handler Handler) error {
 	e.handler = handler
 	names := make([]string, 0, len(e.cfg.Destinations))
 	concurrency := map[string]int{}
+	e.slots = map[string]chan struct{}{}
 	for _, d := range e.cfg.Destinations {
-		names = append(names, QueueName(d))
-		concurrency[QueueName(d)] = e.cfg.Concurrency
+		most := e.cfg.Concurrency
 		if n, ok := e.cfg.Fewer[d]; ok {
-			concurrency[QueueName(d)] = min(n, e.cfg.Concurrency)
+			most = min(n, most)
 		}
+		most = max(1, most)
+		names = append(names, QueueName(d))
+		concurrency[QueueName(d)], e.slots[d] = most, make(chan struct{}, most)
 	}
 	if len(names) == 0 {
 		// To the engine an empty list means every queue, not none.
@@ -150,6 +156,13 @@ func (e *Engine) Launch(handler Handler) error {
 // deliver is the workflow of one item. It has no steps: the delivery's row is
 // the checkpoint, and the handler may run again from the start at any time.
 func (e *Engine) deliver(run dbos.Context, item Item) (string, error) {
+	if slot := e.slots[item.Destination]; slot != nil {
+		select {
+		case slot <- struct{}{}:
+			defer func() { <-slot }()
+		case <-e.base.Done():
+		}
+	}
 	if wait := time.Until(time.UnixMilli(item.NotBefore)); wait > 0 {
 		select {
 		case <-time.After(min(wait, shortWait)): // a clock that was set back must not hold it
