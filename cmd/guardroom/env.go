@@ -19,10 +19,10 @@ import (
 
 // Globals are the flags that every command has.
 type Globals struct {
-	Config    string `help:"Configuration file [guardroom.yaml, where it exists]." placeholder:"FILE" env:"GUARDROOM_CONFIG" group:"common"`
-	StoreAddr string `name:"store" help:"Store to use instead of the configured one: sqlite:PATH or postgres://…" placeholder:"URL" env:"GUARDROOM_STORE" group:"common"`
-	Server    string `help:"Act through a service elsewhere; the token comes from GUARDROOM_TOKEN or --token-file." placeholder:"URL" env:"GUARDROOM_SERVER" group:"common"`
-	TokenFile string `help:"File that holds the token for --server." placeholder:"FILE" env:"GUARDROOM_TOKEN_FILE" group:"common"`
+	Config    string `help:"Configuration file [guardroom.yaml]." placeholder:"FILE" env:"GUARDROOM_CONFIG" group:"common"`
+	StoreAddr string `name:"store" help:"Another store: sqlite:PATH or postgres://…" placeholder:"URL" env:"GUARDROOM_STORE" group:"common"`
+	Server    string `help:"Act through a service elsewhere." placeholder:"URL" env:"GUARDROOM_SERVER" group:"common"`
+	TokenFile string `help:"Its token, or GUARDROOM_TOKEN." placeholder:"FILE" env:"GUARDROOM_TOKEN_FILE" group:"common"`
 	JSON      bool   `name:"json" help:"Print one JSON object a line." group:"common"`
 	Quiet     bool   `short:"q" help:"Print results and errors only." group:"common"`
 	Color     string `help:"Colours: auto, always or never." enum:"auto,always,never" default:"auto" group:"common"`
