@@ -123,7 +123,7 @@ func TestImportOfMixedFindingsAgainstFailingVendors(t *testing.T) {
 
 	first := i.run("finding", "import", path, "--wait")
 	t.Logf("second run:\n%s%s", first.out, first.err)
-	if first.code != 0 && !strings.Contains(first.err, "need a person") {
+	if first.code != 0 && !strings.Contains(first.err, "a person must look") {
 		t.Fatalf("the import ended with %d", first.code)
 	}
 	v.slack.SetFaults(fakeslack.Faults{})

@@ -182,7 +182,7 @@ func stuck(ctx context.Context, cl *api.Client) (map[string]notify.Delivery, err
 	}
 }
 
-// wait stays until nothing is under way any more. Deliveries that need a person
+// wait stays until nothing is under way any more. Deliveries that a person must look at
 // by then, and did not before, make the command fail.
 func (c *FindingImportCmd) wait(ctx context.Context, e *env, cl *api.Client, in *remoteIntake, before map[string]notify.Delivery) error {
 	started, last := time.Now(), -1

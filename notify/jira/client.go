@@ -66,6 +66,7 @@ type apiError struct {
 	fields map[string]string // what Jira says is wrong with which field
 	bare   bool              // Jira named nothing but fields
 	spoken bool              // the refusal is Jira's own
+	cut    bool              // its end did not arrive
 	// unknown says that the call may have had its effect all the same.
 	unknown bool
 }
@@ -109,7 +110,7 @@ func (c *client) call(ctx context.Context, what, method, path string, in, out an
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return c.refused(what, resp, body)
+		return c.refused(what, resp, body, err != nil)
 	}
 	if looksLikePage(resp.Header, body) {
 		// Nothing that Jira does is answered by a page.
@@ -166,14 +167,18 @@ func encode(v any) ([]byte, error) {
 	return bytes.TrimRight(b.Bytes(), "\n"), nil
 }
 
-// refused is an answer that is no success.
-func (c *client) refused(what string, resp *http.Response, body []byte) error {
+// refused is an answer that is no success. cut: only its beginning arrived.
+func (c *client) refused(what string, resp *http.Response, body []byte, cut bool) error {
 	fault := classify(what, resp.StatusCode, resp.Header, body)
+	if cut && fault.DestinationWide {
+		// It only looks like the answer of another.
+		fault.Reason, fault.DestinationWide, fault.Hint = "server_error", false, ""
+	}
 	if resp.StatusCode == http.StatusTooManyRequests && resp.Header.Get("Retry-After") == "" {
 		fault.After = min(firstWait<<min(c.limited.Add(1)-1, 10), maxWait)
 	}
 	fault.After = time.Duration(float64(fault.After) / c.scale)
-	e := &apiError{fault: fault, status: resp.StatusCode, spoken: ownWords(body)}
+	e := &apiError{fault: fault, status: resp.StatusCode, spoken: ownWords(body), cut: cut}
 	e.unknown = resp.StatusCode >= 500 || resp.StatusCode == http.StatusRequestTimeout
 	var answer struct {
 		ErrorMessages []string          `json:"errorMessages"`

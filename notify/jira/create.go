@@ -31,7 +31,7 @@ func (w *work) create(ctx context.Context) error {
 	fresh := false
 	for range most {
 		body, content := w.newIssue(ctx, m)
-		w.state.Attempt = &attempt{At: w.now().UTC(), Content: content}
+		w.state.Attempt = &attempt{At: w.now().UTC(), Content: content, After: w.latestKey()}
 		if err := w.keep(); err != nil {
 			return err
 		}
@@ -42,6 +42,7 @@ func (w *work) create(ctx context.Context) error {
 		}
 		if err == nil {
 			w.made = true
+			w.sawKey(made.Key)
 			return w.adopt(ref{ID: made.ID, Key: made.Key}, content)
 		}
 		e := asAPI(err)

@@ -36,8 +36,9 @@ func (w *work) searchSettle() time.Duration {
 }
 
 // find looks for the issue that a begun attempt may have made. A search that
-// finds nothing proves nothing until its index has had time to catch up; and
-// then a person decides, for an issue is never created blindly.
+// finds nothing proves nothing: once its index has had time to catch up, the
+// issues are read by their numbers. Where that does not decide it either, a person
+// does, for an issue is never created blindly.
 func (w *work) find(ctx context.Context) error {
 	a := w.state.Attempt
 	due := looks(w.searchSettle())
@@ -64,6 +65,16 @@ func (w *work) find(ctx context.Context) error {
 	}
 	if a.Looks < len(due) {
 		return w.later(due[a.Looks]-since, "unknown_outcome", "the issue that may have been created is not found yet; the search is asked again")
+	}
+	found, decided, err := w.byNumber(ctx)
+	switch {
+	case err != nil:
+		return err
+	case len(found) > 0:
+		return w.adoptOldest(found)
+	case decided:
+		w.state.Attempt = nil
+		return w.keep()
 	}
 	return &notify.Error{Class: notify.Undecided, Reason: "unknown_outcome",
 		Message: fmt.Sprintf("it is not known whether an issue was created at %s, and the search finds none", a.At.UTC().Format("15:04:05 UTC")),

@@ -46,6 +46,7 @@ type Notifier struct {
 	site   string // hash of the address, to notice that it changed
 	meta   *metaCache
 	people atomic.Pointer[string] // the address that people use, once asked for
+	latest atomic.Pointer[string] // key of the latest issue that was made here
 }
 
 var _ notify.Notifier = (*Notifier)(nil)

@@ -225,6 +225,7 @@ type shown struct {
 	Key    string `json:"key"`
 	Fields struct {
 		Summary     string          `json:"summary"`
+		Created     string          `json:"created"`
 		Description json.RawMessage `json:"description"`
 		Labels      []string        `json:"labels"`
 		Priority    *choice         `json:"priority"`
@@ -238,6 +239,15 @@ type shown struct {
 	} `json:"fields"`
 }
 
+// created is when Jira made the issue; the zero time where it does not say.
+func (i *shown) created() time.Time {
+	at, err := time.Parse("2006-01-02T15:04:05.000-0700", i.Fields.Created)
+	if err != nil {
+		return time.Time{}
+	}
+	return at
+}
+
 func (i *shown) has(label string) bool {
 	return slices.Contains(i.Fields.Labels, label)
 }
@@ -246,7 +256,7 @@ func (i *shown) has(label string) bool {
 func (n *Notifier) read(ctx context.Context, id string) (*shown, error) {
 	var i shown
 	err := n.client.call(ctx, "read the issue", http.MethodGet,
-		"/issue/"+url.PathEscape(id)+"?fields=summary,status,description,labels,priority,updated", nil, &i)
+		"/issue/"+url.PathEscape(id)+"?fields=summary,status,description,labels,priority,created,updated", nil, &i)
 	if asAPI(err).missing() {
 		return nil, errGone
 	}

@@ -29,6 +29,10 @@ type attempt struct {
 	// Looks is how many times it was looked for since.
 	Looks   int      `json:"looks,omitempty"`
 	Content contents `json:"content"`
+	// After is the key of an issue that was made before.
+	After string `json:"after,omitempty"`
+	// Numbers is how far the project's issues were read since.
+	Numbers *numbers `json:"numbers,omitempty"`
 	// Allowed: a person looked and found nothing.
 	Allowed bool `json:"allowed,omitempty"`
 }
