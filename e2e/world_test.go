@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -58,6 +59,26 @@ func TestMain(m *testing.M) {
 		return code
 	}())
 }
+
+// dependOnSources looks at every source of the program, so that go test takes a
+// result from its cache only while none of them has changed: it does not see what
+// the binary under test is built from. It notices only what tests look at, not
+// what TestMain does.
+var dependOnSources = sync.OnceValue(func() error {
+	return filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && strings.HasPrefix(d.Name(), ".") && path != ".." {
+			return filepath.SkipDir
+		}
+		if ext := filepath.Ext(path); ext != ".go" && ext != ".sql" && ext != ".mod" {
+			return nil
+		}
+		_, err = os.Stat(path)
+		return err
+	})
+})
 
 // vendors are the three fakes with what makes them fail.
 type vendors struct {
@@ -140,6 +161,9 @@ type settings struct {
 
 func newInstance(t testing.TB, v *vendors, s settings) *instance {
 	t.Helper()
+	if err := dependOnSources(); err != nil {
+		t.Fatal(err)
+	}
 	dir := t.TempDir()
 	if s.store == "" {
 		s.store = "sqlite:" + filepath.Join(dir, "guardroom.db")
