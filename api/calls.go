@@ -14,6 +14,7 @@ import (
 	"github.com/guardroom/guardroom/internal/fault"
 	"github.com/guardroom/guardroom/notify"
 	"github.com/guardroom/guardroom/source"
+	"github.com/guardroom/guardroom/source/file"
 	"github.com/guardroom/guardroom/store"
 	"github.com/guardroom/guardroom/triage"
 )
@@ -326,7 +327,7 @@ func (h *handler) importFindings(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fault.Wrap(fault.Usage, err, "read the import", "nothing of it was taken", "split the file")
 	}
-	receipt, err := h.s.Take(r.Context(), source.Input{Source: "import", Body: body, Position: p.text("position"), FirstLine: line,
+	receipt, err := h.s.Take(r.Context(), source.Input{Source: file.Name, Body: body, Position: p.text("position"), FirstLine: line,
 		ReceivedAt: time.Now().UTC(), AsHistory: p.flag("as_history"), ShowSamples: p.flag("samples")})
 	if err != nil {
 		return err

@@ -13,6 +13,10 @@ import (
 	"github.com/guardroom/guardroom/store"
 )
 
+// batch is how many deliveries one transaction changes, where there may be many:
+// enough to share a commit, few enough that nobody waits long behind it.
+const batch = 300
+
 // What a destination missed for days may be a hundred thousand deliveries. They
 // are changed a batch at a time, so that findings and deliveries get their turn
 // in between.

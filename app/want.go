@@ -13,6 +13,7 @@ import (
 	"github.com/guardroom/guardroom/incident"
 	"github.com/guardroom/guardroom/notify"
 	"github.com/guardroom/guardroom/notify/message"
+	"github.com/guardroom/guardroom/source/file"
 	"github.com/guardroom/guardroom/store"
 	"github.com/guardroom/guardroom/triage"
 )
@@ -85,7 +86,7 @@ func (a *acceptance) raise(ctx context.Context, r raiser, w *want) error {
 			continue
 		}
 		d := r.newDelivery(message.KindIncident, string(w.incident.ID), name)
-		if limit := a.flow.config.DigestAbove[name]; limit > 0 && a.in.Source != importSource {
+		if limit := a.flow.config.DigestAbove[name]; limit > 0 && a.in.Source != file.Name {
 			full, err := a.full(ctx, name, limit, w.incident.Severity.Band())
 			if err != nil {
 				return err

@@ -1,4 +1,0 @@
-package app
-
-// importSource is the source's name of findings that a person imports.
-const importSource = "import"
