@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -152,7 +153,10 @@ func (w *work) isOurs(i *shown) bool {
 	if w.state.knewBefore(i.ID) {
 		return false
 	}
-	return i.has(idLabel(w.v)) || i.Fields.Summary == w.state.Attempt.Content.Summary
+	if slices.Contains(w.state.Dropped, "labels") {
+		return i.Fields.Summary == w.state.Attempt.Content.Summary
+	}
+	return i.has(idLabel(w.v))
 }
 
 // anyKey is the latest issue of the project that the search knows. It may lag
