@@ -87,7 +87,7 @@ func (c *AuditVerifyCmd) Run(ctx context.Context, e *env) error {
 		return e.object(report)
 	}
 	if report.OK() {
-		e.printf("ok: %d records, %d heads outside agree; head %d %s\n", report.Records, report.Heads, report.Last.Seq, report.Last.Hash)
+		e.printf("ok: %s agree with %s outside; head %d %s\n", plural(int(report.Records), "record"), plural(int(report.Heads), "head"), report.Last.Seq, report.Last.Hash)
 		if report.Heads == 0 {
 			e.say("note: no head outside was compared, so a cut end or a chain rewritten as a whole would not show")
 		}
