@@ -46,6 +46,9 @@ func (w *work) find(ctx context.Context) error {
 	if wait := due[min(a.Looks, len(due)-1)] - since; wait > 0 && !a.Allowed {
 		return w.later(wait, "unknown_outcome", "it is not known whether the issue was created; the search is asked again")
 	}
+	if a.Numbers != nil && !a.Allowed {
+		return w.decide(ctx) // the search had its time
+	}
 	found, err := w.search(ctx)
 	if err != nil {
 		return err
@@ -66,6 +69,12 @@ func (w *work) find(ctx context.Context) error {
 	if a.Looks < len(due) {
 		return w.later(due[a.Looks]-since, "unknown_outcome", "the issue that may have been created is not found yet; the search is asked again")
 	}
+	return w.decide(ctx)
+}
+
+// decide has the numbers of the project decide, or a person.
+func (w *work) decide(ctx context.Context) error {
+	a := w.state.Attempt
 	found, decided, err := w.byNumber(ctx)
 	switch {
 	case err != nil:

@@ -99,10 +99,15 @@ func (w *work) byNumber(ctx context.Context) (found []hit, decided bool, err err
 	if r.Prefix != after {
 		lowest = 0
 	}
+	begun := *r
 	defer func() {
-		if err != nil {
-			err = firstOf(w.keep(), err)
+		if err == nil {
+			return
 		}
+		if e := asAPI(err); e != nil && e.fault.After == 0 && *r != begun {
+			e.fault.After = w.scale(time.Second) // it gets on: no reason to wait ever longer
+		}
+		err = firstOf(w.keep(), err)
 	}()
 	for r.Free < numberGap || r.Low > lowest+1 && !r.Past {
 		if r.High-r.Low >= mostNumbers {
