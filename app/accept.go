@@ -151,6 +151,9 @@ func (a *acceptance) incident(ctx context.Context, j judged, old store.Finding, 
 		if p.Continues > 0 {
 			entries = append(entries, i.LinkTo(p.Continues, "continues", now)...)
 		}
+		if entries, err = a.absorbAll(ctx, i, p, entries); err != nil {
+			return 0, err
+		}
 	} else {
 		if i, err = a.tx.Incident(ctx, p.Into.Number); err != nil {
 			return 0, err
@@ -167,11 +170,9 @@ func (a *acceptance) incident(ctx context.Context, j judged, old store.Finding, 
 			// Recorded beside a closed incident, for instance archived.
 			return i.Number, nil
 		}
-		absorbed, err := a.absorbAll(ctx, i, p)
-		if err != nil {
+		if entries, err = a.absorbAll(ctx, i, p, entries); err != nil {
 			return 0, err
 		}
-		entries = append(entries, absorbed...)
 		if holds(i, p, old.Incident) {
 			join.Previous = &incident.FindingRef{ID: old.ID, Count: old.Count, Archived: old.Archived, UpdatedAt: old.UpdatedAt}
 		}
@@ -179,13 +180,6 @@ func (a *acceptance) incident(ctx context.Context, j judged, old store.Finding, 
 		if announce {
 			i.Silent = false
 		}
-	}
-	if isNew {
-		absorbed, err := a.absorbAll(ctx, i, p)
-		if err != nil {
-			return 0, err
-		}
-		entries = append(entries, absorbed...)
 	}
 	for _, l := range p.Links {
 		entries = append(entries, i.LinkTo(l.Number, l.Why, now)...)
@@ -210,9 +204,9 @@ func holds(i *incident.Incident, p triage.Placement, n incident.Number) bool {
 	return n == i.Number || slices.ContainsFunc(p.Absorb, func(c triage.Candidate) bool { return c.Number == n })
 }
 
-// absorbAll merges every incident that the placement names into i.
-func (a *acceptance) absorbAll(ctx context.Context, i *incident.Incident, p triage.Placement) ([]incident.Entry, error) {
-	var entries []incident.Entry
+// absorbAll merges every incident that the placement names into i, and appends
+// what that adds to its timeline.
+func (a *acceptance) absorbAll(ctx context.Context, i *incident.Incident, p triage.Placement, entries []incident.Entry) ([]incident.Entry, error) {
 	for _, other := range p.Absorb {
 		mine, err := a.absorb(ctx, i, other)
 		if err != nil {

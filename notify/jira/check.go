@@ -144,15 +144,11 @@ func (n *Notifier) checkTransitions(ctx context.Context, m *meta) notify.Finding
 
 // workflow returns the names of transitions and statuses of a few issues.
 func (n *Notifier) workflow(ctx context.Context, m *meta) ([]string, error) {
-	path := "/search"
-	if n.cloud {
-		path = "/search/jql"
-	}
 	var answer struct {
 		Issues []hit `json:"issues"`
 	}
 	jql := fmt.Sprintf("project = %s AND issuetype = %s ORDER BY created DESC", quote(cmp.Or(m.ProjectKey, m.ProjectID)), quote(cmp.Or(m.TypeID, m.TypeName)))
-	if err := n.client.call(ctx, "search for an issue", http.MethodPost, path, map[string]any{"jql": jql, "fields": []string{"status"}, "maxResults": 5}, &answer); err != nil {
+	if err := n.client.call(ctx, "search for an issue", http.MethodPost, n.searchPath(), map[string]any{"jql": jql, "fields": []string{"status"}, "maxResults": 5}, &answer); err != nil {
 		return nil, err
 	}
 	var names []string

@@ -110,9 +110,7 @@ func (w *work) search(ctx context.Context) ([]hit, error) {
 		jql = "creator = currentUser() AND summary ~ " + quote(quote(w.byTitle()))
 	}
 	body := map[string]any{"jql": jql + " ORDER BY created ASC", "fields": []string{"summary", "created"}, "maxResults": 50}
-	path := "/search"
 	if w.cloud {
-		path = "/search/jql"
 		if ids := w.knownIDs(); len(ids) > 0 {
 			body["reconcileIssues"] = ids
 		}
@@ -120,7 +118,7 @@ func (w *work) search(ctx context.Context) ([]hit, error) {
 	var answer struct {
 		Issues []hit `json:"issues"`
 	}
-	if err := w.client.call(ctx, "search for the issue", http.MethodPost, path, body, &answer); err != nil {
+	if err := w.client.call(ctx, "search for the issue", http.MethodPost, w.searchPath(), body, &answer); err != nil {
 		return nil, err
 	}
 	var found []hit
@@ -139,6 +137,14 @@ func (w *work) search(ctx context.Context) ([]hit, error) {
 		found = append(found, h)
 	}
 	return found, nil
+}
+
+// searchPath is where the dialect is asked: Cloud removed the old search.
+func (n *Notifier) searchPath() string {
+	if n.cloud {
+		return "/search/jql"
+	}
+	return "/search"
 }
 
 // byTitle is what is searched for where the project takes no labels.

@@ -1,6 +1,7 @@
 package jira
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -171,18 +172,11 @@ func (w *work) anyKey(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	project := m.ProjectKey
-	if project == "" {
-		project = w.cfg.Project
-	}
-	path := "/search"
-	if w.cloud {
-		path = "/search/jql"
-	}
+	project := cmp.Or(m.ProjectKey, m.ProjectID, w.cfg.Project)
 	var answer struct {
 		Issues []hit `json:"issues"`
 	}
-	err = w.client.call(ctx, "look for the latest issue", http.MethodPost, path,
+	err = w.client.call(ctx, "look for the latest issue", http.MethodPost, w.searchPath(),
 		map[string]any{"jql": "project = " + quote(project) + " ORDER BY created DESC", "fields": []string{"summary", "created"}, "maxResults": 50}, &answer)
 	if e := asAPI(err); e != nil && e.status == http.StatusBadRequest {
 		return "", nil
