@@ -139,28 +139,36 @@ func (n *Name) Keep(ctx context.Context) (taken bool, err error) {
 	if err != nil || held {
 		return held, err
 	}
-	own, err := n.endOwn(ctx)
-	if err != nil {
+	own, another, err := n.holders(ctx)
+	switch {
+	case err != nil:
 		return false, err
-	}
-	if own {
+	case own:
 		return false, fmt.Errorf("the lost session of the worker's name %s still stood and was ended", n.name)
+	case !another:
+		return false, fmt.Errorf("the lost session of the worker's name %s ends just now", n.name)
 	}
 	return false, fault.Wrap(fault.Conflict, ErrNameTaken, "keep the worker's name "+n.name,
 		"what it has in hand is finished or taken up by another worker", "have its supervisor start it again; where two machines share worker.id, give each its own")
 }
 
-// endOwn ends a session of this process that still holds the name although we
-// lost sight of it: the server may notice a cut line only after hours.
-func (n *Name) endOwn(ctx context.Context) (is bool, err error) {
-	const key = "(%[1]s.classid::bigint << 32) | %[1]s.objid::bigint = hashtextextended($%[2]d, 0) AND %[1]s.objsubid = 1 AND %[1]s.locktype = 'advisory' AND %[1]s.granted"
-	query := "SELECT COALESCE(bool_or(pg_terminate_backend(n.pid)), false) FROM pg_locks n JOIN pg_locks r ON r.pid = n.pid AND r.database = n.database " +
-		"WHERE n.database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND n.mode = 'ExclusiveLock' AND " +
-		fmt.Sprintf(key, "n", 1) + " AND " + fmt.Sprintf(key, "r", 2)
-	if err := n.b.pool.QueryRow(ctx, query, nameLock+n.name, runLock+n.b.run).Scan(&is); err != nil {
-		return false, fmt.Errorf("look who holds the worker's name %s: %w", n.name, err)
+// holders looks who holds the name. A session of this process, which we lost
+// sight of, is ended: the server may notice a cut line only after hours. A
+// session counts as another's by the run that it is marked with, because one
+// that is just ending may have given up its mark before the name.
+func (n *Name) holders(ctx context.Context) (own, another bool, err error) {
+	const query = `WITH advisory AS (
+	SELECT pid, mode, (classid::bigint << 32) | objid::bigint AS key FROM pg_locks
+	WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+), marked AS (
+	SELECT n.pid, r.key = hashtextextended($2, 0) AS own FROM advisory n JOIN advisory r ON r.pid = n.pid
+	WHERE n.mode = 'ExclusiveLock' AND n.key = hashtextextended($1, 0) AND r.mode = 'ShareLock'
+)
+SELECT COALESCE(bool_or(CASE WHEN own THEN pg_terminate_backend(pid) END), false), COALESCE(bool_or(NOT own), false) FROM marked`
+	if err := n.b.pool.QueryRow(ctx, query, nameLock+n.name, runLock+n.b.run).Scan(&own, &another); err != nil {
+		return false, false, fmt.Errorf("look who holds the worker's name %s: %w", n.name, err)
 	}
-	return is, nil
+	return own, another, nil
 }
 
 // Release gives the name up.

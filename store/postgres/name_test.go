@@ -64,6 +64,7 @@ func TestALostNameIsTakenAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer held.Release() // also keeps it: an unreachable connection would be collected and so closed
 	if taken, err := held.Keep(t.Context()); taken || err != nil {
 		t.Fatal(taken, err)
 	}
