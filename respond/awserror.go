@@ -1,0 +1,113 @@
+package respond
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+
+	"github.com/aws/smithy-go"
+
+	"github.com/guardroom/guardroom/internal/fault"
+	"github.com/guardroom/guardroom/playbook"
+)
+
+// Code is the error code of AWS, or empty.
+func Code(err error) string {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		return api.ErrorCode()
+	}
+	return ""
+}
+
+// Is reports whether AWS answered with one of the codes. A code that ends in *
+// matches by its beginning, one that begins with * by its end.
+func Is(err error, codes ...string) bool {
+	c := Code(err)
+	if c == "" {
+		return false
+	}
+	for _, want := range codes {
+		switch {
+		case strings.HasSuffix(want, "*") && strings.HasPrefix(c, strings.TrimSuffix(want, "*")),
+			strings.HasPrefix(want, "*") && strings.HasSuffix(c, strings.TrimPrefix(want, "*")),
+			c == want:
+			return true
+		}
+	}
+	return false
+}
+
+// Gone reports whether AWS says that the thing does not exist.
+func Gone(err error) bool {
+	return Is(err, "*.NotFound", "NoSuchEntity", "NoSuch*", "ResourceNotFoundException", "*NotFoundFault", "DBInstanceNotFound", "DBSnapshotNotFound", "NotFound", "*.Malformed", "InvalidTargetGroup*", "TargetGroupNotFound", "WAFNonexistentItemException", "LoadBalancerNotFound")
+}
+
+// DeniedByAWS reports whether AWS refused for want of a permission.
+func DeniedByAWS(err error) bool {
+	return Is(err, "UnauthorizedOperation", "AccessDenied*", "AuthFailure", "Client.UnauthorizedOperation", "UnauthorizedAccess", "NotAuthorized")
+}
+
+// Transient reports whether an error may pass by itself: throttling, the other
+// side's own trouble, a cut line, a missing answer.
+func Transient(err error) bool {
+	if playbook.IsPermanent(err) {
+		return false
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return true
+	}
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		if Is(err, "RequestLimitExceeded", "Throttl*", "*Throttled*", "TooManyRequests*", "SlowDown", "RequestThrottled*", "ResourceContention*", "ConcurrentModification*", "InternalError", "InternalFailure", "Internal*", "ServiceUnavailable*", "Unavailable", "RequestTimeout*", "PriorRequestNotComplete", "WAFOptimisticLockException", "IncorrectState*", "SnapshotCreationPerVolumeRateExceeded", "ConcurrentSnapshotLimitExceeded", "InvocationDoesNotExist", "WAFUnavailableEntityException", "ExpiredToken*", "RequestExpired", "ServiceFailure*") {
+			return true
+		}
+		return api.ErrorFault() == smithy.FaultServer
+	}
+	var network net.Error
+	if errors.As(err, &network) {
+		return true
+	}
+	var send *smithy.OperationError
+	if errors.As(err, &send) {
+		return true // no code: the line was cut, or the answer was not AWS'
+	}
+	return fault.CodeOf(err) == fault.Internal || fault.CodeOf(err) == fault.Unavailable
+}
+
+// Explain turns an error of AWS into what a person reads. what is a phrase such
+// as "isolate eni-0c1"; safe is what is true now. An error that is explained
+// already, or that ends the run, is returned as it is.
+func Explain(err error, what, safe string) error {
+	if err == nil || errors.Is(err, playbook.ErrAborted) || errors.Is(err, playbook.ErrFenced) || errors.Is(err, playbook.ErrStopped) {
+		return err
+	}
+	var f *fault.Error
+	if errors.As(err, &f) {
+		return err
+	}
+	code := Code(err)
+	message := what
+	if code != "" {
+		message += " (" + code + ")"
+	}
+	var op *smithy.OperationError
+	action := ""
+	if errors.As(err, &op) {
+		action = strings.ReplaceAll(op.Service(), " ", "") + "." + op.Operation()
+	}
+	switch {
+	case DeniedByAWS(err):
+		hint := "compare guardroom iam policy with the role"
+		if action != "" {
+			hint = "the role lacks the permission for " + action + ": " + hint
+		}
+		return playbook.Permanent(fault.Wrap(fault.Denied, err, message, safe, hint))
+	case Gone(err):
+		return playbook.Permanent(fault.Wrap(fault.NotFound, err, message, safe, "it does not exist in that account and region any more"))
+	case Transient(err):
+		return fault.Wrap(fault.Unavailable, err, message, safe, "guardroom run watch shows whether it goes on; AWS is asked again")
+	}
+	return playbook.Permanent(fault.Wrap(fault.Conflict, err, message, safe, "read what AWS says, mend it, and make a new plan for what is missing"))
+}

@@ -1,0 +1,64 @@
+package respond
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/guardroom/guardroom/playbook"
+	"github.com/guardroom/guardroom/respond/awscalls"
+)
+
+// Actions are all that plans may name.
+type Actions map[string]Action
+
+// NewActions puts lists of actions together. A name that is used twice is an
+// error of ours and panics.
+func NewActions(lists ...[]Action) Actions {
+	out := Actions{}
+	for _, l := range lists {
+		for _, a := range l {
+			if _, twice := out[a.Name]; twice {
+				panic("respond: two actions with the name " + a.Name)
+			}
+			out[a.Name] = a
+		}
+	}
+	return out
+}
+
+// Executor carries out plans.
+type Executor struct {
+	Actions Actions
+	AWS     awscalls.AWS
+	Owed    Owing
+	Policy  Policy
+}
+
+// Execute does the steps of a plan in a run, each when those before it have
+// ended. It does what the plan says or less, never more; a step that fails stops
+// only those that need it. It returns the records of all steps.
+func (e *Executor) Execute(c playbook.Context, run RunID, p *Plan) (map[string]playbook.Record, error) {
+	nodes := make([]playbook.Node, 0, len(p.Steps))
+	for _, s := range p.Steps {
+		a, ok := e.Actions[s.Action]
+		if !ok {
+			return nil, fmt.Errorf("step %s of plan %s wants %s, which this guardroom does not know", s.ID, p.ID, s.Action)
+		}
+		o := a.Options
+		if s.TimeoutSeconds > 0 {
+			o.Timeout = time.Duration(s.TimeoutSeconds) * time.Second
+		}
+		if o.Timeout <= 0 {
+			o.Timeout = time.Hour
+		}
+		if o.Transient == nil {
+			o.Transient = Transient
+		}
+		nodes = append(nodes, playbook.Node{Name: s.ID, Options: o, After: s.After, Needs: s.Needs, Do: func(st playbook.Step) (playbook.Outcome, error) {
+			x := &Exec{Step: st, Def: s, Plan: p, RunID: run, Policy: e.Policy, AWS: e.AWS, Owed: e.Owed, limit: o.Timeout, records: c.Record}
+			out, err := a.Do(x)
+			return out, Explain(err, s.Title, "what was done before stays; see the run")
+		}})
+	}
+	return c.Graph(nodes)
+}

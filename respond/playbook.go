@@ -1,0 +1,69 @@
+package respond
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/guardroom/guardroom/finding"
+	"github.com/guardroom/guardroom/incident"
+	"github.com/guardroom/guardroom/respond/awscalls"
+)
+
+// Playbook is a response to one kind of resource, as Go code. It is stateless
+// and safe for concurrent use.
+type Playbook interface {
+	// Name is what people and routes call it: ec2-contain, forensics, iam-user.
+	Name() string
+	// Version is raised when the meaning of its steps changes.
+	Version() int
+	// Summary is one sentence for playbook list.
+	Summary() string
+	// Fits reports whether it can respond to a resource.
+	Fits(t Target) bool
+	// Describe looks at the live resource, by calls that change nothing. A
+	// resource that is not there is an error with what can still be done.
+	Describe(ctx context.Context, aws awscalls.AWS, r Request) (World, error)
+	// Draft says what would be done to that world. It does no I/O.
+	Draft(w World, r Request) (Draft, error)
+}
+
+// Request is what a plan is asked for.
+type Request struct {
+	Incident *incident.Incident
+	// Lead is the type of the leading finding, parsed.
+	Type   string
+	Role   finding.Role
+	Target Target
+	// Roles are the targets beside the first, for a plan over several resources.
+	Others    []Target
+	Policy    Policy
+	Requester string
+}
+
+// Place is where the calls about the target go.
+func (r Request) Place(role awscalls.Role) awscalls.Place {
+	return awscalls.Place{Account: r.Target.Account, Region: r.Target.Region, Role: role, Incident: r.Incident.Number.String()}
+}
+
+// World is a live resource as it was described.
+type World struct {
+	// Before is the whole description, as JSON: the before-image.
+	Before json.RawMessage
+	// Facts are those that must still be so when the run starts.
+	Facts []Fact
+	// Value is for the playbook's own Draft.
+	Value any
+}
+
+// Draft is what a playbook wants to do.
+type Draft struct {
+	Target                          Target // with the name and the ARN that the description gave
+	Steps                           []Step
+	WillNot, AlsoHits, Irreversible []string
+	Manual                          []string
+	Guards                          []Guard
+	Undo                            string
+	ShortestSeconds, LongestSeconds int64
+	CostCents                       int64
+	CostWhy                         string
+}

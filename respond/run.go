@@ -1,0 +1,113 @@
+package respond
+
+import (
+	"time"
+
+	"github.com/guardroom/guardroom/incident"
+	"github.com/guardroom/guardroom/playbook"
+)
+
+// RunState is where a run stands.
+type RunState string
+
+// The states of a run.
+const (
+	RunQueued     RunState = "queued"
+	RunRunning    RunState = "running"
+	RunCompleted  RunState = "completed"
+	RunPartFailed RunState = "part failed"
+	RunFailed     RunState = "failed"
+	RunAborted    RunState = "aborted"
+	RunUndone     RunState = "undone" // an undo plan of it was carried out
+)
+
+// Ended reports whether nothing happens in the run any more.
+func (s RunState) Ended() bool { return s != RunQueued && s != RunRunning }
+
+// Class is what a run counts as for the hourly caps.
+type Class string
+
+// The classes.
+const (
+	Isolation  Class = "isolation"
+	Revocation Class = "revocation"
+	Block      Class = "block"
+	Other      Class = "other" // preserves, or has no cap of its own
+	Release    Class = "release"
+)
+
+// RunRow is a plan that is being carried out, or was.
+type RunRow struct {
+	ID       RunID           `json:"id"`
+	Plan     PlanID          `json:"plan"`
+	Incident incident.Number `json:"incident"`
+	Playbook string          `json:"playbook"`
+	Target   string          `json:"target"` // Target.Key
+	Account  string          `json:"account"`
+	Class    Class           `json:"class"`
+	State    RunState        `json:"state"`
+
+	// Worker has the run in hand; Epoch rises with every worker that takes it,
+	// and fences the one before.
+	Worker     string `json:"worker,omitempty"`
+	Epoch      int64  `json:"epoch"`
+	Generation int64  `json:"generation"` // of its work item
+
+	AbortedBy string    `json:"aborted_by,omitempty"`
+	AbortWhy  string    `json:"abort_why,omitempty"`
+	AbortedAt time.Time `json:"aborted_at,omitzero"`
+	UndoOf    RunID     `json:"undo_of,omitempty"`
+	UndoneBy  RunID     `json:"undone_by,omitempty"`
+	Summary   string    `json:"summary,omitempty"`
+	// Contained says that the isolation was verified; StillOpen is what it could not close.
+	Contained bool      `json:"contained,omitempty"`
+	StillOpen []string  `json:"still_open,omitempty"`
+	CreatedAt time.Time `json:"created_at"`
+	StartedAt time.Time `json:"started_at,omitzero"`
+	EndedAt   time.Time `json:"ended_at,omitzero"`
+	// NextCheck is when the containment is looked at for drift; zero: never.
+	NextCheck time.Time `json:"next_check,omitzero"`
+	Checks    int       `json:"checks,omitempty"`
+	Drift     []string  `json:"drift,omitempty"`
+	Simulated bool      `json:"simulated,omitempty"`
+}
+
+// Result derives how a run ended from its plan and its records.
+func Result(p *Plan, records map[string]playbook.Record, aborted bool) (state RunState, contained bool, stillOpen []string, summary string) {
+	counts := map[playbook.State]int{}
+	critical, criticalDone, changed := 0, 0, 0
+	var failed []string
+	for _, s := range p.Steps {
+		r := records[s.ID]
+		counts[r.State]++
+		if r.State == playbook.Failed || r.State == playbook.Unknown {
+			failed = append(failed, s.ID)
+		}
+		if r.State == playbook.Completed && s.Effect != NoChange {
+			changed++
+		}
+		if s.Contains {
+			critical++
+			if r.State == playbook.Completed {
+				criticalDone++
+			}
+		}
+		var open []string
+		if r.Load(SavedStillOpen, &open) {
+			stillOpen = append(stillOpen, open...)
+		}
+	}
+	contained = critical > 0 && criticalDone == critical && p.UndoOf == ""
+	bad := counts[playbook.Failed] + counts[playbook.Unknown]
+	switch {
+	case aborted:
+		state = RunAborted
+	case bad == 0:
+		state = RunCompleted
+	case counts[playbook.Completed] > 0 && changed > 0:
+		state = RunPartFailed
+	default:
+		state = RunFailed
+	}
+	return state, contained, stillOpen, summarize(state, len(p.Steps), counts, failed)
+}
