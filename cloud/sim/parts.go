@@ -1,0 +1,10 @@
+package sim
+
+// accountParts and regionParts hold the state of each service; the types are in
+// the files of the services.
+
+type accountParts struct {
+}
+
+type regionParts struct {
+}
