@@ -125,7 +125,7 @@ type Node struct {
 }
 
 // Step is the handle of the step that runs. It is not safe for concurrent use,
-// but for Change, Finish, Look and Sleep.
+// but for Change, Finish, Look, Sleep and Group.
 type Step interface {
 	// Name of the step.
 	Name() string
@@ -153,6 +153,9 @@ type Step interface {
 	// Sleep waits, durably: after a crash the step runs again from its start
 	// and asks anew. ErrAborted ends it unless the step Finishes.
 	Sleep(d time.Duration) error
+	// Group returns an empty group of goroutines, for calls side by side within
+	// the step. Only they may run beside it, and it must wait for them.
+	Group() Group
 	// Progress tells people how far the step is. It never blocks for long and
 	// never fails the step.
 	Progress(p Progress)

@@ -468,6 +468,9 @@ func (h *handle) sleep(d time.Duration) error {
 	return h.run.sleep(h.run.Now().Add(d), h.options.Finishes)
 }
 
+// Group implements Step.
+func (h *handle) Group() Group { return h.run.Clock.Group() }
+
 // Progress implements Step.
 func (h *handle) Progress(p Progress) {
 	h.mu.Lock()

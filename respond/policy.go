@@ -56,6 +56,9 @@ type Evidence struct {
 	// LockMode is governance, compliance or none; LockDays for how long.
 	LockMode string
 	LockDays int
+	// SigningKey is the file of the Ed25519 key that seals manifests, made where
+	// there is none; empty: manifests are not signed, and say so.
+	SigningKey string
 	// WorkingDays is after how many days working copies are cleaned up.
 	WorkingDays int
 }

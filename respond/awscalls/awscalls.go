@@ -10,6 +10,7 @@ package awscalls
 import (
 	"context"
 
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/ebs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -57,6 +58,7 @@ type AWS interface {
 	STS(ctx context.Context, p Place) (STS, error)
 	SSM(ctx context.Context, p Place) (SSM, error)
 	S3(ctx context.Context, p Place) (S3, error)
+	Presign(ctx context.Context, p Place) (Presigner, error)
 	KMS(ctx context.Context, p Place) (KMS, error)
 	EBS(ctx context.Context, p Place) (EBS, error)
 	Lambda(ctx context.Context, p Place) (Lambda, error)
@@ -282,6 +284,14 @@ type Objects interface {
 	CompleteMultipartUpload(ctx context.Context, in *s3.CompleteMultipartUploadInput, opts ...func(*s3.Options)) (*s3.CompleteMultipartUploadOutput, error)
 	AbortMultipartUpload(ctx context.Context, in *s3.AbortMultipartUploadInput, opts ...func(*s3.Options)) (*s3.AbortMultipartUploadOutput, error)
 	ListParts(ctx context.Context, in *s3.ListPartsInput, opts ...func(*s3.Options)) (*s3.ListPartsOutput, error)
+}
+
+// Presigner makes URLs by which somebody without credentials may do one thing
+// with one object, for a time. It calls nothing. A URL is a secret until it
+// expires, and ends with the session that signed it.
+type Presigner interface {
+	PresignGetObject(ctx context.Context, in *s3.GetObjectInput, opts ...func(*s3.PresignOptions)) (*v4.PresignedHTTPRequest, error)
+	PresignUploadPart(ctx context.Context, in *s3.UploadPartInput, opts ...func(*s3.PresignOptions)) (*v4.PresignedHTTPRequest, error)
 }
 
 // KMS is what responses ask of that service.
