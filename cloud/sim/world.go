@@ -33,6 +33,18 @@ type Options struct {
 	// Throttle is how many calls a second each account, region and class
 	// (mutating or describing) is allowed; 0: any number.
 	Throttle float64
+	// Deny lists the IAM actions that each role lacks: ec2:CreateTags, or s3:*.
+	Deny map[awscalls.Role][]string
+	// Principal is the ARN of the role that a place is called as; nil:
+	// arn:aws:iam::ACCOUNT:role/guardroom-ROLE.
+	Principal func(p awscalls.Place) string
+	// Propagation is how long a change of IAM takes to have an effect.
+	Propagation time.Duration
+	// SmallParts allows parts of multipart uploads below 5 MiB.
+	SmallParts bool
+	// Agent answers commands that Systems Manager sends; nil: what the document
+	// says.
+	Agent Agent
 }
 
 // Phase is when a hook is asked.
@@ -205,6 +217,9 @@ func do[O any](ctx context.Context, c client, service, operation string, changes
 		if err := w.opts.Hook(Before, call); err != nil {
 			return nil, w.answered(call, wrap(service, operation, err))
 		}
+	}
+	if err := w.denied(call); err != nil {
+		return nil, w.answered(call, wrap(service, operation, err))
 	}
 	w.mu.Lock()
 	a, r := w.at(c.place.Account, c.place.Region)
