@@ -33,6 +33,8 @@ type Config struct {
 	Destinations []Destination `yaml:"destinations"`
 	// Incidents says how incidents live.
 	Incidents Incidents `yaml:"incidents"`
+	// Respond says how attacked resources are contained and evidence preserved.
+	Respond Respond `yaml:"respond"`
 	// Audit says where the head of the audit chain is kept outside the store.
 	Audit Audit `yaml:"audit"`
 	// Watch is how guardroom watches itself.
@@ -266,6 +268,9 @@ type Route struct {
 	To []string `yaml:"to"`
 	// Stop ends the list when this route matches.
 	Stop bool `yaml:"stop"`
+	// Playbook is the response whose plan is made by itself, once GuardDuty has
+	// confirmed the finding in its account. It waits for approval like any other.
+	Playbook string `yaml:"playbook"`
 }
 
 // Destination is a configured channel. Exactly the section named by Type is

@@ -19,6 +19,7 @@ func Sample() *Config {
 	c.Sources.SQS, c.Sources.GuardDuty, c.Sources.S3 = []SQSSource{{}}, []GuardDutySource{{}}, []S3Source{{}}
 	c.Triage.Enrich.Lists = []AddressList{{}}
 	c.Suppress, c.Routes = []Suppression{{}}, []Route{{}}
+	c.Respond.NeverTouch, c.Respond.PreAuthorize = []NeverTouch{{}}, []PreAuthorization{{}}
 	c.Destinations = []Destination{{Slack: &Slack{}, Jira: &Jira{}, PagerDuty: &PagerDuty{}, Webhook: &Webhook{}, Email: &Email{}}}
 	c.setListDefaults()
 	return c
@@ -54,6 +55,7 @@ func (c *Config) setDefaults() {
 	fill(&c.Worker.Concurrency, 8)
 	fill(&c.Worker.Lease, Duration(time.Minute))
 	fill(&c.Worker.TimeScale, 1)
+	c.Respond.setDefaults()
 	c.setListDefaults()
 }
 
@@ -63,6 +65,7 @@ func (c *Config) setListDefaults() {
 	if len(c.Triage.Merge.Keys) == 0 {
 		c.Triage.Merge.Keys = []string{"finding", "sequence", "family_resource", "actor"}
 	}
+	c.Respond.setListDefaults()
 	for i := range c.Sources.SQS {
 		s := &c.Sources.SQS[i]
 		fill(&s.Visibility, Duration(time.Minute))

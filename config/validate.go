@@ -62,6 +62,7 @@ func (d *decoder) validate(c *Config, opts LoadOptions) {
 	d.sources(c)
 	d.names("triage.enrich.lists", len(c.Triage.Enrich.Lists), func(i int) string { return c.Triage.Enrich.Lists[i].Name }, nil)
 	d.rules(c, opts.CheckCondition)
+	d.respond(c, opts.CheckCondition)
 	d.destinations(c)
 	d.watch(c)
 }

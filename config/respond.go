@@ -1,0 +1,267 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Respond says how attacked resources are contained and evidence is preserved.
+// Plans can always be made and shown; nothing is carried out without approval.
+type Respond struct {
+	// Simulate keeps a simulated AWS in this file and responds there, never in
+	// AWS. Everything that people see then says so.
+	Simulate string `yaml:"simulate"`
+	// ActRole is the name of the role that changes things in the attacked
+	// account. Empty: no response can be carried out there.
+	ActRole string `yaml:"act_role"`
+	// ForensicsRole is the name of the role in the forensic account.
+	ForensicsRole string `yaml:"forensics_role"`
+	// Order is isolate_first, volatile_first (memory and console before the
+	// network is cut), or auto: isolation first while data is leaving.
+	Order string `yaml:"order" words:"auto isolate_first volatile_first"`
+	// OutOfService says how a member leaves its Auto Scaling group.
+	OutOfService string `yaml:"out_of_service" words:"detach standby"`
+	// OpenWindow says whether the group that opens everything may be on an
+	// interface for a few seconds, so that tracked connections are cut.
+	OpenWindow string `yaml:"open_window" words:"auto never"`
+	// NetworkACL says when network ACLs are changed as well: they cut what
+	// security groups do not.
+	NetworkACL string `yaml:"network_acl" words:"auto always never"`
+	// WholeRole lets a plan revoke every session of a role where the session
+	// itself is not known.
+	WholeRole bool `yaml:"whole_role"`
+	// BreakGlass are the ARNs of roles that are never locked out.
+	BreakGlass []string `yaml:"break_glass"`
+	// OwnNetworks are addresses and CIDRs that are never blocked.
+	OwnNetworks []string `yaml:"own_networks"`
+	// BlockFor is for how long a network actor is blocked.
+	BlockFor Duration `yaml:"block_for" positive:"true"`
+	// IPSet is the WAF IP set of guardroom: NAME/ID/REGIONAL or NAME/ID/CLOUDFRONT.
+	// Empty: network ACLs are used.
+	IPSet string `yaml:"ip_set"`
+	// DryRun makes every plan one that changes nothing.
+	DryRun bool `yaml:"dry_run"`
+
+	// Approval says who must agree.
+	Approval Approval `yaml:"approval"`
+	// Caps bound how much is done in an hour.
+	Caps Caps `yaml:"caps"`
+	// NeverTouch are conditions on findings whose resources are never responded
+	// to; the tag guardroom:never-touch on a resource does the same.
+	NeverTouch []NeverTouch `yaml:"never_touch"`
+	// PreAuthorize are rules that approve plans beforehand. None by default.
+	PreAuthorize []PreAuthorization `yaml:"pre_authorize"`
+	// Evidence says where evidence is kept.
+	Evidence RespondEvidence `yaml:"evidence"`
+	// Forensics says where and with what evidence is examined.
+	Forensics RespondForensics `yaml:"forensics"`
+}
+
+// Approval says who must agree to a plan.
+type Approval struct {
+	// People is how many must approve. More than one needs personal tokens.
+	People int `yaml:"people" positive:"true"`
+	// Requester says whether the one who asked for the plan may approve it.
+	Requester string `yaml:"requester" words:"may may_not"`
+	// Within is how long a plan may wait; after that it must be made again.
+	Within Duration `yaml:"within" positive:"true"`
+}
+
+// Caps bound how much is done in an hour; a plan above them is refused.
+type Caps struct {
+	// Isolations an hour and account.
+	Isolations int `yaml:"isolations" positive:"true"`
+	// Revocations of credentials an hour and account.
+	Revocations int `yaml:"revocations" positive:"true"`
+	// Blocks of network actors an hour and account.
+	Blocks int `yaml:"blocks" positive:"true"`
+	// All responses an hour, over all accounts.
+	All int `yaml:"all" positive:"true"`
+}
+
+// NeverTouch is a rule that forbids responses.
+type NeverTouch struct {
+	// Name of the rule; a refused plan shows it.
+	Name string `yaml:"name" required:"true"`
+	// When is a condition; see the conditions reference.
+	When string `yaml:"when" required:"true"`
+}
+
+// PreAuthorization approves plans beforehand: only those that can be undone
+// whole, and only for findings that GuardDuty itself has confirmed.
+type PreAuthorization struct {
+	// Name of the rule; the approval shows it.
+	Name string `yaml:"name" required:"true"`
+	// When is a condition; see the conditions reference.
+	When string `yaml:"when" required:"true"`
+	// Playbooks that it approves.
+	Playbooks []string `yaml:"playbooks" required:"true"`
+	// Hours of the day (UTC) in which it holds, 22:00-06:00; empty: always.
+	Hours string `yaml:"hours"`
+	// Owner is the person or team who answers for this rule.
+	Owner string `yaml:"owner" required:"true"`
+	// Reason why no person needs to decide, for those who ask later.
+	Reason string `yaml:"reason" required:"true"`
+}
+
+// RespondEvidence says where evidence is kept.
+type RespondEvidence struct {
+	// URL is s3://bucket/prefix for objects and manifests. Empty: in the store
+	// only, with what can be kept there.
+	URL string `yaml:"url"`
+	// Region of the bucket; empty: aws.region.
+	Region string `yaml:"region"`
+	// KMSKey encrypts the objects; empty: the bucket's default.
+	KMSKey string `yaml:"kms_key"`
+	// Lock is the mode in which snapshots are locked. compliance cannot be undone.
+	Lock string `yaml:"lock" words:"governance compliance none"`
+	// LockDays is for how many days.
+	LockDays int `yaml:"lock_days" positive:"true"`
+	// WorkingDays is after how many days evidence volumes and workstations are
+	// cleaned up; sealed evidence never is.
+	WorkingDays int `yaml:"working_days" positive:"true"`
+	// SigningKey is a file with the Ed25519 key that seals manifests; it is made
+	// when it is not there. Empty: beside the SQLite store.
+	SigningKey string `yaml:"signing_key"`
+}
+
+// RespondForensics says where and with what evidence is examined.
+type RespondForensics struct {
+	// Account is the forensic account; empty: evidence stays in the attacked one.
+	Account string `yaml:"account"`
+	// TransferKey is a KMS key of the attacked account, for snapshots whose own
+	// key cannot be shared.
+	TransferKey string `yaml:"transfer_key"`
+	// Key is the KMS key of the forensic account.
+	Key string `yaml:"key"`
+	// Image of the workstation: an AMI id, or ssm:PARAMETER.
+	Image string `yaml:"image"`
+	// ImageOwners are the accounts that may own it.
+	ImageOwners []string `yaml:"image_owners"`
+	// Types of the workstation, tried in this order.
+	Types []string `yaml:"types"`
+	// Subnets for it, private ones, tried in this order. Empty: no workstation.
+	Subnets []string `yaml:"subnets"`
+	// SecurityGroups of it.
+	SecurityGroups []string `yaml:"security_groups"`
+	// Profile is its instance profile.
+	Profile string `yaml:"profile"`
+	// Memory says whether the memory of a host is taken where that is possible.
+	Memory string `yaml:"memory" words:"auto never"`
+	// MemoryDocument is the SSM document that takes it: NAME/VERSION/SHA256.
+	MemoryDocument string `yaml:"memory_document"`
+	// MemoryTools are the acquisition programs by architecture, KEY@SHA256 in
+	// the evidence bucket.
+	MemoryTools map[string]string `yaml:"memory_tools" keys:"x86_64 arm64"`
+	// Hash says whether the blocks of snapshots are hashed.
+	Hash string `yaml:"hash" words:"auto never"`
+}
+
+func (r *Respond) setDefaults() {
+	fill(&r.Order, "auto")
+	fill(&r.OutOfService, "detach")
+	fill(&r.OpenWindow, "auto")
+	fill(&r.NetworkACL, "auto")
+	fill(&r.BlockFor, day)
+	fill(&r.Approval.People, 1)
+	fill(&r.Approval.Requester, "may")
+	fill(&r.Approval.Within, Duration(30*time.Minute))
+	fill(&r.Caps.Isolations, 3)
+	fill(&r.Caps.Revocations, 3)
+	fill(&r.Caps.Blocks, 10)
+	fill(&r.Caps.All, 10)
+	fill(&r.Evidence.Lock, "governance")
+	fill(&r.Evidence.LockDays, 30)
+	fill(&r.Evidence.WorkingDays, 14)
+	fill(&r.Forensics.Image, "ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64")
+	fill(&r.Forensics.Memory, "auto")
+	fill(&r.Forensics.Hash, "auto")
+}
+
+func (r *Respond) setListDefaults() {
+	if len(r.Forensics.ImageOwners) == 0 {
+		r.Forensics.ImageOwners = []string{"amazon"}
+	}
+	if len(r.Forensics.Types) == 0 {
+		r.Forensics.Types = []string{"m7i.xlarge", "m6i.xlarge", "m5.xlarge"}
+	}
+}
+
+// Window is a span of the day in UTC; it may pass midnight.
+type Window struct{ From, To time.Duration }
+
+// Contains reports whether a time is in the window.
+func (w Window) Contains(t time.Time) bool {
+	t = t.UTC()
+	at := time.Duration(t.Hour())*time.Hour + time.Duration(t.Minute())*time.Minute
+	if w.From <= w.To {
+		return w.From <= at && at < w.To
+	}
+	return at >= w.From || at < w.To
+}
+
+// ParseHours reads 22:00-06:00.
+func ParseHours(s string) (Window, error) {
+	var fh, fm, th, tm int
+	if n, err := fmt.Sscanf(s, "%d:%d-%d:%d", &fh, &fm, &th, &tm); n != 4 || err != nil || fmt.Sprintf("%02d:%02d-%02d:%02d", fh, fm, th, tm) != s {
+		return Window{}, fmt.Errorf("%q is no span of hours", s)
+	}
+	if fh > 24 || th > 24 || fm > 59 || tm > 59 {
+		return Window{}, fmt.Errorf("%q is no span of hours", s)
+	}
+	clock := func(h, m int) time.Duration { return time.Duration(h)*time.Hour + time.Duration(m)*time.Minute }
+	return Window{clock(fh, fm), clock(th, tm)}, nil
+}
+
+func (d *decoder) respond(c *Config, check func(string) error) {
+	r := c.Respond
+	d.role("respond.act_role", r.ActRole)
+	d.role("respond.forensics_role", r.ForensicsRole)
+	if r.Evidence.URL != "" {
+		d.bucket("respond.evidence.url", r.Evidence.URL)
+	}
+	d.region("respond.evidence.region", r.Evidence.Region)
+	if r.Forensics.Account != "" {
+		d.account("respond.forensics.account", r.Forensics.Account)
+	}
+	if r.Evidence.LockDays > 36500 {
+		d.failAt("respond.evidence.lock_days", "30 is a good value", "AWS takes at most 36500")
+	}
+	if r.BlockFor.Std() > 30*24*time.Hour {
+		d.failAt("respond.block_for", "24h is a good value", "at most 720h: addresses change hands")
+	}
+	for i, n := range r.OwnNetworks {
+		_, err := netip.ParsePrefix(n)
+		if _, bad := netip.ParseAddr(n); err != nil && bad != nil {
+			d.failAt(fmt.Sprintf("respond.own_networks[%d]", i), "write 203.0.113.0/24", "%q is neither an address nor a CIDR", n)
+		}
+	}
+	if parts := strings.Split(r.IPSet, "/"); r.IPSet != "" && (len(parts) != 3 || !slices.Contains([]string{"REGIONAL", "CLOUDFRONT"}, parts[2]) || parts[0] == "" || parts[1] == "") {
+		d.failAt("respond.ip_set", "write NAME/ID/REGIONAL, as aws wafv2 list-ip-sets prints them", "%q names no IP set", r.IPSet)
+	}
+	for i, arn := range r.BreakGlass {
+		if !strings.HasPrefix(arn, "arn:") || !strings.Contains(arn, ":iam::") {
+			d.failAt(fmt.Sprintf("respond.break_glass[%d]", i), "write arn:aws:iam::111122223333:role/break-glass", "%q is not the ARN of a role or user", arn)
+		}
+	}
+	if s := r.Forensics.MemoryDocument; s != "" && len(strings.Split(s, "/")) != 3 {
+		d.failAt("respond.forensics.memory_document", "write NAME/VERSION/SHA256", "%q is not NAME/VERSION/SHA256", s)
+	}
+	d.names("respond.never_touch", len(r.NeverTouch), func(i int) string { return r.NeverTouch[i].Name }, oneLine)
+	for i, n := range r.NeverTouch {
+		d.condition(fmt.Sprintf("respond.never_touch[%d].when", i), n.When, check)
+	}
+	d.names("respond.pre_authorize", len(r.PreAuthorize), func(i int) string { return r.PreAuthorize[i].Name }, oneLine)
+	for i, p := range r.PreAuthorize {
+		at := fmt.Sprintf("respond.pre_authorize[%d]", i)
+		d.condition(at+".when", p.When, check)
+		if p.Hours != "" {
+			if _, err := ParseHours(p.Hours); err != nil {
+				d.failAt(at+".hours", "write 22:00-06:00, in UTC", "%s", err)
+			}
+		}
+	}
+}
