@@ -37,6 +37,9 @@ const (
 	attempts      = 5
 	maxBackoff    = 10 * time.Second
 	expiryWindow  = 2 * time.Minute // role credentials are renewed so long before they end
+
+	// ownAccountHolds is for ever: whose the credentials are is asked once.
+	ownAccountHolds = 100 * 365 * 24 * time.Hour
 )
 
 // Deps are what Cloud needs beside its configuration. The zero value works.
@@ -287,4 +290,13 @@ func (c *Cloud) caller(ctx context.Context, account, role, region string) (Ident
 	}
 	at, _ := serverTime(out.ResultMetadata)
 	return Identity{Account: aws.ToString(out.Account), ARN: aws.ToString(out.Arn), UserID: aws.ToString(out.UserId)}, at, nil
+}
+
+// ownAccount is the account of the credentials, for a cache: it never changes.
+func (c *Cloud) ownAccount(ctx context.Context) (string, time.Duration, error) {
+	id, err := c.Caller(ctx)
+	if err != nil {
+		return "", 0, err
+	}
+	return id.Account, ownAccountHolds, nil
 }
