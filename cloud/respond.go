@@ -48,9 +48,9 @@ func (r ResponseRoles) name(role awscalls.Role) (name, setting string, err error
 	case awscalls.Read:
 		return r.Read, "aws.read_role", nil
 	case awscalls.Act:
-		return r.Act, "aws.act_role", nil
+		return r.Act, "respond.act_role", nil
 	case awscalls.Forensics:
-		return r.Forensics, "aws.forensics_role", nil
+		return r.Forensics, "respond.forensics_role", nil
 	}
 	return "", "", fault.New(fault.Usage, fmt.Sprintf("%q is no role of guardroom", role), "")
 }

@@ -223,7 +223,7 @@ func TestWithoutARoleOnlyTheOwnAccountIsReached(t *testing.T) {
 	}
 	_, err := r.EC2(t.Context(), place(awscalls.Forensics, "INC-42"))
 	f := fault.Of(err)
-	if err == nil || f.Code != fault.Denied || !strings.Contains(f.Message, fakeguardduty.Home) || !strings.Contains(f.Hint, "aws.forensics_role") || !strings.Contains(f.Hint, second) {
+	if err == nil || f.Code != fault.Denied || !strings.Contains(f.Message, fakeguardduty.Home) || !strings.Contains(f.Hint, "respond.forensics_role") || !strings.Contains(f.Hint, second) {
 		t.Errorf("%+v", f)
 	}
 	if n := w.calls.count("STS.GetCallerIdentity"); n != 1 {

@@ -92,12 +92,10 @@ func Explain(err error, what, safe string) error {
 	if code != "" {
 		message += " (" + code + ")"
 	}
-	var op *smithy.OperationError
-	action := ""
-	if errors.As(err, &op) {
-		action = strings.ReplaceAll(op.Service(), " ", "") + "." + op.Operation()
-	}
+	action := refused(err)
 	switch {
+	case DeniedByAWS(err) && action == "STS.AssumeRole":
+		return playbook.Permanent(fault.Wrap(fault.Denied, err, message, safe, "let the role trust guardroom with sts:AssumeRole and sts:SetSourceIdentity, allow guardroom both on it, and compare aws.external_id"))
 	case DeniedByAWS(err):
 		hint := "compare guardroom iam policy with the role"
 		if action != "" {
@@ -110,4 +108,14 @@ func Explain(err error, what, safe string) error {
 		return fault.Wrap(fault.Unavailable, err, message, safe, "guardroom run watch shows whether it goes on; AWS is asked again")
 	}
 	return playbook.Permanent(fault.Wrap(fault.Conflict, err, message, safe, "read what AWS says, mend it, and make a new plan for what is missing"))
+}
+
+// refused is the call that AWS refused, Service.Operation. A call that needs
+// credentials first wraps the one that fetches them, so the innermost is meant.
+func refused(err error) (action string) {
+	var op *smithy.OperationError
+	for errors.As(err, &op) {
+		action, err = strings.ReplaceAll(op.Service(), " ", "")+"."+op.Operation(), op.Err
+	}
+	return action
 }
