@@ -1,0 +1,130 @@
+package respond
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/guardroom/guardroom/finding"
+)
+
+// Names of Target.Parts. All come from the finding, checked by their pattern,
+// and none is believed before AWS has shown it.
+const (
+	PartAccessKeyID = "access_key_id" // AKIA… or ASIA…
+	PartUserName    = "user_name"     // of an IAM user, or the name of a role
+	PartUserType    = "user_type"     // IAMUser, AssumedRole, Role, Root, FederatedUser, …
+	PartPrincipalID = "principal_id"  // AIDA…, or AROA…:session
+	PartInstanceID  = "instance_id"   // of the instance whose credentials they are
+	PartObjectKey   = "object_key"
+	PartObjectVer   = "object_version"
+	PartRemoteIPs   = "remote_ips" // separated by commas
+	PartTaskARN     = "task_arn"
+	PartCluster     = "cluster"
+	PartNamespace   = "namespace"
+)
+
+var partForms = map[string]*regexp.Regexp{
+	PartAccessKeyID: regexp.MustCompile(`^(AKIA|ASIA)[A-Z0-9]{12,28}$`),
+	PartUserName:    regexp.MustCompile(`^[\w+=,.@-]{1,128}$`),
+	PartUserType:    regexp.MustCompile(`^[A-Za-z]{1,40}$`),
+	PartPrincipalID: regexp.MustCompile(`^[A-Za-z0-9]{1,128}(:[\w+=,.@:/-]{1,128})?$`),
+	PartInstanceID:  regexp.MustCompile(`^i-([0-9a-f]{8}|[0-9a-f]{17})$`),
+	PartObjectVer:   regexp.MustCompile(`^[A-Za-z0-9._-]{1,1024}$`),
+	PartRemoteIPs:   regexp.MustCompile(`^[0-9a-fA-F:.,]{2,2000}$`),
+	PartTaskARN:     regexp.MustCompile(`^arn:aws[a-z-]*:ecs:[a-z0-9-]+:[0-9]{12}:task/[\w/-]{1,255}$`),
+	PartCluster:     regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$`),
+	PartNamespace:   regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`),
+}
+
+var idForms = map[finding.ResourceKind]*regexp.Regexp{
+	finding.KindInstance:    partForms[PartInstanceID],
+	finding.KindS3Bucket:    regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`),
+	finding.KindS3Object:    regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?$`),
+	finding.KindLambda:      regexp.MustCompile(`^[A-Za-z0-9_-]{1,140}$`),
+	finding.KindEBSSnapshot: regexp.MustCompile(`^snap-([0-9a-f]{8}|[0-9a-f]{17})$`),
+	finding.KindImage:       regexp.MustCompile(`^ami-([0-9a-f]{8}|[0-9a-f]{17})$`),
+	finding.KindAccessKey:   regexp.MustCompile(`^[\w+=,.@:/-]{1,256}$`),
+}
+
+var accountForm = regexp.MustCompile(`^[0-9]{12}$`)
+var regionForm = regexp.MustCompile(`^[a-z]{2,5}(-[a-z]+)+-[0-9]{1,2}$`)
+
+// Targets returns what a finding names as targets, the primary resource first.
+// Only ids are taken from it. A resource whose id has not its form is left out:
+// it cannot be described.
+func Targets(f *finding.Finding) []Target {
+	var out []Target
+	if !accountForm.MatchString(f.AccountID) || !regionForm.MatchString(f.Region) {
+		return nil
+	}
+	for _, r := range slices.Concat([]finding.Resource{f.Resource}, f.Context) {
+		t := targetOf(f, r)
+		if t.ID == "" || slices.ContainsFunc(out, func(o Target) bool { return o.Key() == t.Key() }) {
+			continue
+		}
+		out = append(out, t)
+	}
+	return out
+}
+
+func targetOf(f *finding.Finding, r finding.Resource) Target {
+	t := Target{Kind: r.Kind, ID: r.ID, Account: f.AccountID, Region: f.Region, Parts: map[string]string{}}
+	if r.Kind == finding.KindAttackSequence {
+		return Target{}
+	}
+	part := func(name, value string) {
+		if form := partForms[name]; value != "" && len(value) <= 2048 && (form == nil || form.MatchString(value)) {
+			t.Parts[name] = value
+		}
+	}
+	if k := r.AccessKey; k != nil {
+		part(PartAccessKeyID, k.AccessKeyID)
+		part(PartUserName, k.UserName)
+		part(PartUserType, k.UserType)
+		part(PartPrincipalID, k.PrincipalID)
+		for _, c := range append([]finding.Resource{f.Resource}, f.Context...) {
+			if c.Kind == finding.KindInstance {
+				part(PartInstanceID, c.ID) // its credentials: plan both
+			}
+		}
+	}
+	if b := r.Bucket; b != nil {
+		if b.Name != "" {
+			t.ID = b.Name
+		}
+		if len(b.Objects) > 0 && r.Kind == finding.KindS3Object {
+			t.ID = b.Name + "/" + b.Objects[0].Key
+			part(PartObjectKey, b.Objects[0].Key)
+			part(PartObjectVer, b.Objects[0].VersionID)
+		}
+	}
+	if r.Kind == finding.KindLambda && r.Lambda != nil && r.Lambda.Name != "" {
+		t.ID = r.Lambda.Name
+	}
+	if v := lastOf(r.ARN); v != "" && (r.Kind == finding.KindEBSSnapshot || r.Kind == finding.KindImage) && !idForms[r.Kind].MatchString(t.ID) {
+		t.ID = v
+	}
+	if c := r.ECSCluster; c != nil && c.Task != nil {
+		part(PartTaskARN, c.Task.ARN)
+		part(PartCluster, c.Name)
+	}
+	if c := r.EKSCluster; c != nil {
+		part(PartCluster, c.Name)
+	}
+	if w := r.Workload; w != nil {
+		part(PartNamespace, w.Namespace)
+	}
+	part(PartRemoteIPs, strings.Join(f.Actor.IPs[:min(len(f.Actor.IPs), 20)], ","))
+	if form := idForms[r.Kind]; form != nil && !form.MatchString(t.ID) || len(t.ID) > 1100 {
+		return Target{}
+	}
+	return t
+}
+
+func lastOf(arn string) string {
+	if i := strings.LastIndexAny(arn, "/:"); i >= 0 {
+		return arn[i+1:]
+	}
+	return ""
+}
