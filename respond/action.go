@@ -93,7 +93,10 @@ type Owed struct {
 // Closing closes what is owed. It may be called again and again, and for
 // things that are closed already.
 type Closing struct {
-	Kind  string
+	Kind string
+	// Expires says that it is meant to stay open until its Due, and is closed
+	// then whether or not the run has ended or was aborted, never before.
+	Expires bool
 	Calls map[awscalls.Role][]string
 	Close func(ctx context.Context, aws awscalls.AWS, o Owed, now time.Time) error
 }

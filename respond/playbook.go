@@ -3,6 +3,7 @@ package respond
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"github.com/guardroom/guardroom/finding"
 	"github.com/guardroom/guardroom/incident"
@@ -38,6 +39,8 @@ type Request struct {
 	Others    []Target
 	Policy    Policy
 	Requester string
+	// Now is when the plan is made. Nothing that depends on it is a Fact.
+	Now time.Time
 }
 
 // Place is where the calls about the target go.

@@ -113,7 +113,7 @@ func base64Of(hexSum string) string {
 }
 
 func write(x *respond.Exec, place awscalls.Place, in *s3.PutObjectInput, p Piece) (version string, err error) {
-	err = x.Finish(func(ctx context.Context) error {
+	err = x.Change(func(ctx context.Context) error {
 		if _, err := p.Body.Seek(0, io.SeekStart); err != nil {
 			return playbook.Permanent(fmt.Errorf("read %s again: %w", p.Title, err))
 		}

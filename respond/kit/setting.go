@@ -9,6 +9,7 @@ import (
 	"github.com/guardroom/guardroom/internal/fault"
 	"github.com/guardroom/guardroom/playbook"
 	"github.com/guardroom/guardroom/respond"
+	"github.com/guardroom/guardroom/respond/awscalls"
 )
 
 // Setting is one thing in AWS that is written as a whole: a policy, the status
@@ -147,7 +148,7 @@ type Back[P, T any] struct {
 
 // UndoSetting returns the undo of an action that used Set: one step with the
 // action that restores, or none where nothing was changed.
-func UndoSetting(action, title string) func(respond.Step, playbook.Record) ([]respond.Step, error) {
+func UndoSetting(undo respond.Action, title string) func(respond.Step, playbook.Record) ([]respond.Step, error) {
 	return func(s respond.Step, rec playbook.Record) ([]respond.Step, error) {
 		before, after := rec.Saved[respond.SavedBefore], rec.Saved[respond.SavedAfter]
 		if after == nil || string(before) == string(after) {
@@ -157,14 +158,14 @@ func UndoSetting(action, title string) func(respond.Step, playbook.Record) ([]re
 		if err != nil {
 			return nil, fmt.Errorf("write the parameters of the undo of %s: %w", s.ID, err)
 		}
-		return []respond.Step{UndoStep(s, action, title, raw)}, nil
+		return []respond.Step{UndoStep(s, undo, title, raw)}, nil
 	}
 }
 
 // UndoStep is the step that undoes s by another action.
-func UndoStep(s respond.Step, action, title string, params json.RawMessage) respond.Step {
+func UndoStep(s respond.Step, undo respond.Action, title string, params json.RawMessage) respond.Step {
 	return respond.Step{
-		ID: "undo/" + s.ID, Action: action, Stage: "restore", Title: title + " (" + s.Title + ")", Calls: s.Calls,
-		Role: s.Role, Account: s.Account, Region: s.Region, Effect: respond.Reversible, Params: params,
+		ID: "undo/" + s.ID, Action: undo.Name, Stage: "restore", Title: title + " (" + s.Title + ")", Calls: undo.Calls[awscalls.Act],
+		Role: awscalls.Act, Account: s.Account, Region: s.Region, Effect: respond.Reversible, Params: params,
 	}
 }
