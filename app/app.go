@@ -231,7 +231,7 @@ func (a *App) Deliver(ctx context.Context) error {
 	}
 	err := a.engine.Launch(func(ctx context.Context, item durable.Item) error {
 		return a.deliver.Deliver(ctx, item.Destination, item.Delivery, item.Generation)
-	})
+	}, nil)
 	a.delivering = err == nil
 	return err
 }

@@ -68,6 +68,7 @@ type Engine struct {
 	ctx      dbos.Context
 	cfg      Config
 	handler  Handler
+	runs     RunHandler
 	launched bool
 	// slots bound what runs at a time, by destination. The engine counts what it
 	// runs a moment late, so that a queue that is looked at again meanwhile gets more.
@@ -92,6 +93,7 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 	e := &Engine{ctx: c, cfg: cfg}
 	e.base, e.stop = context.WithCancel(context.WithoutCancel(ctx))
 	dbos.RegisterWorkflow(c, e.deliver, dbos.WithWorkflowName(deliveryName), dbos.WithMaxRecoveryAttempts(1000))
+	dbos.RegisterWorkflow(c, e.respond, dbos.WithWorkflowName(runName), dbos.WithMaxRecoveryAttempts(1000))
 	return e, nil
 }
 
@@ -118,10 +120,11 @@ func (e *Engine) Enqueue(_ context.Context, tx *sql.Tx, destination string, item
 	return nil
 }
 
-// Launch starts to run items with handler, beginning with what an earlier run
-// of this executor left. It returns when the queues run.
-func (e *Engine) Launch(handler Handler) error {
-	e.handler = handler
+// Launch starts to run items with handler, and runs of playbooks with runs
+// unless that is nil, beginning with what an earlier run of this executor left.
+// It returns when the queues run.
+func (e *Engine) Launch(handler Handler, runs RunHandler) error {
+	e.handler, e.runs = handler, runs
 	names := make([]string, 0, len(e.cfg.Destinations))
 	concurrency := map[string]int{}
 	e.slots = map[string]chan struct{}{}
@@ -133,6 +136,10 @@ func (e *Engine) Launch(handler Handler) error {
 		most = max(1, most)
 		names = append(names, QueueName(d))
 		concurrency[QueueName(d)], e.slots[d] = most, make(chan struct{}, most)
+	}
+	if runs != nil {
+		names = append(names, runQueue)
+		concurrency[runQueue] = runsAtOnce
 	}
 	if len(names) == 0 {
 		// To the engine an empty list means every queue, not none.
@@ -170,8 +177,13 @@ func (e *Engine) deliver(run dbos.Context, item Item) (string, error) {
 		}
 	}
 	item.NotBefore = 0
+	return e.until(run, func() error { return e.handle(item) }, "delivery", item.Delivery)
+}
+
+// until works on an item until that ends without an error.
+func (e *Engine) until(run dbos.Context, work func() error, what, id string) (string, error) {
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 10*time.Second) {
-		err := e.handle(item)
+		err := work()
 		if err == nil {
 			return "", nil
 		}
@@ -182,7 +194,7 @@ func (e *Engine) deliver(run dbos.Context, item Item) (string, error) {
 			<-run.Done()
 			return "", err
 		}
-		e.cfg.Logger.Warn("a delivery could not be worked on and waits", "delivery", item.Delivery, "destination", item.Destination, "error", err)
+		e.cfg.Logger.Warn("work could not be done and waits", what, id, "error", err)
 		select {
 		case <-time.After(pause):
 		case <-e.base.Done():
@@ -240,6 +252,13 @@ func (e *Engine) Discard(list []Abandoned) error {
 	for i, a := range list {
 		ids[i] = a.id
 	}
+	return e.discard(ids)
+}
+
+func (e *Engine) discard(ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
 	if err := dbos.CancelWorkflows(e.ctx, ids); err != nil {
 		return fmt.Errorf("discard abandoned work: %w", err)
 	}
@@ -278,7 +297,16 @@ func (e *Engine) Shutdown(grace time.Duration) error {
 // Prune deletes finished items older than age from the engine's tables, at most
 // a few thousand at a time. It reports how many.
 func (e *Engine) Prune(age time.Duration) (int, error) {
-	list, err := dbos.ListWorkflows(e.ctx, dbos.WithFilterName(deliveryName),
+	deliveries, err := e.prune(deliveryName, age)
+	if err != nil {
+		return 0, err
+	}
+	runs, err := e.prune(runName, age)
+	return deliveries + runs, err
+}
+
+func (e *Engine) prune(name string, age time.Duration) (int, error) {
+	list, err := dbos.ListWorkflows(e.ctx, dbos.WithFilterName(name),
 		dbos.WithFilterStatus(dbos.WorkflowStatusSuccess, dbos.WorkflowStatusError, dbos.WorkflowStatusCancelled),
 		dbos.WithFilterCompletedBefore(time.Now().Add(-age)), dbos.WithFilterLimit(2000),
 		dbos.WithFilterLoadInput(false), dbos.WithFilterLoadOutput(false))

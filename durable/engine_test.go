@@ -183,7 +183,7 @@ func TestWorkOfAnAbortedTransactionNeverRuns(t *testing.T) {
 		p := open(t, "w", "chat")
 		d := newDesk()
 		p.enqueue(t, errors.New("aborted"), item("chat", "aborted", 1))
-		if err := p.Launch(d.handle); err != nil {
+		if err := p.Launch(d.handle, nil); err != nil {
 			t.Fatal(err)
 		}
 		p.enqueue(t, nil, item("chat", "kept", 1))
@@ -198,7 +198,7 @@ func TestOnlyANewGenerationRunsAgain(t *testing.T) {
 	onBoth(t, func(t *testing.T, open opener) {
 		p := open(t, "w", "chat")
 		d := newDesk()
-		if err := p.Launch(d.handle); err != nil {
+		if err := p.Launch(d.handle, nil); err != nil {
 			t.Fatal(err)
 		}
 		p.enqueue(t, nil, item("chat", "a", 1))
@@ -247,7 +247,7 @@ func TestAnErrorAndAPanicKeepTheItem(t *testing.T) {
 			}
 			return nil
 		}
-		if err := p.Launch(d.handle); err != nil {
+		if err := p.Launch(d.handle, nil); err != nil {
 			t.Fatal(err)
 		}
 		p.enqueue(t, nil, item("chat", "a", 1))
@@ -266,7 +266,7 @@ func TestWhatAStopInterruptsIsTakenUpAtTheNextStart(t *testing.T) {
 			<-ctx.Done() // a call that hangs
 			return ctx.Err()
 		}
-		if err := first.Launch(d.handle); err != nil {
+		if err := first.Launch(d.handle, nil); err != nil {
 			t.Fatal(err)
 		}
 		first.enqueue(t, nil, item("chat", "hangs", 1))
@@ -275,7 +275,7 @@ func TestWhatAStopInterruptsIsTakenUpAtTheNextStart(t *testing.T) {
 
 		second := open(t, "w", "chat")
 		d = newDesk()
-		if err := second.Launch(d.handle); err != nil {
+		if err := second.Launch(d.handle, nil); err != nil {
 			t.Fatal(err)
 		}
 		d.wait(t, item("chat", "hangs", 1))
@@ -293,7 +293,7 @@ func TestASlowDestinationHoldsUpNoOther(t *testing.T) {
 			}
 			return ctx.Err()
 		}
-		if err := p.Launch(d.handle); err != nil {
+		if err := p.Launch(d.handle, nil); err != nil {
 			t.Fatal(err)
 		}
 		var items []durable.Item
@@ -322,7 +322,7 @@ func TestAnItemForLaterWaits(t *testing.T) {
 	onBoth(t, func(t *testing.T, open opener) {
 		p := open(t, "w", "chat")
 		d := newDesk()
-		if err := p.Launch(d.handle); err != nil {
+		if err := p.Launch(d.handle, nil); err != nil {
 			t.Fatal(err)
 		}
 		at := time.Now()
@@ -353,7 +353,7 @@ func TestFinishedWorkIsPruned(t *testing.T) {
 			}
 			return ctx.Err()
 		}
-		if err := p.Launch(d.handle); err != nil {
+		if err := p.Launch(d.handle, nil); err != nil {
 			t.Fatal(err)
 		}
 		p.enqueue(t, nil, item("chat", "a", 1), item("chat", "b", 1), item("other", "runs", 1))
@@ -379,14 +379,14 @@ func TestAWorkerFindsWhatALostOneHadTaken(t *testing.T) {
 	lost := open(t, "lost", "chat")
 	d := newDesk()
 	d.do = func(ctx context.Context, _ durable.Item, _ int) error { <-ctx.Done(); return ctx.Err() }
-	if err := lost.Launch(d.handle); err != nil {
+	if err := lost.Launch(d.handle, nil); err != nil {
 		t.Fatal(err)
 	}
 	lost.enqueue(t, nil, item("chat", "a", 3))
 	d.wait(t, item("chat", "a", 3))
 
 	other := open(t, "other", "chat")
-	if err := other.Launch(newDesk().handle); err != nil {
+	if err := other.Launch(newDesk().handle, nil); err != nil {
 		t.Fatal(err)
 	}
 	if left, err := other.Abandoned(func(name string) bool { return name == "lost" }); err != nil || len(left) != 0 {
@@ -412,13 +412,13 @@ func TestAProcessWithoutDestinationsTakesNothing(t *testing.T) {
 	onBoth(t, func(t *testing.T, open opener) {
 		p := open(t, "w")
 		d := newDesk()
-		if err := p.Launch(d.handle); err != nil {
+		if err := p.Launch(d.handle, nil); err != nil {
 			t.Fatal(err)
 		}
 		p.enqueue(t, nil, item("chat", "a", 1))
 		p.stop(time.Second)
 		next := open(t, "w", "chat")
-		if err := next.Launch(d.handle); err != nil {
+		if err := next.Launch(d.handle, nil); err != nil {
 			t.Fatal(err)
 		}
 		d.wait(t, item("chat", "a", 1))

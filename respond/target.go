@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/guardroom/guardroom/finding"
 )
@@ -24,38 +25,43 @@ const (
 	PartNamespace   = "namespace"
 )
 
-var partForms = map[string]*regexp.Regexp{
-	PartAccessKeyID: regexp.MustCompile(`^(AKIA|ASIA)[A-Z0-9]{12,28}$`),
-	PartUserName:    regexp.MustCompile(`^[\w+=,.@-]{1,128}$`),
-	PartUserType:    regexp.MustCompile(`^[A-Za-z]{1,40}$`),
-	PartPrincipalID: regexp.MustCompile(`^[A-Za-z0-9]{1,128}(:[\w+=,.@:/-]{1,128})?$`),
-	PartInstanceID:  regexp.MustCompile(`^i-([0-9a-f]{8}|[0-9a-f]{17})$`),
-	PartObjectVer:   regexp.MustCompile(`^[A-Za-z0-9._-]{1,1024}$`),
-	PartRemoteIPs:   regexp.MustCompile(`^[0-9a-fA-F:.,]{2,2000}$`),
-	PartTaskARN:     regexp.MustCompile(`^arn:aws[a-z-]*:ecs:[a-z0-9-]+:[0-9]{12}:task/[\w/-]{1,255}$`),
-	PartCluster:     regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$`),
-	PartNamespace:   regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`),
+// form is a pattern that is compiled when it is first asked for.
+func form(pattern string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
 }
 
-var idForms = map[finding.ResourceKind]*regexp.Regexp{
+var partForms = map[string]func() *regexp.Regexp{
+	PartAccessKeyID: form(`^(AKIA|ASIA)[A-Z0-9]{12,28}$`),
+	PartUserName:    form(`^[\w+=,.@-]{1,128}$`),
+	PartUserType:    form(`^[A-Za-z]{1,40}$`),
+	PartPrincipalID: form(`^[A-Za-z0-9]{1,128}(:[\w+=,.@:/-]{1,128})?$`),
+	PartInstanceID:  form(`^i-([0-9a-f]{8}|[0-9a-f]{17})$`),
+	PartObjectVer:   form(`^[A-Za-z0-9._-]{1,1000}$`),
+	PartRemoteIPs:   form(`^[0-9a-fA-F:.,]{2,1000}$`),
+	PartTaskARN:     form(`^arn:aws[a-z-]*:ecs:[a-z0-9-]+:[0-9]{12}:task/[\w/-]{1,255}$`),
+	PartCluster:     form(`^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$`),
+	PartNamespace:   form(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`),
+}
+
+var idForms = map[finding.ResourceKind]func() *regexp.Regexp{
 	finding.KindInstance:    partForms[PartInstanceID],
-	finding.KindS3Bucket:    regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`),
-	finding.KindS3Object:    regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?$`),
-	finding.KindLambda:      regexp.MustCompile(`^[A-Za-z0-9_-]{1,140}$`),
-	finding.KindEBSSnapshot: regexp.MustCompile(`^snap-([0-9a-f]{8}|[0-9a-f]{17})$`),
-	finding.KindImage:       regexp.MustCompile(`^ami-([0-9a-f]{8}|[0-9a-f]{17})$`),
-	finding.KindAccessKey:   regexp.MustCompile(`^[\w+=,.@:/-]{1,256}$`),
+	finding.KindS3Bucket:    form(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`),
+	finding.KindS3Object:    form(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?$`),
+	finding.KindLambda:      form(`^[A-Za-z0-9_-]{1,140}$`),
+	finding.KindEBSSnapshot: form(`^snap-([0-9a-f]{8}|[0-9a-f]{17})$`),
+	finding.KindImage:       form(`^ami-([0-9a-f]{8}|[0-9a-f]{17})$`),
+	finding.KindAccessKey:   form(`^[\w+=,.@:/-]{1,256}$`),
 }
 
-var accountForm = regexp.MustCompile(`^[0-9]{12}$`)
-var regionForm = regexp.MustCompile(`^[a-z]{2,5}(-[a-z]+)+-[0-9]{1,2}$`)
+var accountForm = form(`^[0-9]{12}$`)
+var regionForm = form(`^[a-z]{2,5}(-[a-z]+)+-[0-9]{1,2}$`)
 
 // Targets returns what a finding names as targets, the primary resource first.
 // Only ids are taken from it. A resource whose id has not its form is left out:
 // it cannot be described.
 func Targets(f *finding.Finding) []Target {
 	var out []Target
-	if !accountForm.MatchString(f.AccountID) || !regionForm.MatchString(f.Region) {
+	if !accountForm().MatchString(f.AccountID) || !regionForm().MatchString(f.Region) {
 		return nil
 	}
 	for _, r := range slices.Concat([]finding.Resource{f.Resource}, f.Context) {
@@ -74,7 +80,7 @@ func targetOf(f *finding.Finding, r finding.Resource) Target {
 		return Target{}
 	}
 	part := func(name, value string) {
-		if form := partForms[name]; value != "" && len(value) <= 2048 && (form == nil || form.MatchString(value)) {
+		if f := partForms[name]; value != "" && len(value) <= 1024 && (f == nil || f().MatchString(value)) {
 			t.Parts[name] = value
 		}
 	}
@@ -102,7 +108,7 @@ func targetOf(f *finding.Finding, r finding.Resource) Target {
 	if r.Kind == finding.KindLambda && r.Lambda != nil && r.Lambda.Name != "" {
 		t.ID = r.Lambda.Name
 	}
-	if v := lastOf(r.ARN); v != "" && (r.Kind == finding.KindEBSSnapshot || r.Kind == finding.KindImage) && !idForms[r.Kind].MatchString(t.ID) {
+	if v := lastOf(r.ARN); v != "" && (r.Kind == finding.KindEBSSnapshot || r.Kind == finding.KindImage) && !idForms[r.Kind]().MatchString(t.ID) {
 		t.ID = v
 	}
 	if c := r.ECSCluster; c != nil && c.Task != nil {
@@ -116,7 +122,7 @@ func targetOf(f *finding.Finding, r finding.Resource) Target {
 		part(PartNamespace, w.Namespace)
 	}
 	part(PartRemoteIPs, strings.Join(f.Actor.IPs[:min(len(f.Actor.IPs), 20)], ","))
-	if form := idForms[r.Kind]; form != nil && !form.MatchString(t.ID) || len(t.ID) > 1100 {
+	if f := idForms[r.Kind]; f != nil && !f().MatchString(t.ID) || len(t.ID) > 1100 {
 		return Target{}
 	}
 	return t
