@@ -83,9 +83,6 @@ type Owed struct {
 	// Due is when the sweeper may close it although its run lives; before, only
 	// once the run has ended or is not worked on.
 	Due time.Time `json:"due"`
-	// Stays says that it is meant to be open until Due, also after its run has
-	// ended: a block with an expiry.
-	Stays bool `json:"stays,omitempty"`
 	// Why is for people: "eni-0c1 is in the group that opens everything".
 	Why      string    `json:"why"`
 	Attempts int       `json:"attempts"`

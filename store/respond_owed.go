@@ -42,9 +42,9 @@ func (tx *Tx) Owe(ctx context.Context, o respond.Owed) error {
 	if err != nil {
 		return fmt.Errorf("owe %s: %w", o.ID, err)
 	}
-	_, err = tx.exec(ctx, `INSERT INTO owed (id, run, due, stays, retry_at, opened_at, body) VALUES ($1, $2, $3, $4, 0, $5, $6)
-		ON CONFLICT (id) DO UPDATE SET run = excluded.run, due = excluded.due, stays = excluded.stays, retry_at = 0, opened_at = excluded.opened_at, body = excluded.body`,
-		o.ID, string(o.Run), micros(o.Due), bit(o.Stays), micros(o.OpenedAt), string(body))
+	_, err = tx.exec(ctx, `INSERT INTO owed (id, run, due, expires, retry_at, opened_at, body) VALUES ($1, $2, $3, $4, 0, $5, $6)
+		ON CONFLICT (id) DO UPDATE SET run = excluded.run, due = excluded.due, expires = excluded.expires, retry_at = 0, opened_at = excluded.opened_at, body = excluded.body`,
+		o.ID, string(o.Run), micros(o.Due), bit(o.Expires), micros(o.OpenedAt), string(body))
 	if err != nil {
 		return fmt.Errorf("owe %s: %w", o.ID, err)
 	}
@@ -128,9 +128,9 @@ func (tx *Tx) oneOwed(ctx context.Context, id string) (respond.Owed, bool, error
 
 // OwedDue lists what a sweeper may close now, the longest open first, at most
 // max: what is due although its run lives, and what a run owes which has ended,
-// unless it stays until it is due. What failed a moment ago is left out.
+// unless it expires by itself. What failed a moment ago is left out.
 func (c q) OwedDue(ctx context.Context, now time.Time, max int) ([]respond.Owed, error) {
-	return bodies[respond.Owed](ctx, c, "what is owed", `SELECT body FROM owed WHERE retry_at <= $1 AND (due <= $2 OR stays = 0
+	return bodies[respond.Owed](ctx, c, "what is owed", `SELECT body FROM owed WHERE retry_at <= $1 AND (due <= $2 OR expires = 0
 		AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.id = owed.run AND runs.state IN ('queued', 'running'))) ORDER BY opened_at, id LIMIT $3`,
 		micros(now), micros(now), max)
 }

@@ -92,7 +92,7 @@ CREATE TABLE owed (
   id        TEXT PRIMARY KEY,
   run       TEXT NOT NULL,
   due       BIGINT NOT NULL,
-  stays     INTEGER NOT NULL,
+  expires   INTEGER NOT NULL,
   retry_at  BIGINT NOT NULL,
   opened_at BIGINT NOT NULL,
   body      TEXT NOT NULL
