@@ -4,7 +4,9 @@ package sim
 // the files of the services.
 
 type accountParts struct {
+	restAccount
 }
 
 type regionParts struct {
+	restRegion
 }
