@@ -83,6 +83,8 @@ type Owed struct {
 	// Due is when the sweeper may close it although its run lives; before, only
 	// once the run has ended or is not worked on.
 	Due time.Time `json:"due"`
+	// Expires is that of its Closing; who keeps it fills it in.
+	Expires bool `json:"expires,omitempty"`
 	// Why is for people: "eni-0c1 is in the group that opens everything".
 	Why      string    `json:"why"`
 	Attempts int       `json:"attempts"`
@@ -97,8 +99,8 @@ type Closing struct {
 	// Expires says that it is meant to stay open until its Due, and is closed
 	// then whether or not the run has ended or was aborted, never before.
 	Expires bool
-	Calls map[awscalls.Role][]string
-	Close func(ctx context.Context, aws awscalls.AWS, o Owed, now time.Time) error
+	Calls   map[awscalls.Role][]string
+	Close   func(ctx context.Context, aws awscalls.AWS, o Owed, now time.Time) error
 }
 
 // Params reads the step's parameters.
