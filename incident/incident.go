@@ -212,6 +212,12 @@ const (
 	KindArchived       Kind = "archived"        // a finding was archived in GuardDuty
 	KindDeliveryParked Kind = "delivery_parked" // spoken in Slack, once
 	KindReleased       Kind = "released"        // spoken
+	KindPlanWaits      Kind = "plan_waits"      // spoken, alerts
+	KindPlanDecided    Kind = "plan_decided"    // approved, rejected, expired, refused
+	KindRunStarted     Kind = "run_started"     // spoken
+	KindRunEnded       Kind = "run_ended"       // spoken; alerts where it failed
+	KindEvidenceReady  Kind = "evidence_ready"  // spoken
+	KindDrift          Kind = "drift"           // spoken, alerts: the containment no longer holds
 )
 
 // Entry is one line of the timeline. Text is written by guardroom and may

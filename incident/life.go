@@ -147,6 +147,48 @@ func (i *Incident) Reopen(who, why string, now time.Time) ([]Entry, error) {
 	return []Entry{e}, nil
 }
 
+// Contain records that a response contained the resource, which was verified by
+// a second look at AWS. A closed incident stays closed; again changes nothing.
+func (i *Incident) Contain(text string, now time.Time) []Entry {
+	if i.State == Closed || i.State == Contained {
+		return nil
+	}
+	from := i.State
+	i.State, i.ContainedAt = Contained, now
+	e := i.entry(now, now, KindContained, Guardroom, text)
+	e.From, e.To = string(from), string(Contained)
+	i.changed(now)
+	return []Entry{e}
+}
+
+// Release records that a containment was undone. The incident is acknowledged or
+// open again, as it was taken by a person or not.
+func (i *Incident) Release(text string, now time.Time) []Entry {
+	e := i.entry(now, now, KindReleased, Guardroom, text)
+	e.From = string(i.State)
+	if i.State == Contained {
+		i.State, i.ContainedAt = Open, time.Time{}
+		if i.AcknowledgedBy != "" {
+			i.State = Acknowledged
+		}
+	}
+	e.To = string(i.State)
+	i.changed(now)
+	return []Entry{e}
+}
+
+// Responded records what happened in a response: a plan that was made or
+// decided, a run that began or ended, a containment that no longer holds.
+func (i *Incident) Responded(kind Kind, who, text string, now time.Time) []Entry {
+	e := i.entry(now, now, kind, who, text)
+	i.changed(now)
+	return []Entry{e}
+}
+
+// Progressed says that a run of a response went on: destinations show it, and
+// the timeline does not grow.
+func (i *Incident) Progressed(now time.Time) { i.changed(now) }
+
 // Absorb records that other became part of i, and closes other as merged into
 // i. Both get their entries; neither may be closed. A finding that both hold must
 // be moved by the caller, who then joins it with what other knew as Previous.

@@ -119,13 +119,18 @@ func (x *Exec) In(role awscalls.Role, account, region string) awscalls.Place {
 	return awscalls.Place{Account: account, Region: region, Role: role, Incident: x.Plan.Incident.String()}
 }
 
-// Record is the record of another step of the plan.
-func (x *Exec) Record(id string) (playbook.Record, bool) { return x.records(id) }
+// Record is the record of another step of the plan, of the same part.
+func (x *Exec) Record(id string) (playbook.Record, bool) {
+	if x.Def.Part != "" {
+		id = x.Def.Part + "/" + id
+	}
+	return x.records(id)
+}
 
 // Output reads what another step saved. A step that did not end well has no
 // output; its Needs see to it that nobody asks.
 func (x *Exec) Output(id, key string, v any) error {
-	rec, ok := x.records(id)
+	rec, ok := x.Record(id)
 	if !ok || !rec.Load(key, v) {
 		return playbook.Permanent(fmt.Errorf("step %s left no %s", id, key))
 	}

@@ -58,6 +58,9 @@ type Step struct {
 	ID string `json:"id"`
 	// Action names the code: ec2.isolate-interface.
 	Action string `json:"action"`
+	// Part is the prefix of the ids of the part that it belongs to, in a plan over
+	// several resources.
+	Part string `json:"part,omitempty"`
 	// Stage groups steps for people: record, protect, detach, contain, snapshot, …
 	Stage string `json:"stage"`
 	// Title says what will change, for example "eni-0c1: 2 security groups -> guardroom-contain".

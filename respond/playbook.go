@@ -60,7 +60,8 @@ type World struct {
 
 // Draft is what a playbook wants to do.
 type Draft struct {
-	Target                          Target // with the name and the ARN that the description gave
+	Target                          Target   // with the name and the ARN that the description gave
+	Parts                           []Target // of a plan over several resources
 	Steps                           []Step
 	WillNot, AlsoHits, Irreversible []string
 	Manual                          []string

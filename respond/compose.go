@@ -1,0 +1,193 @@
+package respond
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/guardroom/guardroom/finding"
+	"github.com/guardroom/guardroom/respond/awscalls"
+)
+
+// Stage of a combined plan: what comes first. An actor who loses the host keeps
+// the credentials, and with them everything else.
+func rank(k finding.ResourceKind) int {
+	switch k {
+	case finding.KindAccessKey:
+		return 0
+	case finding.KindInstance, finding.KindLambda, finding.KindContainer, finding.KindECSTask, finding.KindWorkload, finding.KindEKSCluster, finding.KindECSCluster:
+		return 1
+	}
+	return 2
+}
+
+// Sequence is the playbook of several resources at once: credentials first, then
+// hosts, then data. Each resource is described and drafted by its own playbook.
+type Sequence struct {
+	// Parts are the playbooks of single resources, in the order of preference.
+	Parts []Playbook
+}
+
+var _ Playbook = Sequence{}
+
+// Name implements Playbook.
+func (Sequence) Name() string { return "sequence" }
+
+// Version implements Playbook.
+func (Sequence) Version() int { return 1 }
+
+// Summary implements Playbook.
+func (Sequence) Summary() string {
+	return "respond to every resource of the incident in one plan: credentials, then hosts, then data"
+}
+
+// Fits implements Playbook: it is for incidents, not for a single resource.
+func (Sequence) Fits(Target) bool { return false }
+
+type part struct {
+	Target   Target `json:"target"`
+	Playbook string `json:"playbook"`
+	world    World
+	playbook Playbook
+	request  Request
+}
+
+// For returns the first playbook that fits a target.
+func (s Sequence) For(t Target) (Playbook, bool) {
+	for _, p := range s.Parts {
+		if p.Fits(t) {
+			return p, true
+		}
+	}
+	return nil, false
+}
+
+// Describe implements Playbook. A resource that is not there any more is left
+// out and named; when none is left that is an error.
+func (s Sequence) Describe(ctx context.Context, aws awscalls.AWS, r Request) (World, error) {
+	targets := append([]Target{r.Target}, r.Others...)
+	slices.SortStableFunc(targets, func(a, b Target) int { return rank(a.Kind) - rank(b.Kind) })
+	var parts []part
+	var missing []string
+	befores := map[string]json.RawMessage{}
+	var w World
+	var first error
+	for _, t := range targets {
+		p, ok := s.For(t)
+		if !ok {
+			missing = append(missing, fmt.Sprintf("%s %s: no playbook fits", t.Kind, t.ID))
+			continue
+		}
+		one := r
+		one.Target, one.Others = t, nil
+		world, err := p.Describe(ctx, aws, one)
+		if err != nil {
+			if first == nil {
+				first = err
+			}
+			missing = append(missing, fmt.Sprintf("%s %s: %v", t.Kind, t.ID, err))
+			continue
+		}
+		n := fmt.Sprintf("p%d", len(parts)+1)
+		for _, f := range world.Facts {
+			w.Facts = append(w.Facts, Fact{Name: n + "/" + f.Name, Value: f.Value})
+		}
+		befores[n] = world.Before
+		parts = append(parts, part{Target: t, Playbook: p.Name(), world: world, playbook: p, request: one})
+	}
+	if len(parts) == 0 {
+		if first != nil {
+			return World{}, first
+		}
+		return World{}, fmt.Errorf("no resource of %s has a playbook", r.Incident.Number)
+	}
+	before, err := json.Marshal(befores)
+	if err != nil {
+		return World{}, err
+	}
+	w.Before = before
+	w.Value = sequenceWorld{parts: parts, missing: missing}
+	return w, nil
+}
+
+type sequenceWorld struct {
+	parts   []part
+	missing []string
+}
+
+// Draft implements Playbook.
+func (s Sequence) Draft(w World, r Request) (Draft, error) {
+	v, ok := w.Value.(sequenceWorld)
+	if !ok {
+		return Draft{}, fmt.Errorf("the world of a sequence is %T", w.Value)
+	}
+	var drafts []Draft
+	for _, p := range v.parts {
+		d, err := p.playbook.Draft(p.world, p.request)
+		if err != nil {
+			return Draft{}, fmt.Errorf("%s %s: %w", p.Target.Kind, p.Target.ID, err)
+		}
+		drafts = append(drafts, d)
+	}
+	out := Combine(drafts, func(i, j int) bool { return rank(v.parts[i].Target.Kind) < rank(v.parts[j].Target.Kind) })
+	for _, m := range v.missing {
+		out.Manual = append(out.Manual, "not in this plan: "+m)
+	}
+	return out, nil
+}
+
+// Combine makes one draft of several, whose step ids get the prefix p1/, p2/, …
+// The changing steps of a part wait for those of every part that goes before it.
+func Combine(drafts []Draft, before func(i, j int) bool) Draft {
+	out := Draft{Target: drafts[0].Target}
+	contains := make([][]string, len(drafts))
+	for i, d := range drafts {
+		prefix := fmt.Sprintf("p%d", i+1)
+		named := func(ids []string) []string {
+			var list []string
+			for _, id := range ids {
+				list = append(list, prefix+"/"+id)
+			}
+			return list
+		}
+		var wait []string
+		for j := range drafts[:i] {
+			if before(j, i) {
+				wait = append(wait, contains[j]...)
+			}
+		}
+		for _, st := range d.Steps {
+			st.Part = prefix
+			st.ID, st.After, st.Needs = prefix+"/"+st.ID, named(st.After), named(st.Needs)
+			if st.Effect != NoChange {
+				st.After = append(st.After, wait...)
+			}
+			if st.Contains {
+				contains[i] = append(contains[i], st.ID)
+			}
+			out.Steps = append(out.Steps, st)
+		}
+		about := func(lines []string) []string {
+			var list []string
+			for _, l := range lines {
+				list = append(list, d.Target.ID+": "+l)
+			}
+			return list
+		}
+		out.WillNot = append(out.WillNot, about(d.WillNot)...)
+		out.AlsoHits = append(out.AlsoHits, about(d.AlsoHits)...)
+		out.Irreversible = append(out.Irreversible, about(d.Irreversible)...)
+		out.Manual = append(out.Manual, about(d.Manual)...)
+		for _, g := range d.Guards {
+			g.Name = d.Target.ID + ": " + g.Name
+			out.Guards = append(out.Guards, g)
+		}
+		out.ShortestSeconds = max(out.ShortestSeconds, d.ShortestSeconds)
+		out.LongestSeconds += d.LongestSeconds
+		out.CostCents += d.CostCents
+		out.Parts = append(out.Parts, d.Target)
+	}
+	out.Undo = "each part in the reverse order"
+	return out
+}
