@@ -192,6 +192,11 @@ func (a *acceptance) incident(ctx context.Context, j judged, old store.Finding, 
 			return 0, err
 		}
 	}
+	if book := j.decision.Playbook; book != "" && fresh != triage.Late && !i.Silent && !f.Archived {
+		if err := a.tx.WishPlan(ctx, store.Wish{Incident: i.Number, Playbook: book, Finding: f.ID}); err != nil {
+			return 0, err
+		}
+	}
 	a.auditEntries(i, entries, placementWords(p))
 	a.touched = append(a.touched, i.Number)
 	a.want(i, entries, isNew, j.decision)

@@ -12,6 +12,8 @@ type route struct {
 	to   []string
 	stop bool
 	rule *rule.Rule
+	// playbook is prepared when the route matches.
+	playbook string
 }
 
 // pagers are the types of destinations that wake people; samples never reach
@@ -45,6 +47,11 @@ func (t *Triager) route(f *finding.Finding, env *rule.Env, d *Decision) {
 		d.Routes = append(d.Routes, r.name)
 		d.Destinations = append(d.Destinations, r.to...)
 		d.step("route", "match", "%s -> %s", r.name, strings.Join(r.to, ", "))
+		// A route that could not be evaluated tells people; it prepares nothing.
+		if d.Playbook == "" && r.playbook != "" && err == nil && !f.Sample {
+			d.Playbook = r.playbook
+			d.step("route", "playbook", "%s prepares a plan of %s once GuardDuty has confirmed the finding", r.name, r.playbook)
+		}
 		if r.stop {
 			break
 		}

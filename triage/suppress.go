@@ -23,7 +23,7 @@ func (t *Triager) compile() error {
 			errs = append(errs, fmt.Errorf("suppression %s: %w", s.Name, err))
 			continue
 		}
-		t.suppressions = append(t.suppressions, suppression{name: s.Name, owner: s.Owner, reason: s.Reason, until: s.Until.Time, rule: r})
+		t.suppressions = append(t.suppressions, suppression{name: s.Name, owner: s.Owner, reason: s.Reason, until: s.Until.Time, rule: r, playbook: c.Playbook})
 	}
 	for i, c := range t.cfg.Routes {
 		name := c.Name
@@ -35,7 +35,7 @@ func (t *Triager) compile() error {
 			errs = append(errs, fmt.Errorf("%s: %w", name, err))
 			continue
 		}
-		t.routes = append(t.routes, route{name: name, to: c.To, stop: c.Stop, rule: r})
+		t.routes = append(t.routes, route{name: name, to: c.To, stop: c.Stop, rule: r, playbook: c.Playbook})
 	}
 	return errors.Join(errs...)
 }

@@ -48,6 +48,7 @@ type Decision struct {
 	SuppressedBy string
 	Destinations []string // names, sorted, without repetition
 	Routes       []string // names of the routes that matched
+	Playbook     string   // of the first route that names one; empty: none
 	Account      incident.Account
 	Enrichment   Enrichment
 	Keys         []Key    // merge keys, sorted: this is the order of their locks
@@ -98,6 +99,14 @@ func (t *Triager) Decide(ctx context.Context, f *finding.Finding) Decision {
 	d.Keys, d.ActorKeys = t.keys(f)
 	t.route(f, env, &d)
 	return d
+}
+
+// Env describes a finding for conditions, with what enrichment adds. It blocks
+// like Decide.
+func (t *Triager) Env(ctx context.Context, f *finding.Finding) *rule.Env {
+	d := Decision{Account: t.account(f)}
+	t.enrich(ctx, f, &d)
+	return rule.NewEnv(f, d.Account, d.Enrichment.Tags, d.Enrichment.ActorLists, t.now())
 }
 
 // WithSamples returns a triager that routes sample findings like others. It

@@ -1,0 +1,74 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/guardroom/guardroom/finding"
+	"github.com/guardroom/guardroom/incident"
+)
+
+// Wish is a plan that a route wants to be made by itself. One is made for each
+// incident and playbook, ever.
+type Wish struct {
+	Incident incident.Number
+	Playbook string
+	Finding  finding.ID
+	At       time.Time
+	NextAt   time.Time
+	Tries    int
+	Why      string // it was not made yet
+}
+
+// WishPlan writes a wish down; one that is there, also one that was fulfilled,
+// stays as it is.
+func (tx *Tx) WishPlan(ctx context.Context, w Wish) error {
+	_, err := tx.exec(ctx, `INSERT INTO plan_wishes (incident, playbook, finding, at, next_at, tries, why, done) VALUES ($1, $2, $3, $4, $5, 0, '', 0)
+		ON CONFLICT (incident, playbook) DO NOTHING`, int64(w.Incident), w.Playbook, string(w.Finding), micros(tx.now), micros(tx.now))
+	if err != nil {
+		return fmt.Errorf("wish for a plan of %s: %w", w.Incident, err)
+	}
+	return nil
+}
+
+// PostponeWish has a wish looked at again later, and says why.
+func (tx *Tx) PostponeWish(ctx context.Context, w Wish) error {
+	_, err := tx.exec(ctx, "UPDATE plan_wishes SET next_at = $1, tries = $2, why = $3 WHERE incident = $4 AND playbook = $5 AND done = 0",
+		micros(w.NextAt), w.Tries, w.Why, int64(w.Incident), w.Playbook)
+	if err != nil {
+		return fmt.Errorf("postpone the plan of %s: %w", w.Incident, err)
+	}
+	return nil
+}
+
+// EndWish notes that a wish was fulfilled, or given up. It reports whether it
+// was still open.
+func (tx *Tx) EndWish(ctx context.Context, n incident.Number, playbook, why string) (bool, error) {
+	count, err := tx.exec(ctx, "UPDATE plan_wishes SET done = 1, why = $1 WHERE incident = $2 AND playbook = $3 AND done = 0", why, int64(n), playbook)
+	if err != nil {
+		return false, fmt.Errorf("end the wish for a plan of %s: %w", n, err)
+	}
+	return count > 0, nil
+}
+
+// DueWishes lists the wishes that should be looked at now, at most max.
+func (db *DB) DueWishes(ctx context.Context, now time.Time, max int) ([]Wish, error) {
+	rows, err := db.read().query(ctx, "SELECT incident, playbook, finding, at, next_at, tries, why FROM plan_wishes WHERE done = 0 AND next_at <= $1 ORDER BY next_at LIMIT $2", micros(now), max)
+	if err != nil {
+		return nil, fmt.Errorf("list wishes for plans: %w", err)
+	}
+	defer rows.Close()
+	var out []Wish
+	for rows.Next() {
+		var w Wish
+		var n, at, next int64
+		var id string
+		if err := rows.Scan(&n, &w.Playbook, &id, &at, &next, &w.Tries, &w.Why); err != nil {
+			return nil, err
+		}
+		w.Incident, w.Finding, w.At, w.NextAt = incident.Number(n), finding.ID(id), timeOf(at), timeOf(next)
+		out = append(out, w)
+	}
+	return out, rows.Err()
+}
