@@ -77,10 +77,7 @@ func Restore[T any](x *respond.Exec, s Setting[T], before, ours T) (playbook.Out
 		return playbook.Outcome{}, err
 	}
 	if s.Same(now, before) {
-		if x.Attempt() > 1 {
-			return playbook.Outcome{Message: s.What + " is as it was before"}, nil
-		}
-		return playbook.Outcome{Message: s.What + " was as before already"}, nil
+		return playbook.Outcome{Message: s.What + " is as it was before"}, nil
 	}
 	if !s.Same(now, ours) {
 		return playbook.Outcome{}, Changed(s.What)

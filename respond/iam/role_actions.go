@@ -1,0 +1,203 @@
+package iam
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+
+	"github.com/guardroom/guardroom/evidence"
+	"github.com/guardroom/guardroom/playbook"
+	"github.com/guardroom/guardroom/respond"
+	"github.com/guardroom/guardroom/respond/awscalls"
+	"github.com/guardroom/guardroom/respond/kit"
+)
+
+func recordRole() respond.Action {
+	return respond.Action{
+		Name: "iam.record-role",
+		Calls: map[awscalls.Role][]string{
+			awscalls.Read:      {"IAM.GetRole", "IAM.ListRolePolicies", "IAM.GetRolePolicy", "IAM.ListInstanceProfilesForRole"},
+			awscalls.Forensics: kit.KeepCalls(),
+		},
+		Options: playbook.Options{Timeout: 2 * time.Minute},
+		Do: func(x *respond.Exec) (playbook.Outcome, error) {
+			var p roleParams
+			if err := x.Params(&p); err != nil {
+				return playbook.Outcome{}, err
+			}
+			s, err := respond.Once(x, respond.SavedBefore, func() (s roleState, err error) {
+				err = onIAM(x, func(ctx context.Context, api awscalls.IAM) error {
+					s, err = describeRole(ctx, api, p.Role)
+					return err
+				})
+				return s, err
+			})
+			if err != nil {
+				return playbook.Outcome{}, err
+			}
+			for _, g := range s.Gaps {
+				if err := x.Lack("role "+p.Role, g); err != nil {
+					return playbook.Outcome{}, err
+				}
+			}
+			doc, err := json.MarshalIndent(s, "", "  ")
+			if err != nil {
+				return playbook.Outcome{}, playbook.Permanent(fmt.Errorf("write down role %s: %w", p.Role, err))
+			}
+			return playbook.Outcome{Message: fmt.Sprintf("%d inline policies, %d instance profiles", len(s.Inline), len(s.Profiles))},
+				kit.KeepJSON(x, "role.json", evidence.BeforeImage, "role "+p.Role+" as it was", s.ARN, "IAM.GetRole and others", doc)
+		},
+	}
+}
+
+// inlineOfRole is our policy on the role. Its documents arrive escaped.
+func inlineOfRole(x *respond.Exec, p roleParams) kit.Setting[kit.Document] {
+	return kit.Setting[kit.Document]{
+		What: "policy " + p.Policy + " of role " + p.Role,
+		Same: kit.SameDocument,
+		Look: func(ctx context.Context) (kit.Document, error) {
+			api, err := x.AWS.IAM(ctx, x.In(awscalls.Read, x.Def.Account, x.Def.Region))
+			if err != nil {
+				return kit.Document{}, err
+			}
+			return rolePolicy(ctx, api, p.Role, p.Policy)
+		},
+		Put: func(ctx context.Context, d kit.Document) error {
+			api, err := x.AWS.IAM(ctx, x.In(awscalls.Act, x.Def.Account, x.Def.Region))
+			if err != nil {
+				return err
+			}
+			if d.Absent {
+				_, err = api.DeleteRolePolicy(ctx, &iam.DeleteRolePolicyInput{RoleName: &p.Role, PolicyName: &p.Policy})
+				return err
+			}
+			_, err = api.PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: &p.Role, PolicyName: &p.Policy, PolicyDocument: &d.Text})
+			return err
+		},
+	}
+}
+
+// denying is an action that puts our policy on a role.
+func denying(name string, wait time.Duration, document func(x *respond.Exec, p roleParams) string) respond.Action {
+	return respond.Action{
+		Name:    name,
+		Calls:   map[awscalls.Role][]string{awscalls.Read: {"IAM.GetRolePolicy"}, awscalls.Act: {"IAM.PutRolePolicy"}},
+		Options: playbook.Options{Timeout: brief + wait},
+		Do: func(x *respond.Exec) (playbook.Outcome, error) {
+			var p roleParams
+			if err := x.Params(&p); err != nil {
+				return playbook.Outcome{}, err
+			}
+			if left := sinceStart(x, int(wait.Seconds())); left > 0 {
+				if err := x.Sleep(left); err != nil {
+					return playbook.Outcome{}, err
+				}
+			}
+			changed, err := kit.Set(x, inlineOfRole(x, p), func(kit.Document) (kit.Document, error) { return kit.Text(document(x, p)), nil })
+			if err != nil {
+				return playbook.Outcome{}, err
+			}
+			if !changed {
+				return playbook.Outcome{Message: "the policy was there already; undo leaves it"}, nil
+			}
+			return playbook.Outcome{Message: "policy " + p.Policy + " is on role " + p.Role}, nil
+		},
+		Undo:     kit.UndoSetting(undoDenyRole(), "take the deny off the role"),
+		UndoRank: 30,
+	}
+}
+
+func denySession() respond.Action {
+	return denying("iam.deny-session", 0, func(_ *respond.Exec, p roleParams) string { return denySessionDocument(p.UserID) })
+}
+
+func denyRole() respond.Action {
+	return denying("iam.deny-role", 0, func(x *respond.Exec, _ roleParams) string { return denyBefore(x.Now()) })
+}
+
+// denyRoleAgain does it once more after the time in which IAM may still have
+// issued sessions that know nothing of the first.
+func denyRoleAgain() respond.Action {
+	a := denying("iam.deny-role-again", 2*time.Minute, func(x *respond.Exec, _ roleParams) string { return denyBefore(x.Now()) })
+	a.UndoRank = 29 // first back to what the first one wrote
+	return a
+}
+
+func undoDenyRole() respond.Action {
+	return respond.Action{
+		Name:    "iam.undo-deny-role",
+		Calls:   map[awscalls.Role][]string{awscalls.Read: {"IAM.GetRolePolicy"}, awscalls.Act: {"IAM.DeleteRolePolicy", "IAM.PutRolePolicy"}},
+		Options: playbook.Options{Timeout: brief},
+		Do: func(x *respond.Exec) (playbook.Outcome, error) {
+			var b kit.Back[roleParams, kit.Document]
+			if err := x.Params(&b); err != nil {
+				return playbook.Outcome{}, err
+			}
+			return kit.Restore(x, inlineOfRole(x, b.Of), b.Before, b.After)
+		},
+	}
+}
+
+// roleMissing says whether the policy is not one of those that the steps wrote.
+func roleMissing(x *respond.Exec, p roleParams) ([]string, error) {
+	var now kit.Document
+	err := onIAM(x, func(ctx context.Context, api awscalls.IAM) (err error) {
+		now, err = rolePolicy(ctx, api, p.Role, p.Policy)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range p.Steps {
+		var wrote kit.Document
+		if rec, ok := x.Record(id); ok && rec.Load(respond.SavedAfter, &wrote) && kit.SameDocument(now, wrote) {
+			return nil, nil
+		}
+	}
+	return []string{"policy " + p.Policy + " of role " + p.Role + " is not what guardroom set"}, nil
+}
+
+func verifyRole() respond.Action {
+	return respond.Action{
+		Name:    "iam.verify-role",
+		Calls:   map[awscalls.Role][]string{awscalls.Read: {"IAM.GetRolePolicy"}},
+		Options: playbook.Options{Timeout: brief},
+		Do: func(x *respond.Exec) (playbook.Outcome, error) {
+			var p roleParams
+			if err := x.Params(&p); err != nil {
+				return playbook.Outcome{}, err
+			}
+			if err := kit.Until(x, time.Minute, func() ([]string, error) { return roleMissing(x, p) }); err != nil {
+				return playbook.Outcome{}, err
+			}
+			open := []string{
+				"a change of IAM takes a few minutes to hold everywhere",
+				"sessions of other roles that this one assumed go on until they end; guardroom did not look for them in CloudTrail",
+			}
+			message := "the session is denied everything: " + p.UserID
+			if p.UserID == "" {
+				message = "every session of role " + p.Role + " issued before is denied everything"
+				open = append(open, "whoever can assume role "+p.Role+" gets new sessions, which are not denied")
+			}
+			return playbook.Outcome{Message: message}, x.Save(respond.SavedStillOpen, open)
+		},
+	}
+}
+
+func watchRole() respond.Action {
+	return respond.Action{
+		Name:    "iam.watch-role",
+		Calls:   map[awscalls.Role][]string{awscalls.Read: {"IAM.GetRolePolicy"}},
+		Options: playbook.Options{Timeout: 15 * time.Minute},
+		Do: func(x *respond.Exec) (playbook.Outcome, error) {
+			var p roleParams
+			if err := x.Params(&p); err != nil {
+				return playbook.Outcome{}, err
+			}
+			return watch(x, func() ([]string, error) { return roleMissing(x, p) })
+		},
+	}
+}

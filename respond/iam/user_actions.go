@@ -1,0 +1,271 @@
+package iam
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+
+	"github.com/guardroom/guardroom/evidence"
+	"github.com/guardroom/guardroom/playbook"
+	"github.com/guardroom/guardroom/respond"
+	"github.com/guardroom/guardroom/respond/awscalls"
+	"github.com/guardroom/guardroom/respond/kit"
+)
+
+// brief bounds the steps that containment waits for, and those of containment.
+const brief = 5 * time.Minute
+
+func recordUser() respond.Action {
+	return respond.Action{
+		Name: "iam.record-user",
+		Calls: map[awscalls.Role][]string{
+			awscalls.Read: {"IAM.GetUser", "IAM.ListAccessKeys", "IAM.GetAccessKeyLastUsed", "IAM.ListUserPolicies", "IAM.GetUserPolicy",
+				"IAM.ListAttachedUserPolicies", "IAM.ListGroupsForUser", "IAM.ListMFADevices", "IAM.GetLoginProfile"},
+			awscalls.Forensics: kit.KeepCalls(),
+		},
+		Options: playbook.Options{Timeout: 2 * time.Minute},
+		Do: func(x *respond.Exec) (playbook.Outcome, error) {
+			var p userParams
+			if err := x.Params(&p); err != nil {
+				return playbook.Outcome{}, err
+			}
+			u, err := respond.Once(x, respond.SavedBefore, func() (u userState, err error) {
+				err = onIAM(x, func(ctx context.Context, api awscalls.IAM) error {
+					u, err = describeUser(ctx, api, p.User)
+					return err
+				})
+				return u, err
+			})
+			if err != nil {
+				return playbook.Outcome{}, err
+			}
+			for _, g := range u.Gaps {
+				if err := x.Lack("user "+p.User, g); err != nil {
+					return playbook.Outcome{}, err
+				}
+			}
+			doc, err := json.MarshalIndent(u, "", "  ")
+			if err != nil {
+				return playbook.Outcome{}, playbook.Permanent(fmt.Errorf("write down user %s: %w", p.User, err))
+			}
+			return playbook.Outcome{Message: fmt.Sprintf("%d keys, %d inline and %d attached policies, %d groups", len(u.Keys), len(u.Inline), len(u.Attached), len(u.Groups))},
+				kit.KeepJSON(x, "user.json", evidence.BeforeImage, "user "+p.User+" as it was", u.ARN, "IAM.GetUser and others", doc)
+		},
+	}
+}
+
+// inlineOfUser is our policy on the user.
+func inlineOfUser(x *respond.Exec, p userParams) kit.Setting[kit.Document] {
+	return kit.Setting[kit.Document]{
+		What: "policy " + p.Policy + " of user " + p.User,
+		Same: kit.SameDocument,
+		Look: func(ctx context.Context) (kit.Document, error) {
+			api, err := x.AWS.IAM(ctx, x.In(awscalls.Read, x.Def.Account, x.Def.Region))
+			if err != nil {
+				return kit.Document{}, err
+			}
+			return userPolicy(ctx, api, p.User, p.Policy)
+		},
+		Put: func(ctx context.Context, d kit.Document) error {
+			api, err := x.AWS.IAM(ctx, x.In(awscalls.Act, x.Def.Account, x.Def.Region))
+			if err != nil {
+				return err
+			}
+			if d.Absent {
+				_, err = api.DeleteUserPolicy(ctx, &iam.DeleteUserPolicyInput{UserName: &p.User, PolicyName: &p.Policy})
+				return err
+			}
+			_, err = api.PutUserPolicy(ctx, &iam.PutUserPolicyInput{UserName: &p.User, PolicyName: &p.Policy, PolicyDocument: &d.Text})
+			return err
+		},
+	}
+}
+
+func denyUser() respond.Action {
+	return respond.Action{
+		Name:    "iam.deny-user",
+		Calls:   map[awscalls.Role][]string{awscalls.Read: {"IAM.GetUserPolicy"}, awscalls.Act: {"IAM.PutUserPolicy"}},
+		Options: playbook.Options{Timeout: brief},
+		Do: func(x *respond.Exec) (playbook.Outcome, error) {
+			var p userParams
+			if err := x.Params(&p); err != nil {
+				return playbook.Outcome{}, err
+			}
+			changed, err := kit.Set(x, inlineOfUser(x, p), func(kit.Document) (kit.Document, error) { return kit.Text(denyAll), nil })
+			if err != nil {
+				return playbook.Outcome{}, err
+			}
+			if !changed {
+				return playbook.Outcome{Message: "the policy was there already; undo leaves it"}, nil
+			}
+			return playbook.Outcome{Message: p.User + " is denied everything"}, nil
+		},
+		Undo:     kit.UndoSetting(undoDenyUser(), "take the deny off the user"),
+		UndoRank: 30,
+	}
+}
+
+func undoDenyUser() respond.Action {
+	return respond.Action{
+		Name:    "iam.undo-deny-user",
+		Calls:   map[awscalls.Role][]string{awscalls.Read: {"IAM.GetUserPolicy"}, awscalls.Act: {"IAM.DeleteUserPolicy", "IAM.PutUserPolicy"}},
+		Options: playbook.Options{Timeout: brief},
+		Do: func(x *respond.Exec) (playbook.Outcome, error) {
+			var b kit.Back[userParams, kit.Document]
+			if err := x.Params(&b); err != nil {
+				return playbook.Outcome{}, err
+			}
+			return kit.Restore(x, inlineOfUser(x, b.Of), b.Before, b.After)
+		},
+	}
+}
+
+// keyGone is the status of a key that is not there.
+const keyGone = "deleted"
+
+func statusOfKey(x *respond.Exec, p userParams) kit.Setting[string] {
+	return kit.Setting[string]{
+		What: "access key " + p.Key,
+		Same: func(a, b string) bool { return a == b },
+		Look: func(ctx context.Context) (string, error) {
+			api, err := x.AWS.IAM(ctx, x.In(awscalls.Read, x.Def.Account, x.Def.Region))
+			if err != nil {
+				return "", err
+			}
+			return keyStatus(ctx, api, p.User, p.Key)
+		},
+		Put: func(ctx context.Context, status string) error {
+			api, err := x.AWS.IAM(ctx, x.In(awscalls.Act, x.Def.Account, x.Def.Region))
+			if err != nil {
+				return err
+			}
+			// The name of the user is required: temporary credentials sign this call.
+			_, err = api.UpdateAccessKey(ctx, &iam.UpdateAccessKeyInput{UserName: &p.User, AccessKeyId: &p.Key, Status: types.StatusType(status)})
+			return err
+		},
+	}
+}
+
+func keyStatus(ctx context.Context, api awscalls.IAM, user, key string) (string, error) {
+	keys, err := keysOf(ctx, api, user)
+	if respond.Is(err, "NoSuchEntity") {
+		return keyGone, nil
+	}
+	for _, k := range keys {
+		if k.ID == key {
+			return k.Status, err
+		}
+	}
+	return keyGone, err
+}
+
+func disableKey() respond.Action {
+	return respond.Action{
+		Name:    "iam.disable-key",
+		Calls:   map[awscalls.Role][]string{awscalls.Read: {"IAM.ListAccessKeys"}, awscalls.Act: {"IAM.UpdateAccessKey"}},
+		Options: playbook.Options{Timeout: brief},
+		Do: func(x *respond.Exec) (playbook.Outcome, error) {
+			var p userParams
+			if err := x.Params(&p); err != nil {
+				return playbook.Outcome{}, err
+			}
+			changed, err := kit.Set(x, statusOfKey(x, p), func(before string) (string, error) {
+				if before == keyGone {
+					return keyGone, nil
+				}
+				return string(types.StatusTypeInactive), nil
+			})
+			if err != nil {
+				return playbook.Outcome{}, err
+			}
+			if !changed {
+				return playbook.Outcome{Message: "the key was not active any more; undo leaves it"}, nil
+			}
+			return playbook.Outcome{Message: p.Key + " is inactive"}, nil
+		},
+		Undo:     kit.UndoSetting(enableKey(), "make the access key active again"),
+		UndoRank: 40,
+	}
+}
+
+func enableKey() respond.Action {
+	return respond.Action{
+		Name:    "iam.enable-key",
+		Calls:   map[awscalls.Role][]string{awscalls.Read: {"IAM.ListAccessKeys"}, awscalls.Act: {"IAM.UpdateAccessKey"}},
+		Options: playbook.Options{Timeout: brief},
+		Do: func(x *respond.Exec) (playbook.Outcome, error) {
+			var b kit.Back[userParams, string]
+			if err := x.Params(&b); err != nil {
+				return playbook.Outcome{}, err
+			}
+			return kit.Restore(x, statusOfKey(x, b.Of), b.Before, b.After)
+		},
+	}
+}
+
+// userMissing says what does not hold of the containment of a user.
+func userMissing(x *respond.Exec, p userParams) ([]string, error) {
+	var missing []string
+	err := onIAM(x, func(ctx context.Context, api awscalls.IAM) error {
+		missing = nil
+		if p.Policy == "" {
+			missing = append(missing, "user "+p.User+" has no policy that denies everything: there was no room for it")
+		} else if d, err := userPolicy(ctx, api, p.User, p.Policy); err != nil {
+			return err
+		} else if !kit.SameDocument(d, kit.Text(denyAll)) {
+			missing = append(missing, "policy "+p.Policy+" of user "+p.User+" is not what guardroom set")
+		}
+		keys, err := keysOf(ctx, api, p.User)
+		if err != nil {
+			return err
+		}
+		for _, k := range keys {
+			if k.Status == string(types.StatusTypeActive) {
+				missing = append(missing, "access key "+k.ID+" is active")
+			}
+		}
+		return nil
+	})
+	return missing, err
+}
+
+func verifyUser() respond.Action {
+	return respond.Action{
+		Name:    "iam.verify-user",
+		Calls:   map[awscalls.Role][]string{awscalls.Read: {"IAM.GetUserPolicy", "IAM.ListAccessKeys"}},
+		Options: playbook.Options{Timeout: brief},
+		Do: func(x *respond.Exec) (playbook.Outcome, error) {
+			var p userParams
+			if err := x.Params(&p); err != nil {
+				return playbook.Outcome{}, err
+			}
+			if err := kit.Until(x, time.Minute, func() ([]string, error) { return userMissing(x, p) }); err != nil {
+				return playbook.Outcome{}, err
+			}
+			open := []string{
+				"a change of IAM takes seconds to minutes to hold everywhere",
+				"sessions of roles that " + p.User + " assumed go on until they end; guardroom did not look for them in CloudTrail",
+			}
+			return playbook.Outcome{Message: p.User + " is denied everything, and none of its keys is active"}, x.Save(respond.SavedStillOpen, open)
+		},
+	}
+}
+
+func watchUser() respond.Action {
+	return respond.Action{
+		Name:    "iam.watch-user",
+		Calls:   map[awscalls.Role][]string{awscalls.Read: {"IAM.GetUserPolicy", "IAM.ListAccessKeys"}},
+		Options: playbook.Options{Timeout: 15 * time.Minute},
+		Do: func(x *respond.Exec) (playbook.Outcome, error) {
+			var p userParams
+			if err := x.Params(&p); err != nil {
+				return playbook.Outcome{}, err
+			}
+			return watch(x, func() ([]string, error) { return userMissing(x, p) })
+		},
+	}
+}
