@@ -23,7 +23,7 @@ func (t *Triager) compile() error {
 			errs = append(errs, fmt.Errorf("suppression %s: %w", s.Name, err))
 			continue
 		}
-		t.suppressions = append(t.suppressions, suppression{name: s.Name, owner: s.Owner, reason: s.Reason, until: s.Until.Time, rule: r, playbook: c.Playbook})
+		t.suppressions = append(t.suppressions, suppression{name: s.Name, owner: s.Owner, reason: s.Reason, until: s.Until.Time, rule: r})
 	}
 	for i, c := range t.cfg.Routes {
 		name := c.Name
