@@ -46,7 +46,7 @@ func plans(t *testing.T, s *suite) {
 	ctx := t.Context()
 	at := s.clock.now()
 	p := aPlan("pln_01", 7, hostile, at)
-	p.Bytes, p.Before = []byte("{\"x\":\"\x00\xff\"}"), []byte(strings.Repeat("a", 1<<20))
+	p.Bytes, p.Before = []byte("{\"x\":\"\x00\xff\"}"), []byte(strings.Repeat("a", 1<<16))
 	p.Why, p.Approvals = "w", []respond.Approval{{Who: "ann", How: "token", At: at, Reason: "r", Digest: p.Digest, Own: true}}
 	s.write(func(tx *store.Tx) error { return tx.PutPlan(ctx, p) })
 	want := p
