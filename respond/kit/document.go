@@ -2,6 +2,8 @@ package kit
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"net/url"
 	"strings"
@@ -78,4 +80,13 @@ func MustJSON(v any) string {
 		panic("kit: a value of ours is no JSON: " + err.Error())
 	}
 	return Canonical(string(raw))
+}
+
+// Digest is a short digest of its meaning, for facts; absent for none.
+func (d Document) Digest() string {
+	if d.Absent {
+		return "absent"
+	}
+	sum := sha256.Sum256([]byte(Canonical(d.Text)))
+	return hex.EncodeToString(sum[:])[:12]
 }
