@@ -34,7 +34,7 @@ type Question struct {
 
 // Guards answers each guard, in a fixed order.
 func Guards(q Question) []respond.Guard {
-	list := []respond.Guard{neverTouch(q), real(q), confirmed(q), sameAccount(q), open(q), direction(q), busy(q), contained(q), capOf(q)}
+	list := []respond.Guard{neverTouch(q), real(q), confirmed(q), sameAccount(q), open(q), direction(q), Busy(q), contained(q), Cap(q)}
 	out := list[:0]
 	for _, g := range list {
 		if g.Name != "" {
@@ -143,7 +143,8 @@ func words(f *finding.Finding) string {
 	return f.Type.Name
 }
 
-func busy(q Question) respond.Guard {
+// Busy refuses what another run has in hand.
+func Busy(q Question) respond.Guard {
 	const name = "one run at a time"
 	if q.Active != "" {
 		return refuse(name, string(q.Active)+" has it in hand", "guardroom run watch "+string(q.Active))
@@ -159,9 +160,9 @@ func contained(q Question) respond.Guard {
 	return refuse(name, string(q.Contained)+" contained it", "guardroom run show "+string(q.Contained)+"; to preserve evidence only: --playbook forensics")
 }
 
-// capOf bounds how much is done in an hour: a flood of forged or real findings
+// Cap bounds how much is done in an hour: a flood of forged or real findings
 // must not isolate a whole account.
-func capOf(q Question) respond.Guard {
+func Cap(q Question) respond.Guard {
 	const name = "hourly cap"
 	limit := 0
 	switch q.Class {

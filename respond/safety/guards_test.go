@@ -1,0 +1,93 @@
+package safety_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/guardroom/guardroom/finding"
+	"github.com/guardroom/guardroom/incident"
+	"github.com/guardroom/guardroom/respond"
+	"github.com/guardroom/guardroom/respond/safety"
+	"github.com/guardroom/guardroom/rule"
+)
+
+func question(t *testing.T, typ string, change func(q *safety.Question)) safety.Question {
+	t.Helper()
+	f := &finding.Finding{ID: "f1", Type: finding.ParseType(typ), AccountID: "111122223333", Region: "eu-central-1", Severity: 8, Role: finding.RoleActor}
+	q := safety.Question{Incident: &incident.Incident{Number: 42, State: incident.Open}, Finding: f, Confirmed: true,
+		Target: respond.Target{Kind: finding.KindInstance, ID: "i-0123456789abcdef0", Account: f.AccountID, Region: f.Region}, Class: respond.Isolation,
+		Policy: respond.DefaultPolicy(), Now: time.Date(2026, 11, 25, 3, 0, 0, 0, time.UTC)}
+	if change != nil {
+		change(&q)
+	}
+	q.Env = rule.NewEnv(f, incident.Account{}, nil, nil, q.Now)
+	return q
+}
+
+const mining = "CryptoCurrency:EC2/BitcoinTool.B!DNS"
+
+func TestGuards(t *testing.T) {
+	t.Parallel()
+	never := func(when string) *rule.Rule {
+		r, err := rule.Compile("payments", when)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	for _, c := range []struct {
+		name, typ string
+		change    func(q *safety.Question)
+		guard     string
+		answer    respond.Answer
+	}{
+		{"a real finding of an acting host passes", mining, nil, "", respond.Pass},
+		{"a rule forbids it", mining, func(q *safety.Question) { q.Never = []*rule.Rule{never(`account.id == "111122223333"`)} }, "never touch", respond.Refuse},
+		{"a rule that does not match forbids nothing", mining, func(q *safety.Question) { q.Never = []*rule.Rule{never(`severity > 8.5`)} }, "", respond.Pass},
+		{"Defect07 a sample finding starts nothing", mining, func(q *safety.Question) { q.Finding.Sample = true }, "real finding", respond.Refuse},
+		{"Defect34 an archived finding starts nothing", mining, func(q *safety.Question) { q.Finding.Archived = true }, "real finding", respond.Refuse},
+		{"what GuardDuty has not confirmed is said to a person", mining, func(q *safety.Question) { q.Confirmed = false }, "confirmed by GuardDuty", respond.Warn},
+		{"what GuardDuty has not confirmed does nothing by itself", mining, func(q *safety.Question) { q.Confirmed, q.ByItself = false, true }, "confirmed by GuardDuty", respond.Refuse},
+		{"a finding that names another account is refused", mining, func(q *safety.Question) { q.Target.Account = "999999999999" }, "account", respond.Refuse},
+		{"a closed incident is left alone", mining, func(q *safety.Question) { q.Incident.State = incident.Closed }, "open incident", respond.Refuse},
+		{"a host that was only attacked is not isolated", "UnauthorizedAccess:EC2/SSHBruteForce", func(q *safety.Question) { q.Finding.Role = finding.RoleTarget }, "direction", respond.Refuse},
+		{"a host that was only probed is not isolated", "Recon:EC2/PortProbeUnprotectedPort", func(q *safety.Question) { q.Finding.Role = finding.RoleTarget }, "direction", respond.Refuse},
+		{"a host that guesses passwords is isolated", "UnauthorizedAccess:EC2/SSHBruteForce", nil, "", respond.Pass},
+		{"the actor of a brute force can be blocked", "UnauthorizedAccess:EC2/SSHBruteForce", func(q *safety.Question) { q.Finding.Role, q.Class = finding.RoleTarget, respond.Block }, "", respond.Pass},
+		{"one run at a time", mining, func(q *safety.Question) { q.Active = "run_1" }, "one run at a time", respond.Refuse},
+		{"what is contained is not contained again", mining, func(q *safety.Question) { q.Contained = "run_1" }, "already contained", respond.Refuse},
+		{"evidence of what is contained can be preserved", mining, func(q *safety.Question) { q.Contained, q.Class = "run_1", respond.Other }, "", respond.Pass},
+		{"the cap of an account", mining, func(q *safety.Question) { q.Recent = 3 }, "hourly cap", respond.Refuse},
+		{"the cap of all", mining, func(q *safety.Question) { q.RecentAll = 10 }, "hourly cap", respond.Refuse},
+		{"a release has no cap", mining, func(q *safety.Question) { q.Recent, q.RecentAll, q.Class = 99, 99, respond.Release }, "", respond.Pass},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			for _, g := range safety.Guards(question(t, c.typ, c.change)) {
+				want := respond.Pass
+				if g.Name == c.guard {
+					want = c.answer
+				}
+				if g.Answer != want {
+					t.Errorf("%s: %+v", g.Name, g)
+				}
+				if g.Answer != respond.Pass && (g.Why == "" || g.Hint == "") {
+					t.Errorf("%+v says not why, or not what to do", g)
+				}
+			}
+		})
+	}
+}
+
+func TestARuleThatCannotBeEvaluatedForbids(t *testing.T) {
+	t.Parallel()
+	r, err := rule.Compile("odd", `resources[7].id == "x"`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := safety.Guards(question(t, mining, func(q *safety.Question) { q.Never = []*rule.Rule{r} }))[0]
+	if g.Answer != respond.Refuse || !strings.Contains(g.Why, "odd") {
+		t.Errorf("%+v", g)
+	}
+}
