@@ -2,7 +2,6 @@ package iam
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -23,33 +22,20 @@ func recordRole() respond.Action {
 			awscalls.Forensics: kit.KeepCalls(),
 		},
 		Options: playbook.Options{Timeout: 2 * time.Minute},
-		Do: func(x *respond.Exec) (playbook.Outcome, error) {
-			var p roleParams
-			if err := x.Params(&p); err != nil {
-				return playbook.Outcome{}, err
-			}
-			s, err := respond.Once(x, respond.SavedBefore, func() (s roleState, err error) {
-				err = onIAM(x, func(ctx context.Context, api awscalls.IAM) error {
-					s, err = describeRole(ctx, api, p.Role)
-					return err
-				})
-				return s, err
+		Do: kit.Do(func(x *respond.Exec, p roleParams) (playbook.Outcome, error) {
+			s, err := kit.Record(x, kit.Account[roleState]{
+				What: "role " + p.Role, File: "role.json", Kind: evidence.BeforeImage, Source: p.ARN, How: "IAM.GetRole and others",
+				Gaps: func(s roleState) []string { return s.Gaps },
+				Look: func(ctx context.Context) (roleState, error) {
+					api, err := x.AWS.IAM(ctx, x.In(awscalls.Read, x.Def.Account, x.Def.Region))
+					if err != nil {
+						return roleState{}, err
+					}
+					return describeRole(ctx, api, p.Role)
+				},
 			})
-			if err != nil {
-				return playbook.Outcome{}, err
-			}
-			for _, g := range s.Gaps {
-				if err := x.Lack("role "+p.Role, g); err != nil {
-					return playbook.Outcome{}, err
-				}
-			}
-			doc, err := json.MarshalIndent(s, "", "  ")
-			if err != nil {
-				return playbook.Outcome{}, playbook.Permanent(fmt.Errorf("write down role %s: %w", p.Role, err))
-			}
-			return playbook.Outcome{Message: fmt.Sprintf("%d inline policies, %d instance profiles", len(s.Inline), len(s.Profiles))},
-				kit.KeepJSON(x, "role.json", evidence.BeforeImage, "role "+p.Role+" as it was", s.ARN, "IAM.GetRole and others", doc)
-		},
+			return playbook.Outcome{Message: fmt.Sprintf("%d inline policies, %d instance profiles", len(s.Inline), len(s.Profiles))}, err
+		}),
 	}
 }
 
@@ -86,11 +72,7 @@ func denying(name string, wait time.Duration, document func(x *respond.Exec, p r
 		Name:    name,
 		Calls:   map[awscalls.Role][]string{awscalls.Read: {"IAM.GetRolePolicy"}, awscalls.Act: {"IAM.PutRolePolicy"}},
 		Options: playbook.Options{Timeout: brief + wait},
-		Do: func(x *respond.Exec) (playbook.Outcome, error) {
-			var p roleParams
-			if err := x.Params(&p); err != nil {
-				return playbook.Outcome{}, err
-			}
+		Do: kit.Do(func(x *respond.Exec, p roleParams) (playbook.Outcome, error) {
 			if left := sinceStart(x, int(wait.Seconds())); left > 0 {
 				if err := x.Sleep(left); err != nil {
 					return playbook.Outcome{}, err
@@ -104,7 +86,7 @@ func denying(name string, wait time.Duration, document func(x *respond.Exec, p r
 				return playbook.Outcome{Message: "the policy was there already; undo leaves it"}, nil
 			}
 			return playbook.Outcome{Message: "policy " + p.Policy + " is on role " + p.Role}, nil
-		},
+		}),
 		Undo:     kit.UndoSetting(undoDenyRole(), "take the deny off the role"),
 		UndoRank: 30,
 	}
@@ -131,13 +113,9 @@ func undoDenyRole() respond.Action {
 		Name:    "iam.undo-deny-role",
 		Calls:   map[awscalls.Role][]string{awscalls.Read: {"IAM.GetRolePolicy"}, awscalls.Act: {"IAM.DeleteRolePolicy", "IAM.PutRolePolicy"}},
 		Options: playbook.Options{Timeout: brief},
-		Do: func(x *respond.Exec) (playbook.Outcome, error) {
-			var b kit.Back[roleParams, kit.Document]
-			if err := x.Params(&b); err != nil {
-				return playbook.Outcome{}, err
-			}
+		Do: kit.Do(func(x *respond.Exec, b kit.Back[roleParams, kit.Document]) (playbook.Outcome, error) {
 			return kit.Restore(x, inlineOfRole(x, b.Of), b.Before, b.After)
-		},
+		}),
 	}
 }
 
@@ -165,11 +143,7 @@ func verifyRole() respond.Action {
 		Name:    "iam.verify-role",
 		Calls:   map[awscalls.Role][]string{awscalls.Read: {"IAM.GetRolePolicy"}},
 		Options: playbook.Options{Timeout: brief},
-		Do: func(x *respond.Exec) (playbook.Outcome, error) {
-			var p roleParams
-			if err := x.Params(&p); err != nil {
-				return playbook.Outcome{}, err
-			}
+		Do: kit.Do(func(x *respond.Exec, p roleParams) (playbook.Outcome, error) {
 			if err := kit.Until(x, time.Minute, func() ([]string, error) { return roleMissing(x, p) }); err != nil {
 				return playbook.Outcome{}, err
 			}
@@ -183,7 +157,7 @@ func verifyRole() respond.Action {
 				open = append(open, "whoever can assume role "+p.Role+" gets new sessions, which are not denied")
 			}
 			return playbook.Outcome{Message: message}, x.Save(respond.SavedStillOpen, open)
-		},
+		}),
 	}
 }
 
@@ -192,12 +166,8 @@ func watchRole() respond.Action {
 		Name:    "iam.watch-role",
 		Calls:   map[awscalls.Role][]string{awscalls.Read: {"IAM.GetRolePolicy"}},
 		Options: playbook.Options{Timeout: 15 * time.Minute},
-		Do: func(x *respond.Exec) (playbook.Outcome, error) {
-			var p roleParams
-			if err := x.Params(&p); err != nil {
-				return playbook.Outcome{}, err
-			}
+		Do: kit.Do(func(x *respond.Exec, p roleParams) (playbook.Outcome, error) {
 			return watch(x, func() ([]string, error) { return roleMissing(x, p) })
-		},
+		}),
 	}
 }

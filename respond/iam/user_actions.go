@@ -2,7 +2,6 @@ package iam
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -28,33 +27,20 @@ func recordUser() respond.Action {
 			awscalls.Forensics: kit.KeepCalls(),
 		},
 		Options: playbook.Options{Timeout: 2 * time.Minute},
-		Do: func(x *respond.Exec) (playbook.Outcome, error) {
-			var p userParams
-			if err := x.Params(&p); err != nil {
-				return playbook.Outcome{}, err
-			}
-			u, err := respond.Once(x, respond.SavedBefore, func() (u userState, err error) {
-				err = onIAM(x, func(ctx context.Context, api awscalls.IAM) error {
-					u, err = describeUser(ctx, api, p.User)
-					return err
-				})
-				return u, err
+		Do: kit.Do(func(x *respond.Exec, p userParams) (playbook.Outcome, error) {
+			s, err := kit.Record(x, kit.Account[userState]{
+				What: "user " + p.User, File: "user.json", Kind: evidence.BeforeImage, Source: p.ARN, How: "IAM.GetUser and others",
+				Gaps: func(s userState) []string { return s.Gaps },
+				Look: func(ctx context.Context) (userState, error) {
+					api, err := x.AWS.IAM(ctx, x.In(awscalls.Read, x.Def.Account, x.Def.Region))
+					if err != nil {
+						return userState{}, err
+					}
+					return describeUser(ctx, api, p.User)
+				},
 			})
-			if err != nil {
-				return playbook.Outcome{}, err
-			}
-			for _, g := range u.Gaps {
-				if err := x.Lack("user "+p.User, g); err != nil {
-					return playbook.Outcome{}, err
-				}
-			}
-			doc, err := json.MarshalIndent(u, "", "  ")
-			if err != nil {
-				return playbook.Outcome{}, playbook.Permanent(fmt.Errorf("write down user %s: %w", p.User, err))
-			}
-			return playbook.Outcome{Message: fmt.Sprintf("%d keys, %d inline and %d attached policies, %d groups", len(u.Keys), len(u.Inline), len(u.Attached), len(u.Groups))},
-				kit.KeepJSON(x, "user.json", evidence.BeforeImage, "user "+p.User+" as it was", u.ARN, "IAM.GetUser and others", doc)
-		},
+			return playbook.Outcome{Message: fmt.Sprintf("%d keys, %d inline and %d attached policies, %d groups", len(s.Keys), len(s.Inline), len(s.Attached), len(s.Groups))}, err
+		}),
 	}
 }
 
@@ -90,11 +76,7 @@ func denyUser() respond.Action {
 		Name:    "iam.deny-user",
 		Calls:   map[awscalls.Role][]string{awscalls.Read: {"IAM.GetUserPolicy"}, awscalls.Act: {"IAM.PutUserPolicy"}},
 		Options: playbook.Options{Timeout: brief},
-		Do: func(x *respond.Exec) (playbook.Outcome, error) {
-			var p userParams
-			if err := x.Params(&p); err != nil {
-				return playbook.Outcome{}, err
-			}
+		Do: kit.Do(func(x *respond.Exec, p userParams) (playbook.Outcome, error) {
 			changed, err := kit.Set(x, inlineOfUser(x, p), func(kit.Document) (kit.Document, error) { return kit.Text(denyAll), nil })
 			if err != nil {
 				return playbook.Outcome{}, err
@@ -103,7 +85,7 @@ func denyUser() respond.Action {
 				return playbook.Outcome{Message: "the policy was there already; undo leaves it"}, nil
 			}
 			return playbook.Outcome{Message: p.User + " is denied everything"}, nil
-		},
+		}),
 		Undo:     kit.UndoSetting(undoDenyUser(), "take the deny off the user"),
 		UndoRank: 30,
 	}
@@ -114,13 +96,9 @@ func undoDenyUser() respond.Action {
 		Name:    "iam.undo-deny-user",
 		Calls:   map[awscalls.Role][]string{awscalls.Read: {"IAM.GetUserPolicy"}, awscalls.Act: {"IAM.DeleteUserPolicy", "IAM.PutUserPolicy"}},
 		Options: playbook.Options{Timeout: brief},
-		Do: func(x *respond.Exec) (playbook.Outcome, error) {
-			var b kit.Back[userParams, kit.Document]
-			if err := x.Params(&b); err != nil {
-				return playbook.Outcome{}, err
-			}
+		Do: kit.Do(func(x *respond.Exec, b kit.Back[userParams, kit.Document]) (playbook.Outcome, error) {
 			return kit.Restore(x, inlineOfUser(x, b.Of), b.Before, b.After)
-		},
+		}),
 	}
 }
 
@@ -168,11 +146,7 @@ func disableKey() respond.Action {
 		Name:    "iam.disable-key",
 		Calls:   map[awscalls.Role][]string{awscalls.Read: {"IAM.ListAccessKeys"}, awscalls.Act: {"IAM.UpdateAccessKey"}},
 		Options: playbook.Options{Timeout: brief},
-		Do: func(x *respond.Exec) (playbook.Outcome, error) {
-			var p userParams
-			if err := x.Params(&p); err != nil {
-				return playbook.Outcome{}, err
-			}
+		Do: kit.Do(func(x *respond.Exec, p userParams) (playbook.Outcome, error) {
 			changed, err := kit.Set(x, statusOfKey(x, p), func(before string) (string, error) {
 				if before == keyGone {
 					return keyGone, nil
@@ -186,7 +160,7 @@ func disableKey() respond.Action {
 				return playbook.Outcome{Message: "the key was not active any more; undo leaves it"}, nil
 			}
 			return playbook.Outcome{Message: p.Key + " is inactive"}, nil
-		},
+		}),
 		Undo:     kit.UndoSetting(enableKey(), "make the access key active again"),
 		UndoRank: 40,
 	}
@@ -197,13 +171,9 @@ func enableKey() respond.Action {
 		Name:    "iam.enable-key",
 		Calls:   map[awscalls.Role][]string{awscalls.Read: {"IAM.ListAccessKeys"}, awscalls.Act: {"IAM.UpdateAccessKey"}},
 		Options: playbook.Options{Timeout: brief},
-		Do: func(x *respond.Exec) (playbook.Outcome, error) {
-			var b kit.Back[userParams, string]
-			if err := x.Params(&b); err != nil {
-				return playbook.Outcome{}, err
-			}
+		Do: kit.Do(func(x *respond.Exec, b kit.Back[userParams, string]) (playbook.Outcome, error) {
 			return kit.Restore(x, statusOfKey(x, b.Of), b.Before, b.After)
-		},
+		}),
 	}
 }
 
@@ -238,11 +208,7 @@ func verifyUser() respond.Action {
 		Name:    "iam.verify-user",
 		Calls:   map[awscalls.Role][]string{awscalls.Read: {"IAM.GetUserPolicy", "IAM.ListAccessKeys"}},
 		Options: playbook.Options{Timeout: brief},
-		Do: func(x *respond.Exec) (playbook.Outcome, error) {
-			var p userParams
-			if err := x.Params(&p); err != nil {
-				return playbook.Outcome{}, err
-			}
+		Do: kit.Do(func(x *respond.Exec, p userParams) (playbook.Outcome, error) {
 			if err := kit.Until(x, time.Minute, func() ([]string, error) { return userMissing(x, p) }); err != nil {
 				return playbook.Outcome{}, err
 			}
@@ -251,7 +217,7 @@ func verifyUser() respond.Action {
 				"sessions of roles that " + p.User + " assumed go on until they end; guardroom did not look for them in CloudTrail",
 			}
 			return playbook.Outcome{Message: p.User + " is denied everything, and none of its keys is active"}, x.Save(respond.SavedStillOpen, open)
-		},
+		}),
 	}
 }
 
@@ -260,12 +226,8 @@ func watchUser() respond.Action {
 		Name:    "iam.watch-user",
 		Calls:   map[awscalls.Role][]string{awscalls.Read: {"IAM.GetUserPolicy", "IAM.ListAccessKeys"}},
 		Options: playbook.Options{Timeout: 15 * time.Minute},
-		Do: func(x *respond.Exec) (playbook.Outcome, error) {
-			var p userParams
-			if err := x.Params(&p); err != nil {
-				return playbook.Outcome{}, err
-			}
+		Do: kit.Do(func(x *respond.Exec, p userParams) (playbook.Outcome, error) {
 			return watch(x, func() ([]string, error) { return userMissing(x, p) })
-		},
+		}),
 	}
 }

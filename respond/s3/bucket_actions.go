@@ -2,8 +2,6 @@ package s3
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -30,32 +28,19 @@ func recordBucket() respond.Action {
 			awscalls.Forensics: kit.KeepCalls(),
 		},
 		Options: playbook.Options{Timeout: 2 * time.Minute},
-		Do: doing(func(x *respond.Exec, p bucketParams) (playbook.Outcome, error) {
-			s, err := respond.Once(x, respond.SavedBefore, func() (s bucketState, err error) {
-				err = x.Look(func(ctx context.Context) error {
+		Do: kit.Do(func(x *respond.Exec, p bucketParams) (playbook.Outcome, error) {
+			s, err := kit.Record(x, kit.Account[bucketState]{
+				What: "bucket " + p.Bucket, File: "bucket.json", Kind: evidence.BeforeImage, Source: p.ARN, How: "S3.GetBucketPolicy and others",
+				Gaps: func(s bucketState) []string { return s.Gaps },
+				Look: func(ctx context.Context) (bucketState, error) {
 					api, err := on(ctx, x, awscalls.Read)
 					if err != nil {
-						return err
+						return bucketState{}, err
 					}
-					s, err = describeBucket(ctx, api, x.In(awscalls.Read, x.Def.Account, x.Def.Region), p.Bucket)
-					return err
-				})
-				return s, err
+					return describeBucket(ctx, api, x.In(awscalls.Read, x.Def.Account, x.Def.Region), p.Bucket)
+				},
 			})
-			if err != nil {
-				return playbook.Outcome{}, err
-			}
-			for _, g := range s.Gaps {
-				if err := x.Lack("bucket "+p.Bucket, g); err != nil {
-					return playbook.Outcome{}, err
-				}
-			}
-			doc, err := json.MarshalIndent(s, "", "  ")
-			if err != nil {
-				return playbook.Outcome{}, playbook.Permanent(fmt.Errorf("write down bucket %s: %w", p.Bucket, err))
-			}
-			return playbook.Outcome{Message: "policy " + s.Policy.Digest() + ", public access block " + s.Block.String()},
-				kit.KeepJSON(x, "bucket.json", evidence.BeforeImage, "bucket "+p.Bucket+" as it was", s.ARN, "S3.GetBucketPolicy and others", doc)
+			return playbook.Outcome{Message: "policy " + s.Policy.Digest() + ", public access block " + s.Block.String()}, err
 		}),
 	}
 }
@@ -93,7 +78,7 @@ func addStatement() respond.Action {
 		Name:    "s3.add-statement",
 		Calls:   map[awscalls.Role][]string{awscalls.Read: {"S3.GetBucketPolicy"}, awscalls.Act: {"S3.PutBucketPolicy"}},
 		Options: playbook.Options{Timeout: brief},
-		Do: doing(func(x *respond.Exec, p bucketParams) (playbook.Outcome, error) {
+		Do: kit.Do(func(x *respond.Exec, p bucketParams) (playbook.Outcome, error) {
 			changed, err := kit.Set(x, policySetting(x, p.Bucket), func(before kit.Document) (kit.Document, error) {
 				if hasStatement(before, p.Statement) {
 					return before, nil
@@ -118,7 +103,7 @@ func restorePolicy() respond.Action {
 		Name:    "s3.restore-policy",
 		Calls:   map[awscalls.Role][]string{awscalls.Read: {"S3.GetBucketPolicy"}, awscalls.Act: {"S3.PutBucketPolicy", "S3.DeleteBucketPolicy"}},
 		Options: playbook.Options{Timeout: brief},
-		Do: doing(func(x *respond.Exec, b kit.Back[bucketParams, kit.Document]) (playbook.Outcome, error) {
+		Do: kit.Do(func(x *respond.Exec, b kit.Back[bucketParams, kit.Document]) (playbook.Outcome, error) {
 			return kit.Restore(x, policySetting(x, b.Of.Bucket), b.Before, b.After)
 		}),
 	}
@@ -159,7 +144,7 @@ func blockPublic() respond.Action {
 		Name:    "s3.block-public",
 		Calls:   map[awscalls.Role][]string{awscalls.Read: {"S3.GetPublicAccessBlock"}, awscalls.Act: {"S3.PutPublicAccessBlock"}},
 		Options: playbook.Options{Timeout: brief},
-		Do: doing(func(x *respond.Exec, p bucketParams) (playbook.Outcome, error) {
+		Do: kit.Do(func(x *respond.Exec, p bucketParams) (playbook.Outcome, error) {
 			changed, err := kit.Set(x, blockSetting(x, p.Bucket), func(*block) (*block, error) { b := closed; return &b, nil })
 			if err != nil {
 				return playbook.Outcome{}, err
@@ -179,7 +164,7 @@ func restoreBlock() respond.Action {
 		Name:    "s3.restore-block",
 		Calls:   map[awscalls.Role][]string{awscalls.Read: {"S3.GetPublicAccessBlock"}, awscalls.Act: {"S3.PutPublicAccessBlock", "S3.DeletePublicAccessBlock"}},
 		Options: playbook.Options{Timeout: brief},
-		Do: doing(func(x *respond.Exec, b kit.Back[bucketParams, *block]) (playbook.Outcome, error) {
+		Do: kit.Do(func(x *respond.Exec, b kit.Back[bucketParams, *block]) (playbook.Outcome, error) {
 			return kit.Restore(x, blockSetting(x, b.Of.Bucket), b.Before, b.After)
 		}),
 	}
@@ -214,7 +199,7 @@ func switchVersioning() respond.Action {
 		Name:    "s3.switch-versioning",
 		Calls:   map[awscalls.Role][]string{awscalls.Read: {"S3.GetBucketVersioning"}, awscalls.Act: {"S3.PutBucketVersioning"}},
 		Options: playbook.Options{Timeout: brief},
-		Do: doing(func(x *respond.Exec, p bucketParams) (playbook.Outcome, error) {
+		Do: kit.Do(func(x *respond.Exec, p bucketParams) (playbook.Outcome, error) {
 			changed, err := kit.Set(x, versioningSetting(x, p.Bucket), func(string) (string, error) { return versioningOn, nil })
 			if err != nil {
 				return playbook.Outcome{}, err
@@ -235,7 +220,7 @@ func restoreVersioning() respond.Action {
 		Name:    "s3.restore-versioning",
 		Calls:   map[awscalls.Role][]string{awscalls.Read: {"S3.GetBucketVersioning"}, awscalls.Act: {"S3.PutBucketVersioning"}},
 		Options: playbook.Options{Timeout: brief},
-		Do: doing(func(x *respond.Exec, b kit.Back[bucketParams, string]) (playbook.Outcome, error) {
+		Do: kit.Do(func(x *respond.Exec, b kit.Back[bucketParams, string]) (playbook.Outcome, error) {
 			if b.Before != "" {
 				return kit.Restore(x, versioningSetting(x, b.Of.Bucket), b.Before, b.After)
 			}
@@ -253,7 +238,7 @@ func verifyBucket() respond.Action {
 		Name:    "s3.verify-bucket",
 		Calls:   map[awscalls.Role][]string{awscalls.Read: {"S3.GetBucketPolicy", "S3.GetPublicAccessBlock", "S3.GetBucketVersioning", "S3.GetBucketPolicyStatus"}},
 		Options: playbook.Options{Timeout: brief},
-		Do: doing(func(x *respond.Exec, p bucketParams) (playbook.Outcome, error) {
+		Do: kit.Do(func(x *respond.Exec, p bucketParams) (playbook.Outcome, error) {
 			open := []string{"copies that were made before, and caches in front of the bucket, are out of reach", "access points of the bucket were not looked at; its policy binds them too"}
 			if err := kit.Until(x, time.Minute, func() ([]string, error) { return bucketMissing(x, p) }); err != nil {
 				return playbook.Outcome{}, err

@@ -2,7 +2,6 @@ package s3
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -25,27 +24,18 @@ func recordObject() respond.Action {
 		Name:    "s3.record-object",
 		Calls:   map[awscalls.Role][]string{awscalls.Read: {"S3.HeadObject", "S3.GetObjectTagging"}, awscalls.Forensics: kit.KeepCalls()},
 		Options: playbook.Options{Timeout: 2 * time.Minute},
-		Do: doing(func(x *respond.Exec, p objectParams) (playbook.Outcome, error) {
-			o, err := respond.Once(x, respond.SavedBefore, func() (o objectState, err error) {
-				err = x.Look(func(ctx context.Context) error {
+		Do: kit.Do(func(x *respond.Exec, p objectParams) (playbook.Outcome, error) {
+			o, err := kit.Record(x, kit.Account[objectState]{
+				What: "the object", File: "object.json", Kind: evidence.Metadata, Source: p.ARN + "/" + p.Key, How: "S3.HeadObject, S3.GetObjectTagging",
+				Look: func(ctx context.Context) (objectState, error) {
 					api, err := on(ctx, x, awscalls.Read)
 					if err != nil {
-						return err
+						return objectState{}, err
 					}
-					o, err = describeObject(ctx, api, x.Def.Account, p.Bucket, p.Key, p.Version)
-					return err
-				})
-				return o, err
+					return describeObject(ctx, api, x.Def.Account, p.Bucket, p.Key, p.Version)
+				},
 			})
-			if err != nil {
-				return playbook.Outcome{}, err
-			}
-			doc, err := json.MarshalIndent(o, "", "  ")
-			if err != nil {
-				return playbook.Outcome{}, playbook.Permanent(fmt.Errorf("write down the object: %w", err))
-			}
-			return playbook.Outcome{Message: fmt.Sprintf("%d bytes, %d tags", o.Size, len(o.Tags))},
-				kit.KeepJSON(x, "object.json", evidence.Metadata, "the object as it was", p.ARN+"/"+p.Key, "S3.HeadObject, S3.GetObjectTagging", doc)
+			return playbook.Outcome{Message: fmt.Sprintf("%d bytes, %d tags", o.Size, len(o.Tags))}, err
 		}),
 	}
 }
@@ -84,7 +74,7 @@ func tagObject() respond.Action {
 		Name:    "s3.tag-object",
 		Calls:   map[awscalls.Role][]string{awscalls.Read: {"S3.GetObjectTagging"}, awscalls.Act: {"S3.PutObjectTagging"}},
 		Options: playbook.Options{Timeout: brief},
-		Do: doing(func(x *respond.Exec, p objectParams) (playbook.Outcome, error) {
+		Do: kit.Do(func(x *respond.Exec, p objectParams) (playbook.Outcome, error) {
 			now, err := readTags(x, p)
 			if err != nil {
 				return playbook.Outcome{}, err
@@ -121,7 +111,7 @@ func untagObject() respond.Action {
 		Name:    "s3.untag-object",
 		Calls:   map[awscalls.Role][]string{awscalls.Read: {"S3.GetObjectTagging"}, awscalls.Act: {"S3.PutObjectTagging"}},
 		Options: playbook.Options{Timeout: brief},
-		Do: doing(func(x *respond.Exec, b kit.Back[objectParams, map[string]string]) (playbook.Outcome, error) {
+		Do: kit.Do(func(x *respond.Exec, b kit.Back[objectParams, map[string]string]) (playbook.Outcome, error) {
 			now, err := readTags(x, b.Of)
 			if err != nil {
 				return playbook.Outcome{}, err
@@ -144,7 +134,7 @@ func verifyObject() respond.Action {
 		Name:    "s3.verify-object",
 		Calls:   map[awscalls.Role][]string{awscalls.Read: {"S3.GetObjectTagging", "S3.GetBucketPolicy"}},
 		Options: playbook.Options{Timeout: brief},
-		Do: doing(func(x *respond.Exec, p objectParams) (playbook.Outcome, error) {
+		Do: kit.Do(func(x *respond.Exec, p objectParams) (playbook.Outcome, error) {
 			err := kit.Until(x, time.Minute, func() (missing []string, err error) {
 				tags, err := readTags(x, p)
 				if err != nil {

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/guardroom/guardroom/internal/fault"
-	"github.com/guardroom/guardroom/playbook"
 	"github.com/guardroom/guardroom/respond"
 	"github.com/guardroom/guardroom/respond/awscalls"
 )
@@ -33,17 +32,6 @@ const brief = 5 * time.Minute
 // on calls S3 with a role at the place of the step.
 func on(ctx context.Context, x *respond.Exec, role awscalls.Role) (awscalls.S3, error) {
 	return x.AWS.S3(ctx, x.In(role, x.Def.Account, x.Def.Region))
-}
-
-// doing is the common shape of a step: read the parameters, then act.
-func doing[P any](f func(x *respond.Exec, p P) (playbook.Outcome, error)) func(*respond.Exec) (playbook.Outcome, error) {
-	return func(x *respond.Exec) (playbook.Outcome, error) {
-		var p P
-		if err := x.Params(&p); err != nil {
-			return playbook.Outcome{}, err
-		}
-		return f(x, p)
-	}
 }
 
 func internal(what string, err error) error {
