@@ -116,7 +116,12 @@ func (p *pacer) option(account, region string) func(*middleware.Stack) error {
 		}
 		return next.HandleFinalize(ctx, in)
 	})
-	return func(s *middleware.Stack) error { return s.Finalize.Insert(wait, "Retry", middleware.After) }
+	return func(s *middleware.Stack) error {
+		if _, sends := s.Finalize.Get("Retry"); !sends {
+			return nil // it only signs a URL
+		}
+		return s.Finalize.Insert(wait, "Retry", middleware.After)
+	}
 }
 
 // noTurn is an error that the SDK does not retry: waiting again helps nobody.

@@ -56,6 +56,23 @@ func changes(r *request) (add, remove []permission) {
 	return add, remove
 }
 
+// shares is the request in the older of its two forms: moto ignores the other.
+func (r *request) shares(operation string, list []permission) url.Values {
+	form := r.without("CreateVolumePermission", "UserId", "UserGroup")
+	form.Set("OperationType", operation)
+	users, groups := 0, 0
+	for _, x := range list {
+		if x.user != "" {
+			users++
+			form.Set(fmt.Sprintf("UserId.%d", users), x.user)
+			continue
+		}
+		groups++
+		form.Set(fmt.Sprintf("UserGroup.%d", groups), x.group)
+	}
+	return form
+}
+
 // guardShare refuses what AWS does: shares of snapshots that are encrypted with
 // the key that AWS manages, public ones of encrypted snapshots, and both
 // directions in one call.
@@ -69,8 +86,10 @@ func (p *Proxy) guardShare(r *request) answer {
 	case len(add) > 0 && len(remove) > 0:
 		return r.no("InvalidParameterCombination", "Permissions cannot be added and removed in one request.")
 	case len(add) == 0:
+		*r = *r.as(r.shares("remove", remove))
 		return answer{}
 	}
+	*r = *r.as(r.shares("add", add))
 	id := r.form.Get("SnapshotId")
 	encrypted, key := p.keyOf(r, id)
 	if !encrypted {
