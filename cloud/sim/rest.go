@@ -2,10 +2,13 @@ package sim
 
 import (
 	"cmp"
+	"errors"
 	"maps"
 	"slices"
 	"strconv"
 	"time"
+
+	"github.com/aws/smithy-go"
 )
 
 // put sets a key of a map that may not be there yet.
@@ -51,3 +54,12 @@ func pageOf[T any](all []T, marker *string, limit int32, most int, code string) 
 }
 
 func ptr[T any](v T) *T { return &v }
+
+// codeOf is the code of an error of AWS.
+func codeOf(err error) string {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		return api.ErrorCode()
+	}
+	return ""
+}

@@ -5,6 +5,11 @@ package sim
 
 type restAccount struct {
 	IAM iamState `json:"iam"`
+	S3  s3State  `json:"s3"`
 }
 
-type restRegion struct{}
+type restRegion struct {
+	KMS    kmsState    `json:"kms"`
+	Lambda lambdaState `json:"lambda"`
+	WAF    wafState    `json:"waf"`
+}

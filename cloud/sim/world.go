@@ -45,6 +45,11 @@ type Options struct {
 	// Agent answers commands that Systems Manager sends; nil: what the document
 	// says.
 	Agent Agent
+	// URL is where pre-signed addresses point, where a server with the world as
+	// its handler listens; empty: nowhere, World.Transport serves them.
+	URL string
+	// BlockTokens is how long tokens of the EBS direct interfaces live; 0: a week.
+	BlockTokens time.Duration
 }
 
 // Phase is when a hook is asked.
