@@ -22,7 +22,9 @@ type Input struct {
 	MergedLink string // https link to the incident that absorbed this one, or empty
 	Elsewhere  []Reference
 	RawFinding []byte // newest revision of the leading finding, may be nil
-	Now        time.Time
+	// Runs are the responses, and the plans that wait for one, the oldest first.
+	Runs []Run
+	Now  time.Time
 }
 
 // Explanation says what a finding type means. While Known is set the sentences
@@ -68,6 +70,7 @@ func Build(in Input) *View {
 		Verdict:     inc.Verdict,
 		MergedLink:  in.MergedLink,
 		Elsewhere:   in.Elsewhere,
+		Runs:        in.Runs,
 
 		Type:           inc.Lead.Type,
 		AccountID:      inc.Account.ID,
@@ -94,10 +97,10 @@ func Build(in Input) *View {
 	v.Meaning = meaning(inc, in.Explanation)
 	v.Why = said(in.Explanation.Why, in.Explanation.Known)
 	v.DoNext = doNext(inc, in.Explanation)
-	v.Facts = facts(inc, in.Now)
+	v.Facts = facts(inc, in.Runs, in.Now)
 	v.Context = contextLine(inc, in.Elsewhere, in.Now)
 	v.Findings = findingLines(inc, in.Now)
-	v.Events = events(inc, in.Timeline)
+	v.Events = events(inc, in.Timeline, in.Runs, in.Now)
 	v.Data = incidentData(inc, v, in.Timeline)
 	return v
 }

@@ -3,6 +3,7 @@ package message
 import (
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/guardroom/guardroom/finding"
 	"github.com/guardroom/guardroom/incident"
@@ -14,16 +15,16 @@ const guardroomItself = "guardroom"
 
 // events returns the entries that are worth a line of their own, in the order
 // of the timeline. What only says "updated" is not among them.
-func events(inc *incident.Incident, timeline []incident.Entry) []Event {
+func events(inc *incident.Incident, timeline []incident.Entry, runs []Run, now time.Time) []Event {
 	var list []Event
-	speaker := speaker{inc: inc, lastClosed: lastClosed(timeline)}
+	speaker := speaker{inc: inc, lastClosed: lastClosed(timeline), runs: runs, now: now}
 	for _, e := range timeline {
 		text, spoken := speaker.sentence(e)
 		if !spoken {
 			continue
 		}
 		list = append(list, Event{
-			Seq: e.Seq, Kind: e.Kind, At: e.EventAt, Who: who(e.Who), Text: text, Alerts: alerts(e),
+			Seq: e.Seq, Kind: e.Kind, At: e.EventAt, Who: who(e.Who), Text: text, Alerts: alerts(e) || speaker.calls(e),
 		})
 	}
 	return list
@@ -37,7 +38,7 @@ func alerts(e incident.Entry) bool {
 		from, _, known := parseSeverity(e.From)
 		to, _, ok := parseSeverity(e.To)
 		return !known || !ok || to > from
-	case incident.KindContained, incident.KindReopened:
+	case incident.KindContained, incident.KindReopened, incident.KindPlanWaits, incident.KindDrift:
 		return true
 	case incident.KindDeliveryParked:
 		return true // another destination is blind: told once, to all who read this one
@@ -67,6 +68,8 @@ type speaker struct {
 	inc            *incident.Incident
 	lastClosed     int64
 	acknowledgedBy string
+	runs           []Run
+	now            time.Time
 }
 
 func (s *speaker) sentence(e incident.Entry) (Text, bool) {
@@ -91,7 +94,7 @@ func (s *speaker) sentence(e incident.Entry) (Text, bool) {
 	case incident.KindReleased:
 		return told("Released", e.Text), true
 	}
-	return Text{}, false
+	return s.response(e)
 }
 
 func (s *speaker) acknowledged(e incident.Entry) Text {

@@ -13,7 +13,7 @@ import (
 
 // facts returns what is known, in the order in which it is asked for. Resource,
 // Account and Region are always there; the others where something is known.
-func facts(inc *incident.Incident, now time.Time) []Fact {
+func facts(inc *incident.Incident, runs []Run, now time.Time) []Fact {
 	list := []Fact{
 		{Label: "Resource", Value: longResource(inc)},
 		{Label: "Account", Value: longAccount(inc)},
@@ -22,6 +22,9 @@ func facts(inc *incident.Incident, now time.Time) []Fact {
 		{Label: "Owner", Value: name(inc.Account.Owner)},
 		{Label: "Seen", Value: seen(inc, now)},
 		{Label: "Exposure", Value: value(inc.Lead.Exposure, maxSentence)},
+		{Label: "Response", Value: responses(runs, now)},
+		{Label: "Contained", Value: contained(runs, now)},
+		{Label: "Evidence", Value: preserved(runs)},
 		{Label: "Note", Value: doubts(inc)},
 	}
 	return slices.DeleteFunc(list, func(f Fact) bool { return f.Value.IsEmpty() })

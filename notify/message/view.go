@@ -134,6 +134,9 @@ type View struct {
 	Findings  []Text // one line per finding, newest first, at most 20
 	Events    []Event
 	Elsewhere []Reference
+	// Runs are the responses to the incident, and the plans that wait for one,
+	// the oldest first.
+	Runs []Run
 
 	// Machine-readable values for vendors with fields of their own. Untrusted
 	// where the name says so.

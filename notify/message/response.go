@@ -1,0 +1,173 @@
+package message
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/guardroom/guardroom/incident"
+)
+
+// response is the sentence about an entry that a response made. Where the entry
+// names a plan or a run that the view has, the sentence is made of what it is.
+func (s *speaker) response(e incident.Entry) (Text, bool) {
+	r, known := s.runOf(e)
+	switch e.Kind {
+	case incident.KindPlanWaits:
+		if known && r.State == RunNeedsApproval {
+			return upper(r.Waits(s.now)).Words(". Approve: ").Join(r.Command()), true
+		}
+		return told("A plan waits for approval", e.Text), true
+	case incident.KindPlanDecided:
+		return told("Plan", e.Text), true
+	case incident.KindRunStarted:
+		return told("Run", e.Text), true
+	case incident.KindRunEnded:
+		if known && r.State.Ended() {
+			return s.ended(r), true
+		}
+		return told("Run", e.Text), true
+	case incident.KindEvidenceReady:
+		if known && len(r.Evidence) > 0 {
+			return s.evidence(r), true
+		}
+		return told("Evidence is ready", e.Text), true
+	case incident.KindDrift:
+		return told("The containment no longer holds", e.Text), true
+	}
+	return Text{}, false
+}
+
+// calls reports a run that failed, which people must learn of who do not look.
+func (s *speaker) calls(e incident.Entry) bool {
+	if e.Kind != incident.KindRunEnded {
+		return false
+	}
+	if r, known := s.runOf(e); known && r.State.Ended() {
+		return r.State.Bad()
+	}
+	return RunState(e.To).Bad()
+}
+
+// runOf finds the run or the plan that an entry is about: the one whose id it
+// names.
+func (s *speaker) runOf(e incident.Entry) (Run, bool) {
+	names := func(id string) bool { return id != "" && (e.To == id || e.From == id || strings.Contains(e.Text, id)) }
+	for _, byRun := range []bool{true, false} {
+		for _, r := range slices.Backward(s.runs) {
+			if byRun && names(r.ID) || !byRun && (names(r.Plan) || names(r.Digest)) {
+				return r, true
+			}
+		}
+	}
+	return Run{}, false
+}
+
+func (s *speaker) ended(r Run) Text {
+	t := r.Headline()
+	failed := r.failures(1)
+	if len(failed) == 0 {
+		return t.Words(".")
+	}
+	t = t.Words(", at ").Join(value(failed[0].Title, maxName))
+	if failed[0].Message != "" {
+		t = t.Words(": ").Join(value(failed[0].Message, maxSentence))
+	}
+	return stop(failed[0].Message, t)
+}
+
+func (s *speaker) evidence(r Run) Text {
+	t := Words(r.prefix() + "Evidence is ready: ").Join(r.Preserved())
+	if w := r.workstation(); !w.IsEmpty() {
+		t = t.Words(". ").Join(w)
+	}
+	return t.Words(".")
+}
+
+// upper is t with a capital at its beginning, where that is a word of ours.
+func upper(t Text) Text {
+	if len(t.parts) == 0 || t.parts[0].untrusted {
+		return t
+	}
+	first := t.parts[0].s
+	parts := slices.Clone(t.parts)
+	parts[0].s = strings.ToUpper(first[:1]) + first[1:]
+	return Text{parts: parts}
+}
+
+const maxResponses = 3
+
+// responses says which plans wait, what is under way, and how the last one ended.
+func responses(runs []Run, now time.Time) Text {
+	var items []Text
+	ended := false
+	for _, r := range slices.Backward(runs) {
+		if len(items) == maxResponses {
+			break
+		}
+		switch {
+		case r.ID == "" && r.State == RunNeedsApproval:
+			items = append(items, r.Waits(now))
+		case r.ID == "":
+		case !r.State.Ended():
+			t := r.Headline()
+			if !r.Started.IsZero() {
+				t = t.Words(" since " + clock(r.Started, now))
+			}
+			items = append(items, t)
+		case !ended:
+			ended = true
+			t := r.Headline()
+			if !r.Ended.IsZero() {
+				t = t.Words(" " + clock(r.Ended, now))
+			}
+			items = append(items, t)
+		}
+	}
+	return join(items, "; ")
+}
+
+// contained is the line about what holds now. It is there only where a second
+// look at AWS said so, and nobody has undone it.
+func contained(runs []Run, now time.Time) Text {
+	for _, r := range slices.Backward(runs) {
+		if !r.Contained || r.State == RunUndone {
+			continue
+		}
+		t := Words(r.prefix() + "yes")
+		if !r.Ended.IsZero() {
+			t = t.Words(", " + clock(r.Ended, now))
+		}
+		if len(r.StillOpen) > 0 {
+			t = t.Words("; still open: ").Join(join(some(r.StillOpen, 3, func(s string) Text { return value(s, 120) }), ", "))
+		}
+		return t
+	}
+	return Text{}
+}
+
+// preserved is the line about the evidence of all runs together.
+func preserved(runs []Run) Text {
+	var all Run
+	for _, r := range runs {
+		all.Evidence, all.Gaps = append(all.Evidence, r.Evidence...), append(all.Gaps, r.Gaps...)
+	}
+	t := all.Preserved()
+	if len(all.Gaps) == 0 {
+		return t
+	}
+	if !t.IsEmpty() {
+		t = t.Words("; ")
+	}
+	return t.Words("not preserved: ").Join(join(some(what(all.Gaps), 3, name), ", "))
+}
+
+func what(gaps []RunGap) []string {
+	var out []string
+	for _, g := range gaps {
+		if !slices.Contains(out, g.What) {
+			out = append(out, g.What)
+		}
+	}
+	return out
+}
