@@ -53,6 +53,17 @@ func Partition(arn string) string {
 	return "aws"
 }
 
+// PartitionOf is the partition of a region.
+func PartitionOf(region string) string {
+	switch {
+	case strings.HasPrefix(region, "cn-"):
+		return "aws-cn"
+	case strings.HasPrefix(region, "us-gov-"):
+		return "aws-us-gov"
+	}
+	return "aws"
+}
+
 // AccountOf is the account in an ARN, or empty.
 func AccountOf(arn string) string {
 	account, _, _ := cutResource(arn)

@@ -163,7 +163,7 @@ func (b *block) String() string {
 // describeBucket reads the policy and the public access block; what else cannot
 // be read becomes a gap.
 func describeBucket(ctx context.Context, api awscalls.S3, p awscalls.Place, name string) (bucketState, error) {
-	s := bucketState{Name: name, ARN: "arn:" + partitionOf(p.Region) + ":s3:::" + name, Region: p.Region, Grants: []grant{}}
+	s := bucketState{Name: name, ARN: "arn:" + kit.PartitionOf(p.Region) + ":s3:::" + name, Region: p.Region, Grants: []grant{}}
 	var err error
 	if s.Policy, err = policyOf(ctx, api, name, p.Account); err != nil {
 		return s, err
@@ -178,16 +178,6 @@ func describeBucket(ctx context.Context, api awscalls.S3, p awscalls.Place, name
 	s.try("the ACL", s.readACL(ctx, api, p.Account))
 	s.try("the ownership controls", s.readOwnership(ctx, api, p.Account))
 	return s, nil
-}
-
-func partitionOf(region string) string {
-	switch {
-	case strings.HasPrefix(region, "cn-"):
-		return "aws-cn"
-	case strings.HasPrefix(region, "us-gov-"):
-		return "aws-us-gov"
-	}
-	return "aws"
 }
 
 func (s *bucketState) try(what string, err error) {
