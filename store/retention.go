@@ -10,10 +10,14 @@ import (
 type Retention struct {
 	ClosedBefore   time.Time // raw revisions of incidents that were closed before
 	RejectedBefore time.Time
+	// ResponsesBefore is for plans and runs of incidents that were closed before
+	// and of which there is no evidence: others are kept as long as the evidence,
+	// whose records are never removed.
+	ResponsesBefore time.Time
 }
 
-// Prune empties the raw form of old revisions and removes old rejected inputs,
-// at most `max` of each. Revision keys stay for ever, so that an old finding
+// Prune empties the raw form of old revisions, and removes old rejected inputs
+// and the plans and runs of old incidents, at most `max` of each. Revision keys stay for ever, so that an old finding
 // delivered again is still known; so do incidents and the audit chain. It
 // returns how many rows changed.
 func (db *DB) Prune(ctx context.Context, r Retention, max int) (int, error) {
@@ -38,6 +42,13 @@ func (db *DB) Prune(ctx context.Context, r Retention, max int) (int, error) {
 			n, err := tx.exec(ctx, "DELETE FROM rejected WHERE id IN (SELECT id FROM rejected WHERE at < $1 LIMIT $2)", micros(r.RejectedBefore), max)
 			if err != nil {
 				return fmt.Errorf("prune rejected inputs: %w", err)
+			}
+			total += n
+		}
+		if !r.ResponsesBefore.IsZero() {
+			n, err := tx.pruneResponses(ctx, r.ResponsesBefore, max)
+			if err != nil {
+				return fmt.Errorf("prune plans and runs: %w", err)
 			}
 			total += n
 		}
