@@ -111,6 +111,23 @@ type RunEvidence struct {
 	Gap      string // untrusted
 }
 
+// Line is the item in one line: kind, where it is, and its hash or why there is none.
+func (e RunEvidence) Line() Text {
+	t := Words(e.Kind)
+	if e.Location != "" {
+		t = t.Words(" ").Join(name(e.Location))
+	} else if e.Title != "" {
+		t = t.Words(" ").Join(name(e.Title))
+	}
+	switch {
+	case e.SHA256 != "":
+		t = t.Words(", SHA-256 ").Join(Value(e.SHA256))
+	case e.Gap != "":
+		t = t.Words(", no hash: ").Join(value(e.Gap, maxSentence))
+	}
+	return t
+}
+
 // RunGap is what could not be preserved.
 type RunGap struct{ What, Why string } // untrusted
 

@@ -62,11 +62,13 @@ type payload struct {
 	Delivery string `json:"delivery"`
 	Incident string `json:"incident"`
 	Seq      int64  `json:"seq,omitempty"`
+	Run      string `json:"run,omitempty"`
 }
 
 const (
 	rootEvent = "guardroom_incident"
 	lineEvent = "guardroom_line"
+	runEvent  = "guardroom_run"
 )
 
 func rootMetadata(v *message.View) *metadata {
@@ -75,6 +77,10 @@ func rootMetadata(v *message.View) *metadata {
 
 func lineMetadata(v *message.View, seq int64) *metadata {
 	return &metadata{lineEvent, payload{Delivery: v.Delivery, Incident: string(v.Incident), Seq: seq}}
+}
+
+func runMetadata(v *message.View, x message.Run) *metadata {
+	return &metadata{runEvent, payload{Delivery: v.Delivery, Incident: string(v.Incident), Run: x.ID}}
 }
 
 // outgoing is a message or an edit on its way. Blocks and attachments that are

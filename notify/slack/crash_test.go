@@ -24,9 +24,13 @@ func chapters() []*message.View {
 		func() { s.acknowledge() },
 		func() { s.raise(9.4) },
 		func() { s.update("8 times") },
+		func() { s.plans() },
+		func() { s.begins() },
+		func() { s.progresses(80) },
 		func() {
 			s.happens(incident.KindResourceJoined, false, message.Words("Another resource joined: ").Value("i-0aaa").Words("."))
 		},
+		func() { s.ends(message.RunPartFailed) },
 		func() { s.close() },
 	} {
 		step()
@@ -40,10 +44,15 @@ func told(t *testing.T, r *room, v *message.View) {
 	t.Helper()
 	var all []string
 	for _, m := range r.replies() {
-		all = append(all, m.Text)
+		if !strings.Contains(string(m.Metadata), runEvent) {
+			all = append(all, m.Text)
+		}
 	}
 	text := strings.Join(all, "\n")
 	for _, e := range v.Events {
+		if e.Kind == incident.KindRunStarted {
+			continue // the message of the run says so
+		}
 		if n := strings.Count(text, plain(e.Text, maxEventText)); n != 1 {
 			t.Errorf("event %d stands in the thread %d times: %s", e.Seq, n, text)
 		}
@@ -74,7 +83,7 @@ func TestACrashAtEverySave(t *testing.T) {
 	for _, v := range views {
 		whole.show(v)
 	}
-	if whole.saves < 18 {
+	if whole.saves < 28 {
 		t.Fatalf("only %d saves", whole.saves)
 	}
 	for at := 1; at <= whole.saves; at++ {
@@ -91,6 +100,7 @@ func TestACrashAtEverySave(t *testing.T) {
 					r.settle(v)
 				}
 				shows(t, r, last)
+				showsRuns(t, r, last)
 				told(t, r, last)
 				r.noViolations()
 			})
@@ -106,7 +116,7 @@ func TestAKillInsideEveryCall(t *testing.T) {
 	last := views[len(views)-1]
 	errKilled := errors.New("killed")
 	for _, stage := range []string{"received", "effect"} {
-		for at := int32(1); at <= 11; at++ {
+		for at := int32(1); at <= 16; at++ {
 			t.Run(fmt.Sprintf("call %d, %s", at, stage), func(t *testing.T) {
 				t.Parallel()
 				var calls atomic.Int32
@@ -141,10 +151,11 @@ func TestAKillInsideEveryCall(t *testing.T) {
 						r.clock.pass(max(notify.AsError(err).After, settle))
 					}
 				}
-				if calls.Load() < at && stage == "effect" && at <= 9 {
+				if calls.Load() < at && stage == "effect" && at <= 14 {
 					t.Fatalf("only %d calls", calls.Load())
 				}
 				shows(t, r, last)
+				showsRuns(t, r, last)
 				told(t, r, last)
 				r.noViolations()
 			})

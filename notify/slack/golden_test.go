@@ -42,6 +42,24 @@ func hostile() *message.View {
 	return v
 }
 
+// hostileRun is a run on what an attacker named.
+func hostileRun() message.Run {
+	const bad = "<!channel> <http://evil.example|x> `*b*` :skull: \u202e\x00 & https://evil.example/x"
+	r := forensic(message.RunPartFailed)
+	r.Target, r.Requester, r.Connect, r.AbortedBy, r.AbortWhy = bad, bad, bad, bad, bad
+	r.Approvals[0].Who, r.Contained, r.StillOpen = bad, true, []string{bad, strings.Repeat("<&>", 3500), bad, bad}
+	for i := range r.Steps {
+		r.Steps[i].Title, r.Steps[i].Message, r.Steps[i].Safe, r.Steps[i].Hint = bad+strings.Repeat("`<&>", 3000), bad+strings.Repeat("<&>", 3000), bad, bad
+		r.Steps[i].State = message.RunFailed
+	}
+	for range 40 {
+		r.Evidence = append(r.Evidence, message.RunEvidence{Kind: "configuration", Location: bad + strings.Repeat("<&>", 300), Gap: bad})
+		r.Gaps = append(r.Gaps, message.RunGap{What: bad, Why: bad})
+		r.Stages = append(r.Stages, message.RunStage{Name: "other", State: message.RunRunning, Total: 3})
+	}
+	return r
+}
+
 // long is a view whose every value has 10 kB.
 func long() *message.View {
 	name := strings.Repeat("ünï`<&>-", 1300)
@@ -94,6 +112,10 @@ func TestGolden(t *testing.T) {
 		{"closed", mining, []func(*story) *story{step((*story).close)}},
 		{"merged", mining, []func(*story) *story{step((*story).merge)}},
 		{"reopened", mining, []func(*story) *story{(*story).close, (*story).reopen}},
+		{"plan_waits", mining, []func(*story) *story{(*story).plans}},
+		{"run_completed", mining, []func(*story) *story{(*story).begins, func(s *story) *story { return s.progresses(80) }, func(s *story) *story { return s.ends(message.RunCompleted) }}},
+		{"run_part_failed", mining, []func(*story) *story{(*story).begins, func(s *story) *story { return s.ends(message.RunPartFailed) }}},
+		{"run_hostile", mining, []func(*story) *story{func(s *story) *story { return s.responds(hostileRun()) }}},
 		{"sample", func() *message.View {
 			v := mining()
 			v.Sample, v.Headline = true, message.Words("Sample: ").Join(v.Headline)

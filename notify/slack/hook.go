@@ -41,9 +41,9 @@ func (r *run) due() ([]message.Event, bool) {
 	var out []message.Event
 	for _, e := range r.untold() {
 		switch e.Kind {
-		case incident.KindContained, incident.KindClosed, incident.KindReopened:
+		case incident.KindContained, incident.KindClosed, incident.KindReopened, incident.KindPlanWaits, incident.KindDrift:
 			out = append(out, e)
-		case incident.KindSeverityRaised:
+		case incident.KindSeverityRaised, incident.KindRunEnded:
 			if e.Alerts {
 				out = append(out, e)
 			}

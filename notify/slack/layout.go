@@ -19,7 +19,7 @@ const (
 	maxOutcome  = 300
 	maxField    = 200
 	maxLabel    = 40
-	maxShown    = 8 // fields
+	maxShown    = 10 // fields
 	maxStep     = 300
 	maxSteps    = 2
 	maxContext  = 400

@@ -43,7 +43,7 @@ func (n *Notifier) Reconcile(ctx context.Context, req notify.Request) (notify.Ou
 	if n.byWebhook() {
 		return r.byWebhook(ctx)
 	}
-	for range maxActs {
+	for range maxActs + 4*len(r.shown()) {
 		done, err := r.act(ctx)
 		if err != nil {
 			return notify.Outcome{}, err
@@ -69,6 +69,9 @@ func (r *run) act(ctx context.Context) (done bool, err error) {
 		return false, r.edit(ctx)
 	case r.s.Line != nil:
 		return false, r.findLine(ctx)
+	}
+	if x, due := r.dueRun(); due {
+		return false, r.showRun(ctx, x)
 	}
 	if events := r.untold(); len(events) > 0 {
 		return false, r.tell(ctx, events)
@@ -252,7 +255,7 @@ func (r *run) otherChannel(at string) string {
 func (r *run) untold() []message.Event {
 	var out []message.Event
 	for _, e := range r.v.Events {
-		if e.Seq > r.s.Told && !e.Text.IsEmpty() {
+		if e.Seq > r.s.Told && !e.Text.IsEmpty() && !r.inMessage(e) {
 			out = append(out, e)
 		}
 	}

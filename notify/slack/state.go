@@ -41,6 +41,9 @@ type state struct {
 	Blind     int `json:"blind,omitempty"`
 	LineBlind int `json:"line_blind,omitempty"`
 
+	// Runs are the messages of runs in the thread, by the id of the run.
+	Runs map[string]*runMessage `json:"runs,omitempty"`
+
 	Told  int64 `json:"told"`            // last event that people were told
 	Plain bool  `json:"plain,omitempty"` // Slack refuses our layout
 
@@ -80,6 +83,7 @@ func (s *state) forget(link string) {
 	s.Old = s.Old[max(0, len(s.Old)-5):]
 	s.Channel, s.TS, s.Hash, s.Earlier = "", "", "", link
 	s.Line, s.Since, s.Blind, s.LineBlind = nil, time.Time{}, 0, 0
+	s.Runs = nil // the new thread has messages of its own
 }
 
 // AllowCreate turns the saved state of a delivery that is parked as unknown into
@@ -91,6 +95,9 @@ func AllowCreate(raw json.RawMessage) (json.RawMessage, error) {
 		return nil, err
 	}
 	s.Begun, s.Line, s.Blind, s.LineBlind = nil, nil, 0, 0
+	for _, m := range s.Runs {
+		m.Begun, m.Blind = nil, 0
+	}
 	out, err := json.Marshal(s)
 	if err != nil {
 		return nil, fmt.Errorf("write the delivery's state: %w", err)
