@@ -1,0 +1,155 @@
+package forensics
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/guardroom/guardroom/evidence"
+	"github.com/guardroom/guardroom/internal/fault"
+	"github.com/guardroom/guardroom/playbook"
+	"github.com/guardroom/guardroom/respond"
+	"github.com/guardroom/guardroom/respond/awscalls"
+)
+
+// lockSnapshot locks a snapshot, pending or complete, so that it cannot be
+// deleted. It never shortens a lock that is there. Where it may not or cannot,
+// the evidence stays and the gap is stated.
+// https://docs.aws.amazon.com/ebs/latest/userguide/ebs-snapshot-lock.html
+func lockSnapshot(x *respond.Exec) (playbook.Outcome, error) {
+	var p snapshotParams
+	if err := x.Params(&p); err != nil {
+		return playbook.Outcome{}, err
+	}
+	id, err := snapshotOf(x, p)
+	if err != nil {
+		return playbook.Outcome{}, err
+	}
+	var have locked
+	if x.Load(savedLocked, &have) {
+		return lockedOutcome(x, p, id, have)
+	}
+	wanted := x.Started().UTC().AddDate(0, 0, p.Days)
+	have, err = lockOf(x, id)
+	if err != nil && !respond.DeniedByAWS(err) { // who may lock may perhaps not look
+		return playbook.Outcome{}, early(x, err, x.Started())
+	}
+	if !enough(have, p.Mode, wanted) {
+		have, err = setLock(x, p, id, wanted)
+	}
+	if err != nil {
+		return unlocked(x, id, err)
+	}
+	if err := x.Save(savedLocked, have); err != nil {
+		return playbook.Outcome{}, err
+	}
+	return lockedOutcome(x, p, id, have)
+}
+
+// enough reports whether a lock holds at least as long as it should.
+func enough(l locked, mode string, until time.Time) bool {
+	return l.Mode != "" && (l.Mode == mode || l.Mode == "compliance") && !l.Until.Before(until.Add(-time.Minute))
+}
+
+// lockOf is the lock of a snapshot; without a mode where there is none.
+func lockOf(x *respond.Exec, id string) (locked, error) {
+	out, err := look(x, readHere(x), func(ctx context.Context, c awscalls.EC2) (*ec2.DescribeLockedSnapshotsOutput, error) {
+		return c.DescribeLockedSnapshots(ctx, &ec2.DescribeLockedSnapshotsInput{SnapshotIds: []string{id}})
+	})
+	if err != nil {
+		return locked{}, err
+	}
+	for _, l := range out.Snapshots {
+		if aws.ToString(l.SnapshotId) != id {
+			continue
+		}
+		switch l.LockState {
+		case types.LockStateGovernance:
+			return locked{Mode: "governance", Until: aws.ToTime(l.LockExpiresOn).UTC()}, nil
+		case types.LockStateCompliance, types.LockStateComplianceCooloff:
+			return locked{Mode: "compliance", Until: aws.ToTime(l.LockExpiresOn).UTC()}, nil
+		case types.LockStateExpired:
+		}
+	}
+	return locked{}, nil
+}
+
+// readHere is where a step looks: as the forensics role in the account of that
+// role, and as the read role in the attacked account.
+func readHere(x *respond.Exec) awscalls.Place {
+	if x.Def.Role == awscalls.Forensics {
+		return x.Place()
+	}
+	return x.In(awscalls.Read, x.Def.Account, x.Def.Region)
+}
+
+// setLock locks, and looks whether it is locked: a success of the call alone
+// proves nothing.
+func setLock(x *respond.Exec, p snapshotParams, id string, wanted time.Time) (locked, error) {
+	mode := types.LockModeGovernance
+	if p.Mode == "compliance" {
+		mode = types.LockModeCompliance // without a cool-off it is final at once; the plan says so
+	}
+	out, err := change(x, x.Place(), func(ctx context.Context, c awscalls.EC2) (*ec2.LockSnapshotOutput, error) {
+		return c.LockSnapshot(ctx, &ec2.LockSnapshotInput{SnapshotId: aws.String(id), LockMode: mode, LockDuration: aws.Int32(int32(p.Days))}) //nolint:gosec // days of a policy
+	})
+	if err != nil {
+		return locked{}, early(x, err, x.Started())
+	}
+	until := aws.ToTime(out.LockExpiresOn).UTC()
+	if until.IsZero() {
+		until = wanted
+	}
+	for begun := x.Now(); ; {
+		have, err := lockOf(x, id)
+		switch {
+		case err != nil && respond.DeniedByAWS(err):
+			return locked{Mode: p.Mode, Until: until}, nil // AWS said so; it cannot be looked at
+		case err != nil && !respond.Gone(err):
+			return locked{}, err
+		case err == nil && enough(have, p.Mode, until):
+			return have, nil
+		case x.Now().Sub(begun) >= settle:
+			return locked{}, playbook.Permanent(fault.New(fault.Unavailable, "AWS took the lock of "+id+" and does not show it", "look at the snapshot in AWS"))
+		}
+		if err := x.Sleep(5 * time.Second); err != nil {
+			return locked{}, err
+		}
+	}
+}
+
+func lockedOutcome(x *respond.Exec, p snapshotParams, id string, l locked) (playbook.Outcome, error) {
+	i := evidence.Merge(item(x, itemID(x, p)), evidence.Item{ID: itemID(x, p), LockMode: l.Mode, LockUntil: l.Until})
+	if err := x.Preserve(i); err != nil {
+		return playbook.Outcome{}, err
+	}
+	out := playbook.Outcome{Message: fmt.Sprintf("%s is locked (%s) until %s", id, l.Mode, l.Until.Format("2006-01-02"))}
+	return out, x.Custody("locked", i.ID, "", id, l.Mode+" until "+l.Until.Format(time.RFC3339))
+}
+
+// itemID is the item that a step about a snapshot is about.
+func itemID(x *respond.Exec, p snapshotParams) string {
+	if stageOf(p.From) == stageCopy || stageOf(x.Def.ID) == stageLockCopy {
+		return of(stageCopy, p.Volume.ID)
+	}
+	return of(stageSnapshot, p.Volume.ID)
+}
+
+// unlocked states that the snapshot is not locked, and fails the step: nothing
+// else needs it, and a person must know.
+func unlocked(x *respond.Exec, id string, err error) (playbook.Outcome, error) {
+	if ended(err) || respond.Transient(err) {
+		return playbook.Outcome{}, err
+	}
+	if lacked := x.Lack("lock of "+id, short(err)); lacked != nil {
+		return playbook.Outcome{}, lacked
+	}
+	if respond.Is(err, "UnsupportedOperation", "InvalidAction", "InvalidRequest") {
+		return playbook.Outcome{State: playbook.Skipped, Message: id + " is not locked: AWS cannot in this region; whoever may delete snapshots may delete it"}, nil
+	}
+	return playbook.Outcome{}, respond.Explain(err, "lock "+id, "the snapshot is there, and whoever may delete snapshots may delete it")
+}

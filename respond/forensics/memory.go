@@ -1,0 +1,447 @@
+package forensics
+
+import (
+	"context"
+	_ "embed" // the document
+	"encoding/json"
+	"fmt"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
+	"github.com/guardroom/guardroom/evidence"
+	"github.com/guardroom/guardroom/internal/fault"
+	"github.com/guardroom/guardroom/playbook"
+	"github.com/guardroom/guardroom/respond"
+	"github.com/guardroom/guardroom/respond/awscalls"
+)
+
+//go:embed memory-document.json
+var document []byte
+
+// Document is the SSM document that takes memory, as JSON. An operator makes it
+// in each account beforehand; guardroom calls it by version and hash. It may be
+// called with nothing but pre-signed addresses and hashes.
+func Document() []byte { return append([]byte(nil), document...) }
+
+// memoryParams are those of the step that takes memory. The addresses are not
+// among them: they are signed when the step runs.
+type memoryParams struct {
+	Instance   string `json:"instance"`
+	MiB        int64  `json:"mib"`
+	Document   string `json:"document"`
+	Version    string `json:"document_version"`
+	Hash       string `json:"document_sha256"`
+	Tool       string `json:"tool"` // its key in the evidence bucket
+	ToolSHA256 string `json:"tool_sha256"`
+	PartBytes  int64  `json:"part_bytes"`
+	Parts      int    `json:"parts"`
+}
+
+const (
+	partLeast = 64 << 20
+	partsMost = 10000
+	// addressesLive is how long signed addresses are valid; they end earlier with
+	// the session that signed them.
+	addressesLive = 6 * time.Hour
+	// noProgress is after how long without another part the command is cancelled.
+	noProgress = 15 * time.Minute
+)
+
+// memory drafts the taking of memory, or says why it cannot be taken.
+func (b *drafting) memory() {
+	what := "memory of " + b.w.Instance
+	f, arch := b.r.Policy.Forensics, b.w.Architecture
+	tool, sum := f.MemoryTool[arch], f.MemoryToolSHA256[arch]
+	switch {
+	case f.Memory == "never":
+		b.gap(what, "the policy says never (forensics.memory)")
+	case b.w.State != "running":
+		b.gap(what, "it is "+b.w.State)
+	case b.w.Platform != "":
+		b.gap(what, "there is no way yet to take that of "+clean(b.w.Platform))
+	case !b.w.Agent.Online:
+		b.gap(what, b.w.Agent.Why)
+	case b.r.Policy.Evidence.Bucket == "":
+		b.gap(what, "no evidence bucket is configured for it (evidence.bucket)")
+	case f.MemoryDocument == "" || f.MemoryDocVersion == "" || f.MemoryDocHash == "":
+		b.gap(what, "no SSM document is configured for it, with its version and hash (forensics.memory_document)")
+	case tool == "" || len(sum) != 64:
+		b.gap(what, "no tool is configured for "+clean(arch)+", with its SHA-256 (forensics.memory_tool)")
+	case b.w.MemoryMiB <= 0:
+		b.gap(what, "its size is not known")
+	default:
+		b.addMemory(tool, sum)
+	}
+}
+
+func (b *drafting) addMemory(tool, sum string) {
+	f := b.r.Policy.Forensics
+	image := b.w.MemoryMiB << 20 * 11 / 10 // with headers, and ranges that the kernel counts apart
+	part := max(int64(partLeast), (image+partsMost-1)/partsMost)
+	p := memoryParams{Instance: b.w.Instance, MiB: b.w.MemoryMiB, Document: f.MemoryDocument, Version: f.MemoryDocVersion, Hash: f.MemoryDocHash, Tool: tool, ToolSHA256: sum,
+		PartBytes: part, Parts: int((image + part - 1) / part)}
+	_, long := memoryTime(b.w.MemoryMiB)
+	limit := 2*long + 10*time.Minute
+	if b.h.MemoryLimit > 0 {
+		limit = min(limit, b.h.MemoryLimit)
+	}
+	b.add(respond.Step{ID: StepMemory, Action: actMemory, Role: awscalls.Act, Effect: respond.Creates, After: append(append([]string(nil), b.h.AfterAll...), b.h.AfterMemory...), TimeoutSeconds: int64(limit / time.Second),
+		Title: fmt.Sprintf("%s: read %d MiB of memory by SSM document %s version %s; a tool runs on the host from memory and writes to no disk", b.w.Instance, b.w.MemoryMiB, f.MemoryDocument, f.MemoryDocVersion)}, p)
+}
+
+// memoryTime is how long memory takes at 300 and at 100 MB/s.
+func memoryTime(mib int64) (shortest, longest time.Duration) {
+	return 10*time.Second + time.Duration(mib)*time.Second/300, time.Minute + time.Duration(mib)*time.Second/100
+}
+
+// acquisition of memory, as far as it is open: what a closing must know.
+type acquisition struct {
+	Instance string `json:"instance"`
+	Bucket   string `json:"bucket"`
+	Key      string `json:"key"`
+	Upload   string `json:"upload"`
+	Command  string `json:"command,omitempty"`
+	// Vault is where the bucket is; the command is where the owed row is.
+	Vault awscalls.Place `json:"vault"`
+}
+
+// memory has the host read its own memory and send it by signed addresses into
+// the evidence bucket, where it is hashed again. Everything that the host says
+// is marked as an untrusted host's.
+// https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_SendCommand.html
+func memory(x *respond.Exec) (playbook.Outcome, error) {
+	var p memoryParams
+	if err := x.Params(&p); err != nil {
+		return playbook.Outcome{}, err
+	}
+	var begun bool
+	if !x.Load("begun", &begun) {
+		if why, err := cannot(x, p); err != nil || why != "" {
+			return noMemory(x, p, why, err)
+		}
+		if err := x.Save("begun", true); err != nil {
+			return playbook.Outcome{}, err
+		}
+	}
+	a, err := openUpload(x, p)
+	if err != nil {
+		return noMemory(x, p, "", err)
+	}
+	if err := oweMemory(x, a); err != nil {
+		return playbook.Outcome{}, err
+	}
+	said, why, err := command(x, p, &a)
+	if err != nil || why != "" {
+		if closed := closeMemory(x, a, err); closed != nil {
+			return playbook.Outcome{}, closed
+		}
+		return noMemory(x, p, why, err)
+	}
+	return received(x, p, a, said)
+}
+
+// noMemory states the gap. Where the host or the account cannot, the step is
+// skipped and the disks go on; where something broke it fails.
+func noMemory(x *respond.Exec, p memoryParams, why string, err error) (playbook.Outcome, error) {
+	if err != nil && (ended(err) || respond.Transient(err)) {
+		return playbook.Outcome{}, err
+	}
+	if err != nil {
+		if lacked := x.Lack("memory of "+p.Instance, short(err)); lacked != nil {
+			return playbook.Outcome{}, lacked
+		}
+		return playbook.Outcome{}, respond.Explain(err, "read the memory of "+p.Instance, "the disks go on")
+	}
+	return playbook.Outcome{State: playbook.Skipped, Message: "cannot, because " + why}, x.Lack("memory of "+p.Instance, "cannot, because "+why)
+}
+
+// cannot probes what must be so before the host is touched; empty: it can.
+func cannot(x *respond.Exec, p memoryParams) (string, error) {
+	var g Agent
+	err := x.Look(func(ctx context.Context) error {
+		c, err := x.AWS.SSM(ctx, x.In(awscalls.Read, x.Def.Account, x.Def.Region))
+		if err != nil {
+			return err
+		}
+		g, err = agentOf(ctx, c, p.Instance)
+		return err
+	})
+	if err != nil || !g.Online {
+		return g.Why, err
+	}
+	tool, err := sumOf(x, p.Tool)
+	switch {
+	case err != nil:
+		return "", err
+	case tool.SHA256 == "":
+		return "the tool " + p.Tool + " is not in the evidence bucket", nil
+	case tool.SHA256 != p.ToolSHA256:
+		return "the tool " + p.Tool + " in the evidence bucket does not have the configured SHA-256", nil
+	}
+	return "", nil
+}
+
+func (p memoryParams) object(x *respond.Exec) string { return key(x, "memory/"+p.Instance+".lime") }
+
+func bucketCall(x *respond.Exec, by func(func(context.Context) error) error, f func(ctx context.Context, c awscalls.S3) error) error {
+	return by(func(ctx context.Context) error {
+		c, err := x.AWS.S3(ctx, vault(x))
+		if err != nil {
+			return err
+		}
+		return f(ctx, c)
+	})
+}
+
+// openUpload begins the object that the host sends its parts to.
+func openUpload(x *respond.Exec, p memoryParams) (acquisition, error) {
+	a := acquisition{Instance: p.Instance, Bucket: x.Policy.Evidence.Bucket, Key: p.object(x), Vault: vault(x)}
+	if x.Load("upload", &a) {
+		return a, nil
+	}
+	in := &s3.CreateMultipartUploadInput{Bucket: aws.String(a.Bucket), Key: aws.String(a.Key), ContentType: aws.String("application/octet-stream")}
+	encrypt(x, &in.ServerSideEncryption, &in.SSEKMSKeyId)
+	err := bucketCall(x, x.Change, func(ctx context.Context, c awscalls.S3) error {
+		out, err := c.CreateMultipartUpload(ctx, in)
+		if err == nil {
+			a.Upload = aws.ToString(out.UploadId)
+		}
+		return err
+	})
+	if err != nil {
+		return a, err
+	}
+	return a, x.Save("upload", a)
+}
+
+const closeUpload = "forensics.memory"
+
+func oweMemory(x *respond.Exec, a acquisition) error {
+	row := respond.Owed{ID: owedID(x.RunID, x.Def.ID), Run: x.RunID, Kind: closeUpload, Params: raw(a), Place: x.Place(), Due: x.Started().Add(x.Limit() + time.Hour),
+		Why: "memory of " + a.Instance + " can be sent to " + a.Key, OpenedAt: x.Now()}
+	return x.Look(func(ctx context.Context) error { return x.Owed.Owe(ctx, row) })
+}
+
+// closeMemory stops the command and drops the parts, unless the step is tried again.
+func closeMemory(x *respond.Exec, a acquisition, err error) error {
+	if err != nil && (ended(err) || respond.Transient(err)) {
+		return nil
+	}
+	if err := x.Finish(func(ctx context.Context) error { return shut(ctx, x.AWS, x.Place(), a) }); err != nil {
+		return err
+	}
+	return x.Finish(func(ctx context.Context) error { return x.Owed.Settle(ctx, owedID(x.RunID, x.Def.ID)) })
+}
+
+// shut cancels the command and aborts the upload. What has ended already is fine.
+func shut(ctx context.Context, a awscalls.AWS, place awscalls.Place, q acquisition) error {
+	if q.Command != "" {
+		c, err := a.SSM(ctx, place)
+		if err != nil {
+			return err
+		}
+		_, err = c.CancelCommand(ctx, &ssm.CancelCommandInput{CommandId: aws.String(q.Command), InstanceIds: []string{q.Instance}})
+		if err != nil && !respond.Is(err, "InvalidCommandId", "DuplicateInstanceId", "InvalidInstanceId") {
+			return err
+		}
+	}
+	c, err := a.S3(ctx, q.Vault)
+	if err != nil {
+		return err
+	}
+	_, err = c.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: aws.String(q.Bucket), Key: aws.String(q.Key), UploadId: aws.String(q.Upload)})
+	if respond.Is(err, "NoSuchUpload") {
+		return nil
+	}
+	return err
+}
+
+// hostSays is what the document prints; nothing of it is trusted.
+type hostSays struct {
+	SHA256 string `json:"sha256"`
+	Bytes  int64  `json:"bytes"`
+	Kernel string `json:"kernel"`
+}
+
+// command runs the document once and waits for its end. Why is what the host
+// says that it cannot.
+func command(x *respond.Exec, p memoryParams, a *acquisition) (said hostSays, why string, err error) {
+	mark := x.Token("memory")
+	list, err := once(x, "command", func() ([]string, bool, error) {
+		found, err := sentBefore(x, p, mark)
+		return found, len(found) > 0, err
+	}, func() ([]string, error) { return send(x, p, *a, mark) })
+	if err != nil {
+		return said, "", err
+	}
+	a.Command = list[0]
+	if err := oweMemory(x, *a); err != nil {
+		return said, "", err
+	}
+	parts, since := -1, x.Now()
+	err = x.Poll(func() (bool, error) {
+		out, err := invocation(x, p, a.Command)
+		if respond.Is(err, "InvocationDoesNotExist") {
+			return false, nil // for the first seconds there is none
+		}
+		if err != nil {
+			return false, err
+		}
+		switch out.Status {
+		case ssmtypes.CommandInvocationStatusSuccess:
+			_ = json.Unmarshal([]byte(lastLine(aws.ToString(out.StandardOutputContent))), &said) // a host that says nothing is believed as little
+			return true, nil
+		case ssmtypes.CommandInvocationStatusPending, ssmtypes.CommandInvocationStatusInProgress, ssmtypes.CommandInvocationStatusDelayed, ssmtypes.CommandInvocationStatusCancelling:
+			n, err := sent(x, p, *a)
+			if err != nil {
+				return false, err
+			}
+			if n != parts {
+				parts, since = n, x.Now()
+			}
+			if x.Now().Sub(since) >= noProgress {
+				return false, playbook.Permanent(fault.New(fault.Unavailable, fmt.Sprintf("the host sent no more of its memory for %s", noProgress), "the disks go on"))
+			}
+			return false, nil
+		}
+		if text, ok := strings.CutPrefix(lastLine(aws.ToString(out.StandardErrorContent)), "cannot: "); ok && out.ResponseCode == 42 {
+			why = clean(text)
+			return true, nil
+		}
+		return false, playbook.Permanent(fault.New(fault.Unavailable, fmt.Sprintf("the command that reads memory ended as %s: %s", clean(aws.ToString(out.StatusDetails)), clean(lastLine(aws.ToString(out.StandardErrorContent)))), "the disks go on"))
+	})
+	return said, why, err
+}
+
+func lastLine(s string) string {
+	s = strings.TrimSpace(s)
+	return strings.TrimSpace(s[strings.LastIndexByte(s, '\n')+1:])
+}
+
+// send signs the addresses and sends the command. AWS takes no token for it: a
+// mark in its comment tells it from others.
+func send(x *respond.Exec, p memoryParams, a acquisition, mark string) ([]string, error) {
+	var lines strings.Builder
+	var tool, list string
+	name := key(x, fmt.Sprintf("memory/parts-%d.txt", x.Attempt()))
+	until := func(o *s3.PresignOptions) { o.Expires = addressesLive }
+	sign := func(f func(ctx context.Context, s awscalls.Presigner) error) error {
+		return x.Look(func(ctx context.Context) error {
+			s, err := x.AWS.Presign(ctx, vault(x))
+			if err != nil {
+				return err
+			}
+			return f(ctx, s)
+		})
+	}
+	err := sign(func(ctx context.Context, s awscalls.Presigner) error {
+		lines.Reset()
+		for n := 1; n <= p.Parts; n++ {
+			u, err := s.PresignUploadPart(ctx, &s3.UploadPartInput{Bucket: aws.String(a.Bucket), Key: aws.String(a.Key), UploadId: aws.String(a.Upload), PartNumber: aws.Int32(int32(n))}, until) //nolint:gosec // at most 10000
+			if err != nil {
+				return err
+			}
+			lines.WriteString(u.URL + "\n")
+		}
+		t, err := s.PresignGetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(a.Bucket), Key: aws.String(p.Tool)}, until)
+		if err != nil {
+			return err
+		}
+		l, err := s.PresignGetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(a.Bucket), Key: aws.String(name)}, until)
+		if err != nil {
+			return err
+		}
+		tool, list = t.URL, l.URL
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	data := []byte(lines.String())
+	if _, err := put(x, stored{Key: name, SHA256: evidence.Digest(data), Bytes: int64(len(data))}, "text/plain", data); err != nil {
+		return nil, err
+	}
+	var id string
+	err = x.Change(func(ctx context.Context) error {
+		c, err := x.AWS.SSM(ctx, x.Place())
+		if err != nil {
+			return err
+		}
+		out, err := c.SendCommand(ctx, &ssm.SendCommandInput{InstanceIds: []string{p.Instance}, DocumentName: aws.String(p.Document), DocumentVersion: aws.String(p.Version),
+			DocumentHash: aws.String(p.Hash), DocumentHashType: ssmtypes.DocumentHashTypeSha256, Comment: aws.String(mark), TimeoutSeconds: aws.Int32(300),
+			Parameters: map[string][]string{"Tool": {tool}, "ToolSHA256": {p.ToolSHA256}, "Parts": {list}, "PartBytes": {fmt.Sprint(p.PartBytes)}}})
+		if err == nil && out.Command != nil {
+			id = aws.ToString(out.Command.CommandId)
+		}
+		return err
+	})
+	return []string{id}, err
+}
+
+// sentBefore finds the command of this step by its mark.
+func sentBefore(x *respond.Exec, p memoryParams, mark string) ([]string, error) {
+	var found []string
+	err := x.Look(func(ctx context.Context) error {
+		c, err := x.AWS.SSM(ctx, x.In(awscalls.Read, x.Def.Account, x.Def.Region))
+		if err != nil {
+			return err
+		}
+		found = nil
+		in := &ssm.ListCommandsInput{InstanceId: aws.String(p.Instance)}
+		for {
+			out, err := c.ListCommands(ctx, in)
+			if err != nil {
+				return err
+			}
+			for _, cmd := range out.Commands {
+				if aws.ToString(cmd.Comment) == mark {
+					found = append(found, aws.ToString(cmd.CommandId))
+				}
+			}
+			if aws.ToString(out.NextToken) == "" {
+				return nil
+			}
+			in.NextToken = out.NextToken
+		}
+	})
+	return found, err
+}
+
+func invocation(x *respond.Exec, p memoryParams, id string) (*ssm.GetCommandInvocationOutput, error) {
+	var out *ssm.GetCommandInvocationOutput
+	err := x.Look(func(ctx context.Context) error {
+		c, err := x.AWS.SSM(ctx, x.In(awscalls.Read, x.Def.Account, x.Def.Region))
+		if err != nil {
+			return err
+		}
+		out, err = c.GetCommandInvocation(ctx, &ssm.GetCommandInvocationInput{CommandId: aws.String(id), InstanceId: aws.String(p.Instance)})
+		return err
+	})
+	return out, err
+}
+
+// sent counts the parts that have arrived, and tells people.
+func sent(x *respond.Exec, p memoryParams, a acquisition) (int, error) {
+	parts, err := partsOf(x, a)
+	if err != nil {
+		return 0, err
+	}
+	var bytes int64
+	for _, q := range parts {
+		bytes += aws.ToInt64(q.Size)
+	}
+	short, long := memoryTime(p.MiB)
+	x.Progress(playbook.Progress{Done: bytes >> 20, Total: p.MiB, Unit: "MiB", ShortestSeconds: int64(short / time.Second), LongestSeconds: int64(long / time.Second)})
+	return len(parts), nil
+}
+
+// tool names the acquisition tool for the evidence.
+func (p memoryParams) tool() string {
+	return fmt.Sprintf("%s sha256:%s, document %s version %s sha256:%s", path.Base(p.Tool), p.ToolSHA256, p.Document, p.Version, p.Hash)
+}

@@ -1,0 +1,77 @@
+package forensics
+
+import "strings"
+
+// The ids of steps, by stage. Those about one volume are the stage and its id.
+const (
+	StepScreenshot  = "volatile/screenshot"
+	StepConsole     = "volatile/console"
+	StepMetadata    = "volatile/metadata"
+	StepUserData    = "volatile/user-data"
+	StepMemory      = "memory"
+	StepSnapshots   = "snapshot/set"
+	StepWorkstation = "workstation"
+	StepReady       = "workstation/ready"
+	StepReport      = "report"
+	StepSeal        = "seal"
+
+	stageSnapshot = "snapshot"
+	stageLock     = "lock"
+	stageRekey    = "rekey"
+	stageShare    = "share"
+	stageCopy     = "copy"
+	stageLockCopy = "lock-copy"
+	stageWithdraw = "withdraw"
+	stageHash     = "hash"
+	stageVolume   = "volume"
+	stageAttach   = "attach"
+)
+
+// The names of actions.
+const (
+	actScreenshot  = "forensics.screenshot"
+	actConsole     = "forensics.console"
+	actMetadata    = "forensics.metadata"
+	actUserData    = "forensics.user-data"
+	actMemory      = "forensics.memory"
+	actSnapshots   = "forensics.snapshots"
+	actSnapshot    = "forensics.snapshot-wait"
+	actLock        = "forensics.lock"
+	actRekey       = "forensics.rekey"
+	actShare       = "forensics.share"
+	actCopy        = "forensics.copy"
+	actWithdraw    = "forensics.withdraw"
+	actHash        = "forensics.hash"
+	actWorkstation = "forensics.workstation"
+	actReady       = "forensics.workstation-ready"
+	actVolume      = "forensics.volume"
+	actAttach      = "forensics.attach"
+	actReport      = "forensics.report"
+	actSeal        = "forensics.seal"
+	actDetach      = "forensics.detach"
+	actDelete      = "forensics.delete-volume"
+	actTerminate   = "forensics.terminate-workstation"
+)
+
+// What steps save for those after them.
+const (
+	savedSnapshots = "snapshots"   // of the set: map of volume id to made
+	savedFailed    = "failed"      // of the set: map of volume id to why
+	savedSnapshot  = "snapshot"    // the id of the snapshot that a step waited for
+	savedMachine   = "workstation" // machine
+	savedVolume    = "volume"      // the id of the evidence volume
+	savedDevice    = "device"      // where it was attached
+	savedLocked    = "locked"      // locked
+	savedReport    = "report"
+	// SavedManifest is the sealed manifest, evidence.Sealed, in the record of StepSeal.
+	SavedManifest = "manifest"
+)
+
+// of is the id of a step about one volume.
+func of(stage, volume string) string { return stage + "/" + volume }
+
+// stageOf is the part of a step's id before the slash.
+func stageOf(id string) string {
+	stage, _, _ := strings.Cut(id, "/")
+	return stage
+}
