@@ -1,4 +1,126 @@
 package ec2
 
-// lastRule is the number of the entry that ends every network ACL.
-const lastRule = 32767
+import "time"
+
+// The stages of a containment, in its order. An id of a step is the stage, or the
+// stage and what it is about: isolate/eni-0c1.
+const (
+	StagePreflight   = "preflight"
+	StageRecord      = "record"
+	StageMark        = "mark"
+	StageProtect     = "protect"
+	StageService     = "service"
+	StageDoors       = "doors"
+	StageGroups      = "groups"
+	StageOpen        = "open"
+	StageIsolate     = "isolate"
+	StageClose       = "close"
+	StageACL         = "acl"
+	StageCredentials = "credentials"
+	StageVerify      = "verify"
+)
+
+// The ids of the steps that every containment has.
+const (
+	StepPreflight = "preflight"
+	StepRecord    = "record"
+	StepMark      = "mark"
+	StepGroup     = "service/group"
+	StepLeft      = "service/left"
+	StepRevoke    = "credentials/revoke"
+	StepProfile   = "credentials/profile"
+	StepMetadata  = "credentials/metadata"
+	StepSessions  = "credentials/sessions"
+	StepVerify    = "verify"
+)
+
+// The names of actions.
+const (
+	actPreflight   = "ec2.preflight"
+	actRecord      = "ec2.record"
+	actMark        = "ec2.mark"
+	actAttribute   = "ec2.protect-instance"
+	actVolume      = "ec2.keep-volume"
+	actKeep        = "ec2.keep-interface"
+	actLeave       = "ec2.leave-scaling-group"
+	actLeft        = "ec2.left-scaling-group"
+	actTargets     = "ec2.deregister-targets"
+	actBalancer    = "ec2.deregister-instance"
+	actAddress     = "ec2.disassociate-address"
+	actGroup       = "ec2.contain-group"
+	actOpen        = "ec2.open-group"
+	actIsolate     = "ec2.isolate-interface"
+	actClose       = "ec2.close-group"
+	actACL         = "ec2.network-acl"
+	actRevoke      = "ec2.revoke-sessions"
+	actProfile     = "ec2.disassociate-profile"
+	actMetadata    = "ec2.disable-metadata"
+	actSessions    = "ec2.end-sessions"
+	actVerify      = "ec2.verify"
+	actUnmark      = "ec2.unmark"
+	actUnprotect   = "ec2.restore-instance"
+	actUnvolume    = "ec2.restore-volume"
+	actUnkeep      = "ec2.restore-interface"
+	actReturn      = "ec2.return-to-scaling-group"
+	actRegister    = "ec2.register-targets"
+	actRebalance   = "ec2.register-instance"
+	actReassociate = "ec2.associate-address"
+	actRelease     = "ec2.release-interface"
+	actUnACL       = "ec2.restore-network-acl"
+	actUnrevoke    = "ec2.restore-role-policy"
+	actReprofile   = "ec2.associate-profile"
+	actUnmetadata  = "ec2.enable-metadata"
+)
+
+// The order of an undo: the lower, the earlier.
+const (
+	rankMetadata = iota + 10
+	rankProfile
+	rankRevoke
+	rankIsolate
+	rankACL
+	rankDoors
+	rankBalancers
+	rankScaling
+	rankProtect
+	rankMark
+)
+
+// The kinds of closings.
+const (
+	closeInterface = "ec2.close-interface"
+	closeGroup     = "ec2.delete-group"
+	closeSuspended = "ec2.resume-replacement"
+	closeMaximum   = "ec2.lower-maximum"
+)
+
+// The security groups.
+const (
+	containName = "guardroom-contain"
+	convertName = "guardroom-convert"
+)
+
+// What steps save for those after them, beside before and after.
+const (
+	savedGroup       = "group"       // the id of a security group
+	savedWorld       = "world"       // of the record step: *World
+	savedVerdicts    = "verdicts"    // of the verify step: []Verdict
+	savedMissing     = "missing"     // of the preflight: IAM actions
+	savedWidened     = "widened"     // the interface was in the convert group for the window
+	savedSuspended   = "suspended"   // ReplaceUnhealthy was suspended by us
+	savedReplacement = "replacement" // of an undo: the member that is ended
+	savedStart       = "start"       // an undo's look at the world before it changes anything
+)
+
+const (
+	// lastRule is the number of the entry that ends every network ACL.
+	lastRule = 32767
+	// band is the highest number of our own entries in a network ACL.
+	band = 49
+	// aclQuota is how many entries a network ACL takes in a direction.
+	aclQuota = 20
+	// leaveWait is how long isolation waits for the Auto Scaling group.
+	leaveWait = 20 * time.Second
+	// seenWait is how long a change may take to be seen.
+	seenWait = 30 * time.Second
+)

@@ -1,0 +1,146 @@
+package ec2
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/guardroom/guardroom/internal/fault"
+	"github.com/guardroom/guardroom/playbook"
+	"github.com/guardroom/guardroom/respond"
+	"github.com/guardroom/guardroom/respond/awscalls"
+	"github.com/guardroom/guardroom/respond/kit"
+)
+
+// opener is a method of awscalls.AWS that gives the client of a service.
+type opener[C any] func(a awscalls.AWS, ctx context.Context, p awscalls.Place) (C, error) //nolint:revive // the form of a method expression
+
+// see makes calls that change nothing, as the reader.
+func see[C, T any](x *respond.Exec, open opener[C], f func(ctx context.Context, c C) (T, error)) (T, error) {
+	var v T
+	err := x.Look(func(ctx context.Context) error {
+		c, err := open(x.AWS, ctx, x.In(awscalls.Read, x.Def.Account, x.Def.Region))
+		if err != nil {
+			return err
+		}
+		v, err = f(ctx, c)
+		return err
+	})
+	return v, err
+}
+
+// acting is a call that changes something, for x.Change or x.Finish.
+func acting[C any](x *respond.Exec, open opener[C], f func(ctx context.Context, c C) error) func(ctx context.Context) error {
+	return func(ctx context.Context) error {
+		c, err := open(x.AWS, ctx, x.Place())
+		if err != nil {
+			return err
+		}
+		return f(ctx, c)
+	}
+}
+
+// change makes a call that changes something.
+func change[C any](x *respond.Exec, open opener[C], f func(ctx context.Context, c C) error) error {
+	return x.Change(acting(x, open, f))
+}
+
+// finish makes a call that closes something.
+func finish[C any](x *respond.Exec, open opener[C], f func(ctx context.Context, c C) error) error {
+	return x.Finish(acting(x, open, f))
+}
+
+// seen looks until what was changed is seen, for half a minute. It reports false
+// when it is not seen by then. An abort ends the wait: what was done is done.
+func seen(x *respond.Exec, look func() (bool, error)) (bool, error) {
+	end := x.Now().Add(seenWait)
+	for {
+		ok, err := look()
+		if ok || err != nil {
+			return ok, err
+		}
+		if !x.Now().Before(end) {
+			return false, nil
+		}
+		if err := x.Sleep(time.Second); errors.Is(err, playbook.ErrAborted) {
+			return false, nil
+		} else if err != nil {
+			return false, err
+		}
+	}
+}
+
+// unseen is the error for a change that AWS took and does not show.
+func unseen(what string) error {
+	f := fault.New(fault.Unavailable, "AWS took the change and does not show it: "+what, "it is asked again")
+	f.Safe = "nothing else was changed"
+	return f
+}
+
+// ends reports whether an error ends the going through and must not be dealt with.
+func ends(err error) bool {
+	return errors.Is(err, playbook.ErrStopped) || errors.Is(err, playbook.ErrFenced)
+}
+
+// fresh turns "does not exist" about something that was just made into an error
+// that passes: what AWS made is not at once seen everywhere.
+func fresh(x *respond.Exec, err error) error {
+	if err != nil && respond.Gone(err) && x.Now().Sub(x.Started()) < time.Minute {
+		return fault.Wrap(fault.Unavailable, err, "AWS does not know yet what it just made", "nothing else was changed", "it is asked again")
+	}
+	return err
+}
+
+// conflict is a permanent refusal with its reason.
+func conflict(message, safe, hint string) error {
+	f := fault.New(fault.Conflict, message, hint)
+	f.Safe = safe
+	return playbook.Permanent(f)
+}
+
+// done is an outcome with a message.
+func done(message string) (playbook.Outcome, error) { return playbook.Outcome{Message: message}, nil }
+
+// skipped is an outcome of a step that was not needed.
+func skipped(message string) (playbook.Outcome, error) {
+	return playbook.Outcome{State: playbook.Skipped, Message: message}, nil
+}
+
+// open adds to what could not be closed.
+func stillOpen(x *respond.Exec, lines ...string) error {
+	var have []string
+	x.Load(respond.SavedStillOpen, &have)
+	n := len(have)
+	for _, l := range lines {
+		if !slices.Contains(have, l) {
+			have = append(have, l)
+		}
+	}
+	if len(have) == n {
+		return nil
+	}
+	return x.Save(respond.SavedStillOpen, have)
+}
+
+// restore is the step that undoes s, with parameters of its own.
+func restore(s respond.Step, action, title string, params any) ([]respond.Step, error) {
+	return []respond.Step{{
+		ID: "undo/" + s.ID, Action: action, Stage: "restore", Title: title, Calls: callsOf(action), Part: s.Part,
+		Role: awscalls.Act, Account: s.Account, Region: s.Region, Effect: respond.Reversible, Params: json.RawMessage(kit.MustJSON(params)),
+	}}, nil
+}
+
+// owedID names what a step owes.
+func owedID(x *respond.Exec, what string) string {
+	return string(x.RunID) + "/" + x.Def.ID + "/" + what
+}
+
+// sameSet compares two lists as sets.
+func sameSet(a, b []string) bool {
+	x, y := slices.Clone(a), slices.Clone(b)
+	slices.Sort(x)
+	slices.Sort(y)
+	return slices.Equal(slices.Compact(x), slices.Compact(y))
+}

@@ -1,0 +1,222 @@
+package ec2
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/guardroom/guardroom/playbook"
+	"github.com/guardroom/guardroom/respond"
+	"github.com/guardroom/guardroom/respond/awscalls"
+)
+
+// tracked says why connections that were open before may live on; empty: they
+// were cut.
+func (v view) tracked(w *World, n Interface) string {
+	if w.State == "stopped" {
+		return ""
+	}
+	cut, widened := false, false
+	v.done(actACL, func(s respond.Step, _ playbook.Record) {
+		if p, err := paramsOf[aclParams](s); err == nil && p.Subnet == n.Subnet {
+			cut = true
+		}
+	})
+	v.done(actIsolate, func(s respond.Step, r playbook.Record) {
+		if p, err := paramsOf[isolateParams](s); err == nil && p.Interface == n.ID {
+			r.Load(savedWidened, &widened)
+		}
+	})
+	s, _ := w.subnet(n.Subnet)
+	switch {
+	case cut:
+		return ""
+	case len(s.Tracked) > 0:
+		return "connections through " + strings.Join(s.Tracked, ", ") + " that were open may live on: no network ACL cuts them"
+	case !widened:
+		return "connections that were open may live on until they are idle: they were neither opened and cut nor cut by a network ACL"
+	}
+	return ""
+}
+
+// drift says what a run set and is not so any more. Interfaces are judged by
+// verdicts.
+func (v view) drift(w *World) []string {
+	if w.Gone() {
+		return []string{w.InstanceID + " is " + w.State}
+	}
+	var out []string
+	say := func(format string, a ...any) { out = append(out, fmt.Sprintf(format, a...)) }
+	for _, s := range v.steps {
+		r, ok := v.record(s.ID)
+		if ok && r.State == playbook.Completed {
+			v.driftOf(w, s, r, say)
+		}
+	}
+	return out
+}
+
+func (v view) driftOf(w *World, s respond.Step, r playbook.Record, say func(string, ...any)) {
+	switch s.Action {
+	case actIsolate:
+		if p, err := paramsOf[isolateParams](s); err == nil {
+			if _, ok := w.Interface(p.Interface); !ok {
+				say("%s is not on %s any more", p.Interface, w.InstanceID)
+			}
+		}
+	case actAddress:
+		if p, err := paramsOf[doorParams](s); err == nil {
+			for _, a := range w.Addresses {
+				if a.Allocation == p.Allocation {
+					say("the address %s is on %s again", a.PublicIP, a.Interface)
+				}
+			}
+		}
+	case actProfile:
+		if w.Profile != nil {
+			say("%s has the instance profile %s", w.InstanceID, w.Profile.Name)
+		}
+	case actMetadata:
+		if w.Metadata.Endpoint != "disabled" {
+			say("the metadata service of %s is %s", w.InstanceID, w.Metadata.Endpoint)
+		}
+	case actLeave:
+		if w.Scaling != nil && w.Scaling.Lifecycle == inService {
+			say("%s is in service in %s", w.InstanceID, w.Scaling.Group)
+		}
+	case actTargets:
+		if p, err := paramsOf[targetsParams](s); err == nil {
+			for _, t := range w.Targets {
+				if t.Group == p.Group {
+					say("%s is registered in target group %s", t.ID, t.Name)
+				}
+			}
+		}
+	case actBalancer:
+		if p, err := paramsOf[balancerParams](s); err == nil && slices.ContainsFunc(w.Classic, func(c Classic) bool { return c.Name == p.Name }) {
+			say("%s is behind %s", w.InstanceID, p.Name)
+		}
+	case actAttribute:
+		if p, err := paramsOf[attributeParams](s); err == nil {
+			v.driftOfAttribute(w, p, say)
+		}
+	case actACL:
+		v.driftOfACL(w, s, r, say)
+	}
+}
+
+func (view) driftOfAttribute(w *World, p attributeParams, say func(string, ...any)) {
+	switch {
+	case p.Attribute == attrTermination && !w.Attributes.DisableTermination:
+		say("termination protection of %s is off", w.InstanceID)
+	case p.Attribute == attrStop && !w.Attributes.DisableStop:
+		say("stop protection of %s is off", w.InstanceID)
+	case p.Attribute == attrShutdown && w.Attributes.ShutdownBehavior == "terminate":
+		say("%s ends itself when it is shut down", w.InstanceID)
+	}
+}
+
+func (view) driftOfACL(w *World, s respond.Step, r playbook.Record, say func(string, ...any)) {
+	p, err := paramsOf[aclParams](s)
+	var work aclWork
+	subnet, there := w.subnet(p.Subnet)
+	if err != nil || !r.Load(respond.SavedAfter, &work) || !there || subnet.ACL == "" {
+		return
+	}
+	if work.Own != "" {
+		if subnet.ACL != work.Own {
+			say("%s has the network ACL %s and not %s", p.Subnet, subnet.ACL, work.Own)
+		}
+		return
+	}
+	if subnet.ACL != work.ACL {
+		say("%s has the network ACL %s and not %s", p.Subnet, subnet.ACL, work.ACL)
+		return
+	}
+	for _, want := range work.Entries {
+		if !slices.ContainsFunc(subnet.Entries, func(have Rule) bool { return ours(have, want) }) {
+			say("entry %d of %s, which denies %s, is not there", want.Number, work.ACL, want.CIDR)
+		}
+	}
+}
+
+// Check looks at what a run contained and says what is not so any more: groups
+// that somebody put back, rules in our group, addresses, profiles, and so on. It
+// changes nothing, repairs nothing, and may be repeated. records are those of the
+// run, by the ids of the plan's steps.
+func Check(ctx context.Context, a awscalls.AWS, p *respond.Plan, records map[string]playbook.Record) (drift []string, err error) {
+	for _, s := range p.Steps {
+		if s.Action != actVerify {
+			continue
+		}
+		param, err := paramsOf[instanceParams](s)
+		if err != nil {
+			return drift, fmt.Errorf("read the parameters of step %s: %w", s.ID, err)
+		}
+		v := viewOf(p, s.Part, func(id string) (playbook.Record, bool) {
+			if s.Part != "" {
+				id = s.Part + "/" + id
+			}
+			r, ok := records[id]
+			return r, ok
+		})
+		place := awscalls.Place{Account: s.Account, Region: s.Region, Role: awscalls.Read, Incident: p.Incident.String()}
+		w, err := Describe(ctx, a, place, param.Instance)
+		if err != nil {
+			return drift, err
+		}
+		drift = append(drift, v.drift(w)...)
+		drift = append(drift, v.opened(w, records[s.ID])...)
+		drift = append(drift, v.policies(ctx, a, place)...)
+	}
+	return drift, nil
+}
+
+// opened are the interfaces that are open now and were not when the run ended.
+func (v view) opened(w *World, verified playbook.Record) []string {
+	var then []Verdict
+	verified.Load(savedVerdicts, &then)
+	var out []string
+	list, _ := v.verdicts(w)
+	for _, d := range list {
+		if d.isOpen() && !slices.Contains(then, d) {
+			out = append(out, d.Interface+" is "+d.Word)
+		}
+	}
+	return out
+}
+
+// policies are the role policies of ours that are not as they were.
+func (v view) policies(ctx context.Context, a awscalls.AWS, place awscalls.Place) []string {
+	var out []string
+	v.done(actRevoke, func(s respond.Step, _ playbook.Record) {
+		p, err := paramsOf[revokeParams](s)
+		if err != nil {
+			return
+		}
+		c, err := a.IAM(ctx, place)
+		if err != nil {
+			return
+		}
+		now, err := readRolePolicy(ctx, c, p)
+		switch {
+		case err != nil:
+			out = append(out, "the policy "+p.Policy+" of role "+p.Role+" cannot be read: "+respond.Code(err))
+		case now.Absent || !sameJSON(now.Text, denyDocument(p.RoleID, p.Instance)):
+			out = append(out, "the policy "+p.Policy+" of role "+p.Role+" does not deny the sessions of "+p.Instance+" any more")
+		}
+	})
+	return out
+}
+
+func sameJSON(a, b string) bool {
+	var x, y any
+	if json.Unmarshal([]byte(a), &x) != nil || json.Unmarshal([]byte(b), &y) != nil {
+		return a == b
+	}
+	ca, errA := respond.Canonical(x)
+	cb, errB := respond.Canonical(y)
+	return errA == nil && errB == nil && string(ca) == string(cb)
+}

@@ -1,0 +1,188 @@
+package ec2
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/guardroom/guardroom/playbook"
+	"github.com/guardroom/guardroom/respond"
+	"github.com/guardroom/guardroom/respond/awscalls"
+)
+
+type groupParams struct {
+	VPC string `json:"vpc"`
+}
+
+// containGroup sees to it that the VPC has a group of ours without any rule, and
+// saves its id. It stays when the run is undone: other runs share it, and it
+// lets nothing through.
+func containGroup(x *respond.Exec) (playbook.Outcome, error) {
+	var p groupParams
+	if err := x.Params(&p); err != nil {
+		return playbook.Outcome{}, err
+	}
+	var id string
+	if !x.Load(savedGroup, &id) {
+		for _, name := range []string{containName, containName + "-" + string(x.RunID)} {
+			g, foreign, err := ownGroup(x, p.VPC, name, "Lets nothing through. Made by guardroom; do not add rules.")
+			if err != nil {
+				return playbook.Outcome{}, err
+			}
+			if !foreign {
+				id = g
+				break
+			}
+		}
+		if id == "" {
+			return playbook.Outcome{}, conflict("groups named "+containName+" in "+p.VPC+" are not ours", "they were left as they are", "rename them, then make the plan again")
+		}
+		if err := x.Save(savedGroup, id); err != nil {
+			return playbook.Outcome{}, err
+		}
+	}
+	if err := emptyGroup(x, id); err != nil {
+		return playbook.Outcome{}, fresh(x, err)
+	}
+	return done(id + " in " + p.VPC + " has no rules")
+}
+
+// ownGroup returns the id of our group with the name, made when there is none.
+// A group of the name without our tag is foreign and never adopted.
+func ownGroup(x *respond.Exec, vpc, name, description string) (id string, foreign bool, err error) {
+	id, foreign, err = findGroup(x, vpc, name)
+	if err != nil || id != "" || foreign {
+		return id, foreign, err
+	}
+	err = change(x, awscalls.AWS.EC2, func(ctx context.Context, c awscalls.EC2) error {
+		out, err := c.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{GroupName: &name, Description: &description, VpcId: &vpc,
+			TagSpecifications: tagSpecs(types.ResourceTypeSecurityGroup, x.Tags(time.Time{}), name)})
+		if err == nil {
+			id = str(out.GroupId)
+		}
+		return err
+	})
+	if respond.Is(err, "InvalidGroup.Duplicate") { // another run was quicker, or our own answer was lost
+		ok, lookErr := seen(x, func() (bool, error) {
+			id, foreign, err = findGroup(x, vpc, name)
+			return id != "" || foreign, err
+		})
+		if lookErr == nil && !ok {
+			lookErr = unseen(name + " in " + vpc)
+		}
+		return id, foreign, lookErr
+	}
+	return id, false, err
+}
+
+// findGroup looks for a group by VPC and name.
+func findGroup(x *respond.Exec, vpc, name string) (id string, foreign bool, err error) {
+	list, err := see(x, awscalls.AWS.EC2, func(ctx context.Context, c awscalls.EC2) ([]types.SecurityGroup, error) {
+		return listGroups(ctx, c, &ec2.DescribeSecurityGroupsInput{Filters: []types.Filter{filter("vpc-id", vpc), filter("group-name", name)}})
+	})
+	if err != nil {
+		return "", false, err
+	}
+	for _, g := range list {
+		if str(g.GroupName) != name || str(g.VpcId) != vpc {
+			continue
+		}
+		if tagsOf(g.Tags)[respond.TagRun] == "" {
+			return "", true, nil
+		}
+		return str(g.GroupId), false, nil
+	}
+	return "", false, nil
+}
+
+// emptyGroup takes every rule away from a group of ours, of both directions and
+// both families, and looks that none is left.
+func emptyGroup(x *respond.Exec, id string) error {
+	left := 0
+	for range 4 {
+		rules, err := rulesOf(x, id)
+		if err != nil {
+			return err
+		}
+		if left = len(rules); left == 0 {
+			return nil
+		}
+		var in, out []string
+		for _, r := range rules {
+			if aws.ToBool(r.IsEgress) {
+				out = append(out, str(r.SecurityGroupRuleId))
+			} else {
+				in = append(in, str(r.SecurityGroupRuleId))
+			}
+		}
+		err = change(x, awscalls.AWS.EC2, func(ctx context.Context, c awscalls.EC2) error { return revoke(ctx, c, id, in, out) })
+		if err != nil && !respond.Is(err, "InvalidPermission.NotFound", "InvalidSecurityGroupRuleId.NotFound") {
+			return err
+		}
+	}
+	return unseen(fmt.Sprintf("%s still has %d rules", id, left))
+}
+
+func revoke(ctx context.Context, c awscalls.EC2, id string, in, out []string) error {
+	if len(out) > 0 {
+		if _, err := c.RevokeSecurityGroupEgress(ctx, &ec2.RevokeSecurityGroupEgressInput{GroupId: &id, SecurityGroupRuleIds: out}); err != nil {
+			return err
+		}
+	}
+	if len(in) > 0 {
+		if _, err := c.RevokeSecurityGroupIngress(ctx, &ec2.RevokeSecurityGroupIngressInput{GroupId: &id, SecurityGroupRuleIds: in}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rulesOf returns all rules of a group.
+func rulesOf(x *respond.Exec, id string) ([]types.SecurityGroupRule, error) {
+	return see(x, awscalls.AWS.EC2, func(ctx context.Context, c awscalls.EC2) ([]types.SecurityGroupRule, error) {
+		return listRules(ctx, c, id)
+	})
+}
+
+func listRules(ctx context.Context, c awscalls.EC2, id string) ([]types.SecurityGroupRule, error) {
+	var out []types.SecurityGroupRule
+	in := &ec2.DescribeSecurityGroupRulesInput{Filters: []types.Filter{filter("group-id", id)}}
+	for {
+		page, err := c.DescribeSecurityGroupRules(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, page.SecurityGroupRules...)
+		if str(page.NextToken) == "" {
+			return out, nil
+		}
+		in.NextToken = page.NextToken
+	}
+}
+
+// tagSpecs are the tags of something that is made.
+func tagSpecs(kind types.ResourceType, tags map[string]string, name string) []types.TagSpecification {
+	list := tagList(tags)
+	if name != "" {
+		list = append(list, types.Tag{Key: aws.String("Name"), Value: &name})
+	}
+	return []types.TagSpecification{{ResourceType: kind, Tags: list}}
+}
+
+func tagList(tags map[string]string) []types.Tag {
+	keys := make([]string, 0, len(tags))
+	for k := range tags {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	list := make([]types.Tag, 0, len(keys))
+	for _, k := range keys {
+		list = append(list, types.Tag{Key: aws.String(k), Value: aws.String(tags[k])})
+	}
+	return list
+}

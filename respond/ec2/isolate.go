@@ -1,0 +1,303 @@
+package ec2
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/smithy-go"
+
+	"github.com/guardroom/guardroom/playbook"
+	"github.com/guardroom/guardroom/respond"
+	"github.com/guardroom/guardroom/respond/awscalls"
+	"github.com/guardroom/guardroom/respond/kit"
+)
+
+type isolateParams struct {
+	Interface string `json:"interface"`
+	// Group is the step that made the contain group, Open the one that made the
+	// convert group; empty: a single pass, and Why says for what reason.
+	Group string `json:"group"`
+	Open  string `json:"open,omitempty"`
+	Why   string `json:"why,omitempty"`
+	// Window is how many seconds the interface stays in the convert group.
+	Window int `json:"window,omitempty"`
+}
+
+// opened is what must be known to close an interface that is in the convert group.
+type opened struct {
+	Interface string   `json:"interface"`
+	Convert   string   `json:"convert"`
+	Contain   string   `json:"contain"`
+	Before    []string `json:"before"`
+}
+
+// isolate gives an interface the contain group and nothing else. Where the plan
+// says so it first spends some seconds in the convert group, so that connections
+// that AWS tracks become such that it does not, and are cut.
+// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/security-group-connection-tracking.html
+func isolate(x *respond.Exec) (playbook.Outcome, error) {
+	var p isolateParams
+	if err := x.Params(&p); err != nil {
+		return playbook.Outcome{}, err
+	}
+	o := opened{Interface: p.Interface}
+	if err := x.Output(p.Group, savedGroup, &o.Contain); err != nil {
+		return playbook.Outcome{}, err
+	}
+	if p.Open != "" {
+		if rec, ok := x.Record(p.Open); ok && rec.State == playbook.Completed {
+			rec.Load(savedGroup, &o.Convert)
+		}
+	}
+	var err error
+	o.Before, err = respond.Once(x, respond.SavedBefore, func() ([]string, error) {
+		n, err := interfaceNow(x, p.Interface)
+		return n.Groups, err
+	})
+	if err == nil {
+		err = x.Save(respond.SavedAfter, []string{o.Contain})
+	}
+	var now Interface
+	if err == nil {
+		now, err = interfaceNow(x, p.Interface)
+	}
+	switch {
+	case respond.Gone(err):
+		return done(p.Interface + " does not exist any more")
+	case err != nil:
+		return playbook.Outcome{}, err
+	case sameSet(now.Groups, []string{o.Contain}) && sameSet(o.Before, now.Groups):
+		return done(p.Interface + " was in " + o.Contain + " alone before; undo leaves it so")
+	case sameSet(now.Groups, []string{o.Contain}):
+		return o.shown(x, "")
+	case o.Convert != "" && slices.Contains(now.Groups, o.Convert):
+		return o.shut(x) // an earlier attempt opened it
+	}
+	why := o.narrow(p, now)
+	if why == "" {
+		if err := o.widen(x, time.Duration(p.Window)*time.Second); err != nil {
+			return playbook.Outcome{}, err
+		}
+		return o.shut(x)
+	}
+	err = change(x, awscalls.AWS.EC2, func(ctx context.Context, c awscalls.EC2) error {
+		return setGroups(ctx, c, p.Interface, o.Contain)
+	})
+	if err != nil {
+		return playbook.Outcome{}, fresh(x, err)
+	}
+	return o.shown(x, why)
+}
+
+// narrow says why the interface is not put into the convert group; empty: it is.
+func (o opened) narrow(p isolateParams, now Interface) string {
+	switch {
+	case p.Open == "":
+		return p.Why
+	case o.Convert == "":
+		return "in one pass: there is no convert group"
+	case now.PublicIPv4 != "":
+		return "in one pass: it has the public address " + now.PublicIPv4
+	}
+	return ""
+}
+
+// widen puts the interface into the convert group for the window. How it is
+// closed is owed from before the call on.
+func (o opened) widen(x *respond.Exec, window time.Duration) error {
+	raw, err := json.Marshal(o)
+	if err != nil {
+		return playbook.Permanent(err)
+	}
+	tried := false
+	err = change(x, awscalls.AWS.EC2, func(ctx context.Context, c awscalls.EC2) error {
+		// Within the call: nothing may hold it up between the two.
+		now := x.Now()
+		err := x.Owed.Owe(ctx, respond.Owed{ID: owedID(x, "open"), Run: x.RunID, Kind: closeInterface, Params: raw, Place: x.Place(),
+			Due: now.Add(window + time.Minute), Why: o.Interface + " is in the group that lets everything through", OpenedAt: now})
+		if err != nil {
+			return err
+		}
+		tried = true
+		return setGroups(ctx, c, o.Interface, o.Convert)
+	})
+	switch {
+	case !tried || ends(err):
+		return err
+	case err != nil && respond.Transient(err):
+		// The answer was lost, or AWS is busy: it is open only if AWS says so.
+		now, look := interfaceNow(x, o.Interface)
+		if look != nil || !slices.Contains(now.Groups, o.Convert) {
+			return err
+		}
+	case err != nil:
+		return nil // not to be opened, then: isolate it in one pass
+	}
+	if err := x.Sleep(window); ends(err) {
+		return err // the sweeper closes it
+	} else if err == nil {
+		return x.Save(savedWidened, true)
+	}
+	return nil // an abort closes it too
+}
+
+// shut ends the window: neither an abort nor the switch holds it up.
+func (o opened) shut(x *respond.Exec) (playbook.Outcome, error) {
+	for try := 0; ; try++ {
+		err := finish(x, awscalls.AWS.EC2, func(ctx context.Context, c awscalls.EC2) error {
+			return setGroups(ctx, c, o.Interface, o.Contain)
+		})
+		switch {
+		case err == nil:
+			return o.shown(x, "")
+		case respond.Gone(err) && respond.Is(err, "InvalidNetworkInterfaceID*"):
+			return o.shown(x, "")
+		case ends(err) || try >= 8 || !respond.Transient(err):
+			return playbook.Outcome{}, err
+		}
+		if err := x.Sleep(time.Second << min(try, 3)); ends(err) {
+			return playbook.Outcome{}, err
+		}
+	}
+}
+
+// shown looks that the interface is in our group and no other, and settles what
+// is owed.
+func (o opened) shown(x *respond.Exec, why string) (playbook.Outcome, error) {
+	ok, err := seen(x, func() (bool, error) {
+		now, err := interfaceNow(x, o.Interface)
+		if respond.Gone(err) {
+			return true, nil
+		}
+		return sameSet(now.Groups, []string{o.Contain}), err
+	})
+	switch {
+	case err != nil:
+		return playbook.Outcome{}, err
+	case !ok:
+		return playbook.Outcome{}, unseen(o.Interface + " in " + o.Contain)
+	}
+	if o.Convert != "" {
+		if err := x.Finish(func(ctx context.Context) error { return x.Owed.Settle(ctx, owedID(x, "open")) }); err != nil {
+			return playbook.Outcome{}, err
+		}
+	}
+	message := o.Interface + " is in " + o.Contain + " alone"
+	if why != "" {
+		message += ", " + why
+	}
+	return done(message)
+}
+
+// setGroups replaces the groups of an interface: of this one alone, never of the
+// instance as a whole.
+// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyNetworkInterfaceAttribute.html
+func setGroups(ctx context.Context, c awscalls.EC2, id string, groups ...string) error {
+	_, err := c.ModifyNetworkInterfaceAttribute(ctx, &ec2.ModifyNetworkInterfaceAttributeInput{NetworkInterfaceId: &id, Groups: groups})
+	return err
+}
+
+// interfaceNow describes one interface.
+func interfaceNow(x *respond.Exec, id string) (Interface, error) {
+	return see(x, awscalls.AWS.EC2, func(ctx context.Context, c awscalls.EC2) (Interface, error) { return oneInterface(ctx, c, id) })
+}
+
+func oneInterface(ctx context.Context, c awscalls.EC2, id string) (Interface, error) {
+	out, err := c.DescribeNetworkInterfaces(ctx, &ec2.DescribeNetworkInterfacesInput{NetworkInterfaceIds: []string{id}})
+	if err != nil {
+		return Interface{}, err
+	}
+	for _, n := range out.NetworkInterfaces {
+		if str(n.NetworkInterfaceId) == id {
+			return readInterface(n), nil
+		}
+	}
+	return Interface{}, &smithy.GenericAPIError{Code: "InvalidNetworkInterfaceID.NotFound", Message: id + " is not described"}
+}
+
+// closeOpened is the closing of an interface that may be in the convert group.
+func closeOpened(ctx context.Context, a awscalls.AWS, owed respond.Owed, _ time.Time) error {
+	var o opened
+	if err := json.Unmarshal(owed.Params, &o); err != nil {
+		return err
+	}
+	r, c, err := both(ctx, a, owed.Place, awscalls.AWS.EC2)
+	if err != nil {
+		return err
+	}
+	now, err := oneInterface(ctx, r, o.Interface)
+	if respond.Gone(err) {
+		return nil
+	}
+	if err != nil || !slices.Contains(now.Groups, o.Convert) {
+		return err // it was never opened, or is closed
+	}
+	err = setGroups(ctx, c, o.Interface, o.Contain)
+	if respond.Is(err, "InvalidGroup.NotFound") {
+		return setGroups(ctx, c, o.Interface, o.Before...)
+	}
+	return err
+}
+
+type releaseParams struct {
+	Interface string   `json:"interface"`
+	Before    []string `json:"before"`
+	After     []string `json:"after"`
+	Convert   string   `json:"convert,omitempty"`
+}
+
+// undoIsolate restores the groups that the interface had.
+func undoIsolate(s respond.Step, rec playbook.Record) ([]respond.Step, error) {
+	var p isolateParams
+	r := releaseParams{}
+	if err := json.Unmarshal(s.Params, &p); err != nil {
+		return nil, err
+	}
+	if !rec.Load(respond.SavedBefore, &r.Before) || !rec.Load(respond.SavedAfter, &r.After) || sameSet(r.Before, r.After) {
+		return nil, nil
+	}
+	r.Interface = p.Interface
+	return restore(s, actRelease, p.Interface+": "+containName+" -> "+kit.Join(r.Before), r)
+}
+
+// release gives an interface the groups back that it had.
+func release(x *respond.Exec) (playbook.Outcome, error) {
+	var p releaseParams
+	if err := x.Params(&p); err != nil {
+		return playbook.Outcome{}, err
+	}
+	now, err := interfaceNow(x, p.Interface)
+	switch {
+	case respond.Gone(err):
+		return skipped(p.Interface + " does not exist any more")
+	case err != nil:
+		return playbook.Outcome{}, err
+	case sameSet(now.Groups, p.Before):
+		return done(p.Interface + " has the groups that it had before")
+	case !sameSet(now.Groups, p.After):
+		return playbook.Outcome{}, kit.Changed("the groups of " + p.Interface + ", now " + kit.Join(now.Groups) + ",")
+	}
+	err = change(x, awscalls.AWS.EC2, func(ctx context.Context, c awscalls.EC2) error {
+		return setGroups(ctx, c, p.Interface, p.Before...)
+	})
+	if respond.Is(err, "InvalidGroup.NotFound") {
+		return playbook.Outcome{}, conflict("a group that "+p.Interface+" had does not exist any more; it had "+kit.Join(p.Before), "it stays in "+containName, "give it the groups by hand that it should have")
+	}
+	if err != nil {
+		return playbook.Outcome{}, err
+	}
+	ok, err := seen(x, func() (bool, error) {
+		now, err := interfaceNow(x, p.Interface)
+		return sameSet(now.Groups, p.Before), err
+	})
+	if err == nil && !ok {
+		err = unseen(p.Interface)
+	}
+	if err != nil {
+		return playbook.Outcome{}, err
+	}
+	return done(p.Interface + " has the groups that it had before: " + kit.Join(p.Before))
+}

@@ -1,0 +1,154 @@
+package ec2
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/guardroom/guardroom/internal/fault"
+	"github.com/guardroom/guardroom/playbook"
+	"github.com/guardroom/guardroom/respond"
+	"github.com/guardroom/guardroom/respond/awscalls"
+	"github.com/guardroom/guardroom/respond/kit"
+)
+
+type preflightParams struct {
+	Instance  string          `json:"instance"`
+	Trials    []trial         `json:"trials"`
+	Untried   []string        `json:"untried"` // calls that have no dry run, or need something that is made later
+	Metadata  Metadata        `json:"metadata"`
+	Attribute attributeParams `json:"attribute,omitzero"`
+	Value     string          `json:"value,omitempty"` // of the attribute now
+}
+
+// trial is one dry run. What it asks for is what is so already, wherever the call
+// allows that: an endpoint that takes no notice of DryRun then changes nothing.
+type trial struct {
+	Call string `json:"call"`
+	// ID is what it is about.
+	ID string `json:"id"`
+	// Other is a second id that the call needs, and On a flag as it is now.
+	Other string `json:"other,omitempty"`
+	On    bool   `json:"on,omitempty"`
+}
+
+// Calls that are tried.
+const (
+	callIsolate      = "EC2.ModifyNetworkInterfaceAttribute"
+	callAttribute    = "EC2.ModifyInstanceAttribute"
+	callTags         = "EC2.CreateTags"
+	callDisassociate = "EC2.DisassociateAddress"
+	callGroup        = "EC2.CreateSecurityGroup"
+	callACL          = "EC2.CreateNetworkAcl"
+	callTie          = "EC2.ReplaceNetworkAclAssociation"
+	callEntry        = "EC2.CreateNetworkAclEntry"
+	callMetadata     = "EC2.ModifyInstanceMetadataOptions"
+)
+
+// vital are the calls without which nothing is isolated.
+func vital() []string { return []string{callIsolate} }
+
+// preflight asks AWS, call by call, whether the act role would be allowed, and
+// changes nothing. It fails only where isolation itself is not allowed: a missing
+// permission for a tag must not stop that.
+// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/CommonParameters.html
+func preflight(x *respond.Exec) (playbook.Outcome, error) {
+	var p preflightParams
+	if err := x.Params(&p); err != nil {
+		return playbook.Outcome{}, err
+	}
+	errs := make([]error, len(p.Trials))
+	g := x.Group()
+	for i, t := range p.Trials {
+		g.Go(func() {
+			errs[i] = x.Look(func(ctx context.Context) error {
+				c, err := x.AWS.EC2(ctx, x.In(awscalls.Act, x.Def.Account, x.Def.Region))
+				if err != nil {
+					return err
+				}
+				return t.try(ctx, c, p)
+			})
+		})
+	}
+	g.Wait()
+	var missing, odd []string
+	var denied error
+	for i, err := range errs {
+		call := p.Trials[i].Call
+		switch {
+		case respond.Is(err, "DryRunOperation"):
+		case err != nil && ends(err):
+			return playbook.Outcome{}, err
+		case respond.DeniedByAWS(err):
+			if !slices.Contains(missing, call) {
+				missing = append(missing, call)
+			}
+			if slices.Contains(vital(), call) && denied == nil {
+				denied = err
+			}
+		case err != nil && respond.Transient(err):
+			return playbook.Outcome{}, err
+		case err == nil:
+			odd = append(odd, call+" took no notice of DryRun")
+		default:
+			odd = append(odd, call+": "+respond.Code(err))
+		}
+	}
+	slices.Sort(missing)
+	if err := x.Save(savedMissing, missing); err != nil {
+		return playbook.Outcome{}, err
+	}
+	if denied != nil {
+		return playbook.Outcome{}, playbook.Permanent(fault.Wrap(fault.Denied, denied, "the act role may not call "+kit.Join(missing)+", so nothing can be isolated",
+			"nothing was changed on the network; what needs none of it goes on", "compare guardroom iam policy with the role"))
+	}
+	message := fmt.Sprintf("%d calls would be allowed", len(p.Trials)-len(odd))
+	if len(missing) > 0 {
+		message = "the act role may not call " + kit.Join(missing) + "; isolation goes on"
+	}
+	if len(odd) > 0 {
+		slices.Sort(odd)
+		message += "; no answer for " + strings.Join(slices.Compact(odd), ", ")
+	}
+	if len(p.Untried) > 0 {
+		message += "; not to be tried: " + kit.Join(p.Untried)
+	}
+	return done(message)
+}
+
+func (t trial) try(ctx context.Context, c awscalls.EC2, p preflightParams) error {
+	dry := aws.Bool(true)
+	var err error
+	switch t.Call {
+	case callIsolate:
+		_, err = c.ModifyNetworkInterfaceAttribute(ctx, &ec2.ModifyNetworkInterfaceAttributeInput{DryRun: dry, NetworkInterfaceId: &t.ID, SourceDestCheck: &types.AttributeBooleanValue{Value: &t.On}})
+	case callAttribute:
+		in := attributeInput(p.Attribute, p.Value)
+		in.DryRun = dry
+		_, err = c.ModifyInstanceAttribute(ctx, in)
+	case callTags:
+		_, err = c.CreateTags(ctx, &ec2.CreateTagsInput{DryRun: dry, Resources: []string{t.ID}, Tags: []types.Tag{{Key: aws.String(respond.TagIncident), Value: &t.Other}}})
+	case callDisassociate:
+		_, err = c.DisassociateAddress(ctx, &ec2.DisassociateAddressInput{DryRun: dry, AssociationId: &t.ID})
+	case callGroup:
+		_, err = c.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{DryRun: dry, VpcId: &t.ID, GroupName: aws.String(convertName + "-dry-run"), Description: aws.String("Never made."),
+			TagSpecifications: tagSpecs(types.ResourceTypeSecurityGroup, map[string]string{respond.TagRun: t.Other}, "")})
+	case callACL:
+		_, err = c.CreateNetworkAcl(ctx, &ec2.CreateNetworkAclInput{DryRun: dry, VpcId: &t.ID, TagSpecifications: tagSpecs(types.ResourceTypeNetworkAcl, map[string]string{respond.TagRun: t.Other}, "")})
+	case callTie:
+		_, err = c.ReplaceNetworkAclAssociation(ctx, &ec2.ReplaceNetworkAclAssociationInput{DryRun: dry, AssociationId: &t.ID, NetworkAclId: &t.Other})
+	case callEntry:
+		_, err = c.CreateNetworkAclEntry(ctx, &ec2.CreateNetworkAclEntryInput{DryRun: dry, NetworkAclId: &t.ID, RuleNumber: aws.Int32(band), Egress: aws.Bool(true), Protocol: aws.String("-1"),
+			RuleAction: types.RuleActionDeny, CidrBlock: &t.Other})
+	case callMetadata:
+		_, err = c.ModifyInstanceMetadataOptions(ctx, &ec2.ModifyInstanceMetadataOptionsInput{DryRun: dry, InstanceId: &t.ID, HttpEndpoint: types.InstanceMetadataEndpointState(p.Metadata.Endpoint)})
+	default:
+		err = fmt.Errorf("no trial is known for %s", t.Call)
+	}
+	return err
+}

@@ -1,0 +1,47 @@
+package ec2
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/guardroom/guardroom/evidence"
+	"github.com/guardroom/guardroom/internal/fault"
+	"github.com/guardroom/guardroom/playbook"
+	"github.com/guardroom/guardroom/respond"
+	"github.com/guardroom/guardroom/respond/kit"
+)
+
+type instanceParams struct {
+	Instance string `json:"instance"`
+}
+
+// record describes everything once more, keeps it in the journal and writes it
+// to the evidence bucket. A bucket that refuses is a gap in the evidence and
+// stops nothing: the plan holds the description too.
+func record(x *respond.Exec) (playbook.Outcome, error) {
+	var p instanceParams
+	if err := x.Params(&p); err != nil {
+		return playbook.Outcome{}, err
+	}
+	w, err := respond.Once(x, savedWorld, func() (*World, error) { return describeIn(x, p.Instance) })
+	if err != nil {
+		return playbook.Outcome{}, err
+	}
+	raw, err := json.Marshal(w)
+	if err != nil {
+		return playbook.Outcome{}, playbook.Permanent(fmt.Errorf("write the before-image: %w", err))
+	}
+	const title = "the instance as it was before"
+	err = kit.KeepJSON(x, "before.json", evidence.BeforeImage, title, w.ARN, "EC2.DescribeInstances and what is around it", raw)
+	message := fmt.Sprintf("%d interfaces, %d volumes, %d addresses", len(w.Interfaces), len(w.Volumes), len(w.Addresses))
+	switch {
+	case err == nil:
+		return done(message)
+	case ends(err) || respond.Transient(err) && x.Attempt() < 3:
+		return playbook.Outcome{}, err
+	}
+	if err := x.Lack(title+", in the evidence bucket", fault.Of(err).Error()); err != nil {
+		return playbook.Outcome{}, err
+	}
+	return done(message + "; the evidence bucket did not take it, it is kept in the record of the run")
+}

@@ -1,0 +1,270 @@
+package ec2
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+
+	"github.com/guardroom/guardroom/internal/fault"
+	"github.com/guardroom/guardroom/playbook"
+	"github.com/guardroom/guardroom/respond"
+	"github.com/guardroom/guardroom/respond/awscalls"
+)
+
+type returnParams struct {
+	scalingParams
+	Before    *Scaling `json:"before"`
+	Suspended bool     `json:"suspended,omitempty"`
+	Owed      string   `json:"owed,omitempty"` // what the run may still owe
+}
+
+// undoLeave takes the instance back into its group.
+func undoLeave(s respond.Step, rec playbook.Record) ([]respond.Step, error) {
+	p, err := paramsOf[returnParams](s)
+	if err != nil || !rec.Load(respond.SavedBefore, &p.Before) || p.Before == nil || p.Before.Lifecycle == "" {
+		return nil, err
+	}
+	rec.Load(savedSuspended, &p.Suspended)
+	if p.Suspended {
+		p.Owed = rec.Name + "/suspended"
+	}
+	steps, err := restore(s, actReturn, p.Instance+" -> back in "+p.Group+"; the replacement that the group started for it ends", p)
+	steps[0].Approval = "the replacement in " + p.Group + " is ended, and what it holds is gone"
+	return steps, err
+}
+
+// comeBack attaches the instance again, or ends its standby. Both raise the
+// desired capacity by one. The replacement that the group started is then ended
+// by its id, which lowers the capacity again: so the group never chooses whom to
+// end, and never has fewer members than before.
+// https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_AttachInstances.html
+// https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_TerminateInstanceInAutoScalingGroup.html
+func comeBack(x *respond.Exec) (playbook.Outcome, error) {
+	var p returnParams
+	if err := x.Params(&p); err != nil {
+		return playbook.Outcome{}, err
+	}
+	start, err := respond.Once(x, savedStart, func() (*Scaling, error) { return groupNow(x, p.scalingParams) })
+	switch {
+	case err != nil:
+		return playbook.Outcome{}, err
+	case start == nil:
+		return playbook.Outcome{}, conflict("group "+p.Group+" does not exist any more", "the instance stays outside", "put it where it belongs by hand")
+	case start.Lifecycle == inService:
+		return outcome("it is in "+p.Group+" already", p.release(x))
+	case !away(start):
+		return playbook.Outcome{}, fmt.Errorf("it is %s in %s", start.Lifecycle, p.Group)
+	}
+	if err := p.attach(x, start); err != nil {
+		return playbook.Outcome{}, err
+	}
+	message, err := p.shrink(x, start)
+	if err != nil {
+		return playbook.Outcome{}, err
+	}
+	if err := p.lower(x, start); err != nil {
+		return playbook.Outcome{}, err
+	}
+	return outcome("in "+p.Group+" again; "+message, p.release(x))
+}
+
+func outcome(message string, err error) (playbook.Outcome, error) {
+	return playbook.Outcome{Message: message}, err
+}
+
+// attach puts the instance back and waits until it is in service. A group at its
+// maximum takes one more for as long as that needs; lowering it again is owed.
+func (p returnParams) attach(x *respond.Exec, start *Scaling) error {
+	now, err := groupNow(x, p.scalingParams)
+	if err != nil {
+		return err
+	}
+	if now == nil {
+		return fmt.Errorf("group %s is gone", p.Group)
+	}
+	if away(now) {
+		if now.Max < start.Desired+1 {
+			if err := p.raise(x, start); err != nil {
+				return err
+			}
+		}
+		err := change(x, awscalls.AWS.AutoScaling, func(ctx context.Context, c awscalls.AutoScaling) error {
+			if now.Lifecycle == "Standby" {
+				_, err := c.ExitStandby(ctx, &autoscaling.ExitStandbyInput{AutoScalingGroupName: &p.Group, InstanceIds: []string{p.Instance}})
+				return err
+			}
+			_, err := c.AttachInstances(ctx, &autoscaling.AttachInstancesInput{AutoScalingGroupName: &p.Group, InstanceIds: []string{p.Instance}})
+			return err
+		})
+		if err != nil && respond.Is(err, "ValidationError") { // a lost answer: it may be in already
+			if again, look := groupNow(x, p.scalingParams); look == nil && !away(again) {
+				err = nil
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	err = x.Poll(func() (bool, error) {
+		now, err = groupNow(x, p.scalingParams)
+		return now != nil && now.Lifecycle == inService, err
+	})
+	if err != nil || now.Protected == p.Before.Protected {
+		return err
+	}
+	return change(x, awscalls.AWS.AutoScaling, func(ctx context.Context, c awscalls.AutoScaling) error {
+		_, err := c.SetInstanceProtection(ctx, &autoscaling.SetInstanceProtectionInput{AutoScalingGroupName: &p.Group, InstanceIds: []string{p.Instance}, ProtectedFromScaleIn: aws.Bool(p.Before.Protected)})
+		return err
+	})
+}
+
+// maximum is what must be known to lower the maximum of a group again.
+type maximum struct {
+	Group  string `json:"group"`
+	Was    int32  `json:"was"`
+	Raised int32  `json:"raised"`
+}
+
+func (p returnParams) raise(x *respond.Exec, start *Scaling) error {
+	m := maximum{Group: p.Group, Was: start.Max, Raised: start.Desired + 1}
+	raw, err := json.Marshal(m)
+	if err != nil {
+		return playbook.Permanent(err)
+	}
+	return change(x, awscalls.AWS.AutoScaling, func(ctx context.Context, c awscalls.AutoScaling) error {
+		now := x.Now()
+		err := x.Owed.Owe(ctx, respond.Owed{ID: owedID(x, "maximum"), Run: x.RunID, Kind: closeMaximum, Params: raw, Place: x.Place(), Due: now.Add(time.Hour),
+			Why: fmt.Sprintf("the maximum of %s is %d for a while and was %d", m.Group, m.Raised, m.Was), OpenedAt: now})
+		if err != nil {
+			return err
+		}
+		_, err = c.UpdateAutoScalingGroup(ctx, &autoscaling.UpdateAutoScalingGroupInput{AutoScalingGroupName: &m.Group, MaxSize: &m.Raised})
+		return err
+	})
+}
+
+// lower restores the maximum.
+func (p returnParams) lower(x *respond.Exec, start *Scaling) error {
+	if start.Max >= start.Desired+1 {
+		return nil
+	}
+	m := maximum{Group: p.Group, Was: start.Max, Raised: start.Desired + 1}
+	if err := x.Finish(func(ctx context.Context) error { return m.lower(ctx, x.AWS, x.Place()) }); err != nil {
+		return err
+	}
+	return x.Finish(func(ctx context.Context) error { return x.Owed.Settle(ctx, owedID(x, "maximum")) })
+}
+
+// lower lowers the maximum unless somebody changed it since, and never below
+// what the group is to have: that would end somebody.
+func (m maximum) lower(ctx context.Context, a awscalls.AWS, place awscalls.Place) error {
+	r, c, err := both(ctx, a, place, awscalls.AWS.AutoScaling)
+	if err != nil {
+		return err
+	}
+	s, err := readGroup(ctx, r, m.Group, "")
+	if err != nil || s == nil || s.Max != m.Raised {
+		return err
+	}
+	if s.Desired > m.Was {
+		return fault.New(fault.Conflict, fmt.Sprintf("%s is to have %d members, more than its maximum of %d was", m.Group, s.Desired, m.Was), "lower the desired capacity, then the maximum, by hand")
+	}
+	_, err = c.UpdateAutoScalingGroup(ctx, &autoscaling.UpdateAutoScalingGroupInput{AutoScalingGroupName: &m.Group, MaxSize: &m.Was})
+	return err
+}
+
+// closeMax is the closing of a raised maximum.
+func closeMax(ctx context.Context, a awscalls.AWS, o respond.Owed, _ time.Time) error {
+	var m maximum
+	if err := json.Unmarshal(o.Params, &m); err != nil {
+		return err
+	}
+	return m.lower(ctx, a, o.Place)
+}
+
+// shrink takes the desired capacity back to what it was when the undo began, by
+// ending the replacement: the member that the group did not have before the
+// instance left. Where there is none, the number alone is lowered if nobody is
+// ended by that.
+func (p returnParams) shrink(x *respond.Exec, start *Scaling) (string, error) {
+	var named string
+	x.Load(savedReplacement, &named)
+	now, err := groupNow(x, p.scalingParams)
+	if err != nil {
+		return "", err
+	}
+	if now == nil || now.Desired <= start.Desired {
+		if named != "" {
+			return "the replacement " + named + " is ended", nil
+		}
+		return "its capacity is as before", nil
+	}
+	if named == "" {
+		named = p.replacement(start, now)
+	}
+	switch {
+	case named != "":
+		if err := x.Save(savedReplacement, named); err != nil {
+			return "", err
+		}
+		err := change(x, awscalls.AWS.AutoScaling, func(ctx context.Context, c awscalls.AutoScaling) error {
+			_, err := c.TerminateInstanceInAutoScalingGroup(ctx, &autoscaling.TerminateInstanceInAutoScalingGroupInput{InstanceId: &named, ShouldDecrementDesiredCapacity: aws.Bool(true)})
+			return err
+		})
+		return "the replacement " + named + " is ended", err
+	case active(now) <= int(start.Desired):
+		err := change(x, awscalls.AWS.AutoScaling, func(ctx context.Context, c awscalls.AutoScaling) error {
+			_, err := c.UpdateAutoScalingGroup(ctx, &autoscaling.UpdateAutoScalingGroupInput{AutoScalingGroupName: &p.Group, DesiredCapacity: &start.Desired})
+			return err
+		})
+		return "no replacement was started", err
+	}
+	return fmt.Sprintf("the group has %d members, one more than it had: who of them is the replacement cannot be told", active(now)), nil
+}
+
+// replacement is the member that came for the instance: not there before it
+// left, there when the undo began, and still there.
+func (p returnParams) replacement(start, now *Scaling) string {
+	for _, id := range slices.Sorted(maps.Keys(start.Members)) {
+		_, before := p.Before.Members[id]
+		state, there := now.Members[id]
+		if !before && id != p.Instance && there && !leaving(state) {
+			return id
+		}
+	}
+	return ""
+}
+
+func leaving(state string) bool {
+	return strings.HasPrefix(state, "Terminat") || strings.HasPrefix(state, "Detach")
+}
+
+// active is how many members count towards the desired capacity.
+func active(s *Scaling) int {
+	n := 0
+	for _, state := range s.Members {
+		if !leaving(state) && !strings.Contains(state, "Standby") && !strings.HasPrefix(state, "Warmed") {
+			n++
+		}
+	}
+	return n
+}
+
+// release resumes what the run suspended and may still be.
+func (p returnParams) release(x *respond.Exec) error {
+	if !p.Suspended {
+		return nil
+	}
+	err := change(x, awscalls.AWS.AutoScaling, func(ctx context.Context, c awscalls.AutoScaling) error { return resume(ctx, c, p.Group) })
+	if err != nil {
+		return err
+	}
+	return x.Finish(func(ctx context.Context) error { return x.Owed.Settle(ctx, string(x.Plan.UndoOf)+"/"+p.Owed) })
+}
