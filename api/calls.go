@@ -62,8 +62,9 @@ func (h *handler) status(w http.ResponseWriter, r *http.Request) (err error) {
 
 // What lists can be narrowed to. A misspelt word must not look like an empty list.
 var (
-	states    = []incident.State{incident.Open, incident.Acknowledged, incident.Contained, incident.Closed}
-	standings = []notify.Status{notify.Pending, notify.Delivered, notify.Parked, notify.Unknown, notify.Paused, notify.Digested, notify.Dropped}
+	states     = []incident.State{incident.Open, incident.Acknowledged, incident.Contained, incident.Closed}
+	severities = []string{"informational", "low", "medium", "high", "critical"}
+	standings  = []notify.Status{notify.Pending, notify.Delivered, notify.Parked, notify.Unknown, notify.Paused, notify.Digested, notify.Dropped}
 )
 
 // IncidentList is the answer of GET /v1/incidents.

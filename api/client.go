@@ -95,6 +95,16 @@ func (c *Client) Raw(ctx context.Context, method, path string, query url.Values,
 	return io.ReadAll(res.Body)
 }
 
+// Stream calls one operation and returns the answer's bytes as they come. The
+// caller closes them; an answer that breaks off ends with an error.
+func (c *Client) Stream(ctx context.Context, method, path string, query url.Values) (io.ReadCloser, error) {
+	res, err := c.send(ctx, method, path, query, nil)
+	if err != nil {
+		return nil, err
+	}
+	return res.Body, nil
+}
+
 // Lines calls an operation that streams NDJSON and yields each line until yield
 // returns false. A line that carries an error ends the stream with it.
 func (c *Client) Lines(ctx context.Context, path string, query url.Values, yield func(line []byte) bool) error {
@@ -179,6 +189,11 @@ func (t *pipeTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		defer close(body.done)
 		defer func() {
 			w.WriteHeader(http.StatusOK)
+			if p := recover(); p == http.ErrAbortHandler { //nolint:errorlint // a sentinel of net/http
+				_ = pw.CloseWithError(io.ErrUnexpectedEOF)
+			} else if p != nil {
+				panic(p)
+			}
 			_ = pw.Close()
 		}()
 		t.handler.ServeHTTP(w, r.WithContext(ctx))

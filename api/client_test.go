@@ -89,7 +89,7 @@ func TestClientsOfEveryTransportSayTheSame(t *testing.T) {
 	t.Parallel()
 	s := &service{records: 2}
 	h := api.Handler(s, logger(&log{}))
-	server := httptest.NewServer(api.WithToken(h, "t"))
+	server := httptest.NewServer(api.Entrance{Shared: "t"}.Guard(h))
 	t.Cleanup(server.Close)
 	overHTTP, err := api.OverHTTPS(server.URL+"/", "t")
 	if err != nil {

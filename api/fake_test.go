@@ -3,8 +3,10 @@ package api_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 	"testing"
@@ -12,10 +14,13 @@ import (
 
 	"github.com/guardroom/guardroom/api"
 	"github.com/guardroom/guardroom/audit"
+	"github.com/guardroom/guardroom/evidence"
 	"github.com/guardroom/guardroom/finding"
 	"github.com/guardroom/guardroom/incident"
 	"github.com/guardroom/guardroom/internal/fault"
 	"github.com/guardroom/guardroom/notify"
+	"github.com/guardroom/guardroom/playbook"
+	"github.com/guardroom/guardroom/respond"
 	"github.com/guardroom/guardroom/source"
 	"github.com/guardroom/guardroom/store"
 	"github.com/guardroom/guardroom/triage"
@@ -33,6 +38,8 @@ type service struct {
 	panics  bool   // the status panics
 	records int    // in the audit chain
 	hold    func() // runs before each audit record
+	still   int    // so many looks find nothing new in the run
+	export  func(w io.Writer) error
 
 	mu      sync.Mutex
 	told    []string
@@ -40,6 +47,7 @@ type service struct {
 	asked   any // the last filter
 	stopped int // audit records that were read when the last stream ended
 	ended   context.Context
+	looks   int
 }
 
 func (s *service) tell(format string, args ...any) error {
@@ -51,10 +59,11 @@ func (s *service) tell(format string, args ...any) error {
 
 func (s *service) saw(filter any) { s.mu.Lock(); s.asked = filter; s.mu.Unlock() }
 
-func (s *service) Reader() api.Reader      { return reader{s} }
-func (s *service) Commands() api.Commander { return commander{s} }
-func (s *service) Version() string         { return "1.2.3" }
-func (s *service) Delivering() bool        { return true }
+func (s *service) Reader() api.Reader       { return reader{s} }
+func (s *service) Commands() api.Commander  { return commander{s} }
+func (s *service) Responses() api.Responder { return responder{s} }
+func (s *service) Version() string          { return "1.2.3" }
+func (s *service) Delivering() bool         { return true }
 func (s *service) Doctor(context.Context) []api.Check {
 	return []api.Check{{Area: "store", What: "it answers", OK: true}}
 }
@@ -146,6 +155,85 @@ func (c commander) Pause(_ context.Context, name, who, why string) error {
 
 func (c commander) Resume(_ context.Context, name, who string) (int, error) {
 	return 4, c.s.tell("resume %s by %s", name, who)
+}
+
+// digest is that of the one plan, pln_1.
+const digest = "7b3e91c4aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa0f1e"
+
+type responder struct{ s *service }
+
+func (r responder) Playbooks() []api.Playbook {
+	return []api.Playbook{{Name: "ec2-contain", Version: 1, Summary: "isolate an instance"}}
+}
+
+func (r responder) detail(id respond.PlanID, format string, args ...any) (api.PlanDetail, error) {
+	if id != "pln_1" {
+		return api.PlanDetail{}, fmt.Errorf("plan %s: %w", id, store.ErrNotFound)
+	}
+	return api.PlanDetail{Row: respond.PlanRow{ID: id, Digest: digest}, Plan: &respond.Plan{ID: id}}, r.s.tell(format, args...)
+}
+
+func (r responder) CreatePlan(_ context.Context, q api.PlanRequest, who string) (api.PlanDetail, error) {
+	if q.Incident != 7 {
+		return api.PlanDetail{}, fmt.Errorf("incident %s: %w", q.Incident, store.ErrNotFound)
+	}
+	return r.detail("pln_1", "plan %+v by %s", q, who)
+}
+
+func (r responder) ApprovePlan(_ context.Context, id respond.PlanID, digest, reason string, by api.Approver) (api.PlanDetail, error) {
+	return r.detail(id, "approve %s %s %+v", digest, reason, by)
+}
+
+func (r responder) RejectPlan(_ context.Context, id respond.PlanID, why, who string) (api.PlanDetail, error) {
+	return r.detail(id, "reject %s by %s", why, who)
+}
+
+func (r responder) AbortRun(_ context.Context, id respond.RunID, why, who string) (respond.RunRow, error) {
+	if id != "run_1" {
+		return respond.RunRow{}, fmt.Errorf("run %s: %w", id, store.ErrNotFound)
+	}
+	return respond.RunRow{ID: id, AbortedBy: who}, r.s.tell("abort %s by %s", why, who)
+}
+
+func (r responder) UndoRun(_ context.Context, id respond.RunID, who string) (api.PlanDetail, error) {
+	if id != "run_1" {
+		return api.PlanDetail{}, fmt.Errorf("run %s: %w", id, store.ErrNotFound)
+	}
+	return r.detail("pln_1", "undo %s by %s", id, who)
+}
+
+func (r responder) Switch(context.Context) (api.Switch, error) {
+	return api.Switch{Off: true, Who: "ana", At: noon}, r.s.broken
+}
+
+func (r responder) SetSwitch(_ context.Context, off bool, why, who string) (api.Switch, error) {
+	return api.Switch{Off: off, Who: who, Why: why}, r.s.tell("off %v %s by %s", off, why, who)
+}
+
+func (r responder) VerifyEvidence(_ context.Context, n incident.Number, who string) (evidence.Report, error) {
+	return evidence.Report{Incident: n.String(), Items: []evidence.Checked{{ID: "snapshot/vol-1", Good: true}}}, r.s.tell("verify %s by %s", n, who)
+}
+
+func (r responder) ExportEvidence(_ context.Context, n incident.Number, w io.Writer, who string) error {
+	if err := r.s.tell("export %s by %s", n, who); err != nil {
+		return err
+	}
+	if r.s.export != nil {
+		return r.s.export(w)
+	}
+	_, err := io.WriteString(w, "the archive")
+	return err
+}
+
+func (r responder) CreateToken(_ context.Context, name string, role api.Role, _ time.Time, who string) (string, error) {
+	return "grt_secret", r.s.tell("token %s %s by %s", name, role, who)
+}
+
+func (r responder) RevokeToken(_ context.Context, name, who string) error {
+	if name != "ana" {
+		return fmt.Errorf("token: %w", store.ErrNotFound)
+	}
+	return r.s.tell("revoke %s by %s", name, who)
 }
 
 type reader struct{ s *service }
@@ -273,6 +361,71 @@ func (r reader) CountIncidents(context.Context) (map[incident.State]int, error) 
 
 func (r reader) CountDeliveries(context.Context) (map[string]map[notify.Status]int, error) {
 	return nil, r.s.broken
+}
+
+func (r reader) Plans(_ context.Context, f store.PlanFilter) ([]respond.PlanRow, error) {
+	r.s.saw(f)
+	return []respond.PlanRow{{ID: "pln_1", Digest: digest}}, r.s.broken
+}
+
+func (r reader) GetPlan(_ context.Context, id respond.PlanID) (respond.PlanRow, error) {
+	switch id {
+	case "pln_1":
+		return respond.PlanRow{ID: id, Digest: digest, State: respond.PlanWaiting, Bytes: []byte(`{"id":"pln_1","steps":[{"id":"record"}]}`), Before: []byte("secret")}, r.s.broken
+	case "pln_torn":
+		return respond.PlanRow{ID: id, Bytes: []byte(`{"id`)}, r.s.broken
+	}
+	return respond.PlanRow{}, fmt.Errorf("plan %s: %w", id, store.ErrNotFound)
+}
+
+func (r reader) Runs(_ context.Context, f store.RunFilter) ([]respond.RunRow, error) {
+	r.s.saw(f)
+	return []respond.RunRow{{ID: "run_1"}}, r.s.broken
+}
+
+func (r reader) GetRun(_ context.Context, id respond.RunID) (respond.RunRow, error) {
+	if id != "run_1" {
+		return respond.RunRow{}, fmt.Errorf("run %s: %w", id, store.ErrNotFound)
+	}
+	return respond.RunRow{ID: id, Plan: "pln_1", State: respond.RunRunning}, r.s.broken
+}
+
+func (r reader) Steps(context.Context, respond.RunID) ([]playbook.Record, error) {
+	return []playbook.Record{{Name: "record", State: playbook.Completed}}, r.s.broken
+}
+
+// StepsSince goes on by one version each time that it is asked for the newest.
+func (r reader) StepsSince(_ context.Context, id respond.RunID, version int64) ([]playbook.Record, int64, error) {
+	if id != "run_1" {
+		return nil, 0, fmt.Errorf("run %s: %w", id, store.ErrNotFound)
+	}
+	r.s.mu.Lock()
+	defer r.s.mu.Unlock()
+	r.s.looks++
+	if r.s.looks <= r.s.still {
+		return []playbook.Record{}, version, r.s.broken
+	}
+	return []playbook.Record{{Name: "record", State: playbook.Completed, Saved: map[string]json.RawMessage{"before": json.RawMessage(`"user data"`)}}}, version + 1, r.s.broken
+}
+
+func (r reader) Evidence(context.Context, incident.Number) ([]store.Preserved, error) {
+	return []store.Preserved{{Incident: 7, Run: "run_1", Item: evidence.Item{ID: "snapshot/vol-1"}}}, r.s.broken
+}
+
+func (r reader) Gaps(context.Context, incident.Number) ([]store.Lacking, error) {
+	return []store.Lacking{{Run: "run_1", Gap: evidence.Gap{What: "memory", Why: "no agent"}}}, r.s.broken
+}
+
+func (r reader) Custody(context.Context, incident.Number) ([]evidence.Custody, error) {
+	return []evidence.Custody{{Who: "ana", Action: "acquired"}}, r.s.broken
+}
+
+func (r reader) Manifests(context.Context, incident.Number) ([]store.Manifest, error) {
+	return []store.Manifest{{Incident: 7, Revision: 1, Digest: digest, Bytes: []byte(`{"items":[]}`)}}, r.s.broken
+}
+
+func (r reader) Tokens(context.Context) ([]store.Token, error) {
+	return []store.Token{{Name: "ana", Role: "approver", Hash: []byte("hash"), CreatedAt: noon}}, r.s.broken
 }
 
 func (r reader) Backup(_ context.Context, path string) error { return r.s.tell("backup %s", path) }

@@ -1,7 +1,7 @@
 package api
 
 import (
-	"context"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,50 +18,28 @@ import (
 	"github.com/guardroom/guardroom/store"
 )
 
-type whoKey struct{}
-
-// Identity is who asks, as the entrance found out.
-type Identity struct {
-	Name string
-	// Local says that the asker is a user of this machine, who may name files
-	// on it.
-	Local bool
-}
-
-// WithIdentity returns a context in which requests are made by who. Entrances
-// call it; nothing in a request does.
-func WithIdentity(ctx context.Context, who Identity) context.Context {
-	return context.WithValue(ctx, whoKey{}, who)
-}
-
-func identityOf(r *http.Request) Identity {
-	who, _ := r.Context().Value(whoKey{}).(Identity)
-	return who
-}
-
-func identity(r *http.Request) string { return identityOf(r).Name }
-
 // maxRequest bounds the JSON of commands; imports have a limit of their own.
 const maxRequest = 1 << 20
 
 // Handler serves the API for requests whose identity is known. Requests without
-// one are refused.
+// one are refused before anything of them is read.
 func Handler(s Service, log *slog.Logger) http.Handler {
 	h := &handler{s: s, log: log}
 	mux := http.NewServeMux()
-	for _, r := range h.routes() {
-		mux.HandleFunc(r.Method+" "+r.Path, h.guard(r.do))
+	for _, o := range h.routes() {
+		mux.HandleFunc(o.Method+" "+o.Path, h.guard(o.Role, o.do))
 	}
-	mux.HandleFunc("/", h.guard(func(http.ResponseWriter, *http.Request) error {
+	mux.HandleFunc("/", h.guard(Viewer, func(http.ResponseWriter, *http.Request) error {
 		return fault.New(fault.NotFound, "there is no such call", "see docs/reference/api.md")
 	}))
-	return mux
-}
-
-// Operation is one call of the API.
-type Operation struct {
-	Method, Path, Summary string
-	do                    func(http.ResponseWriter, *http.Request) error
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if identity(r) == "" {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			writeFault(w, fault.New(fault.Unauthenticated, "this call needs to know who asks", "use the socket of the service, or a token that is valid: guardroom token list"))
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 type handler struct {
@@ -69,50 +47,21 @@ type handler struct {
 	log *slog.Logger
 }
 
-func (h *handler) routes() []Operation {
-	return []Operation{
-		{"GET", "/v1/status", "version, counts, sources, workers, notices", h.status},
-		{"GET", "/v1/incidents", "list incidents, newest first", h.incidents},
-		{"GET", "/v1/incidents/{n}", "one incident with timeline, findings and deliveries", h.incident},
-		{"POST", "/v1/incidents/{n}/{verb}", "ack, assign, note, merge, close, reopen", h.incidentVerb},
-		{"GET", "/v1/findings", "list findings, newest received first", h.findings},
-		{"GET", "/v1/findings/{id}", "one finding with its revisions", h.finding},
-		{"GET", "/v1/findings/{id}/explain", "why it was suppressed, merged and routed", h.explain},
-		{"GET", "/v1/findings/{id}/raw", "the newest revision as received", h.raw},
-		{"GET", "/v1/revisions", "stream revisions since a time, with their raw form", h.revisions},
-		{"POST", "/v1/import", "take findings in any wrapping", h.importFindings},
-		{"GET", "/v1/rejected", "list rejected inputs", h.rejected},
-		{"GET", "/v1/rejected/{id}", "one rejected input with its body", h.rejectedOne},
-		{"GET", "/v1/deliveries", "list deliveries", h.deliveries},
-		{"GET", "/v1/deliveries/unfinished", "how many deliveries are under way and how many wait for a person", h.unfinished},
-		{"GET", "/v1/deliveries/{id}", "one delivery", h.delivery},
-		{"POST", "/v1/deliveries/retry", "free every delivery to a destination that is parked, or has the given statuses", h.retryAll},
-		{"POST", "/v1/deliveries/{id}/{verb}", "retry, drop", h.deliveryVerb},
-		{"GET", "/v1/destinations", "list destinations", h.destinations},
-		{"POST", "/v1/destinations/{name}/{verb}", "test, pause, resume", h.destinationVerb},
-		{"GET", "/v1/rules", "suppressions and routes with their use", h.rules},
-		{"GET", "/v1/audit", "stream audit records", h.audit},
-		{"POST", "/v1/audit/verify", "check the audit chain", h.verify},
-		{"POST", "/v1/store/backup", "copy the live store to a file", h.backup},
-		{"POST", "/v1/store/prune", "remove what is older than the retention", h.prune},
-		{"GET", "/v1/doctor", "check the parts from inside the process", h.doctor},
-	}
-}
-
-// Operations lists the calls, for the generated reference.
-func Operations() []Operation { return (&handler{}).routes() }
-
-// guard authenticates, recovers and turns errors into answers.
-func (h *handler) guard(do func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
+// guard lets those pass who may, recovers and turns errors into answers.
+func (h *handler) guard(least Role, do func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
-			if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // a sentinel of net/http
+			p := recover()
+			if p == http.ErrAbortHandler { //nolint:errorlint // a sentinel of net/http
+				panic(p) // an answer that broke off must not look whole
+			}
+			if p != nil {
 				h.log.Error("a call of the API panicked", "path", r.URL.Path, "error", fmt.Sprint(p), "stack", string(debug.Stack()))
 				writeFault(w, &fault.Error{Code: fault.Internal, Message: "guardroom's own code broke", Hint: "report this with the log"})
 			}
 		}()
-		if identity(r) == "" {
-			writeFault(w, fault.New(fault.Denied, "this call needs to know who asks", "use the socket of the service, or a token"))
+		if who := identityOf(r); !who.may(least) {
+			writeFault(w, fault.New(fault.Denied, fmt.Sprintf("%s may not do this: it needs the role %s, and %s has %s", who.Name, least, who.Name, cmp.Or(who.role(), "none")), "ask somebody who has it, or an admin for a token: guardroom token create NAME --role "+string(least)))
 			return
 		}
 		if err := do(w, r); err != nil {
@@ -132,7 +81,7 @@ func asFault(err error) *fault.Error {
 var statuses = map[fault.Code]int{
 	fault.Internal: http.StatusInternalServerError, fault.Usage: http.StatusBadRequest, fault.NotFound: http.StatusNotFound,
 	fault.Conflict: http.StatusConflict, fault.Unavailable: http.StatusServiceUnavailable, fault.Corrupt: http.StatusUnprocessableEntity,
-	fault.Denied: http.StatusForbidden,
+	fault.Denied: http.StatusForbidden, fault.Unauthenticated: http.StatusUnauthorized,
 }
 
 // Failure is the JSON form of an error.

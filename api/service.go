@@ -5,9 +5,12 @@ import (
 	"time"
 
 	"github.com/guardroom/guardroom/audit"
+	"github.com/guardroom/guardroom/evidence"
 	"github.com/guardroom/guardroom/finding"
 	"github.com/guardroom/guardroom/incident"
 	"github.com/guardroom/guardroom/notify"
+	"github.com/guardroom/guardroom/playbook"
+	"github.com/guardroom/guardroom/respond"
 	"github.com/guardroom/guardroom/source"
 	"github.com/guardroom/guardroom/store"
 	"github.com/guardroom/guardroom/triage"
@@ -40,6 +43,24 @@ type Reader interface {
 	OldestBehind(ctx context.Context) (map[string]time.Time, error)
 	Backup(ctx context.Context, path string) error
 	Place() string
+	ResponseReader
+}
+
+// ResponseReader is what the API reads about responses. The store implements it.
+type ResponseReader interface {
+	Plans(ctx context.Context, f store.PlanFilter) ([]respond.PlanRow, error)
+	GetPlan(ctx context.Context, id respond.PlanID) (respond.PlanRow, error)
+	Runs(ctx context.Context, f store.RunFilter) ([]respond.RunRow, error)
+	GetRun(ctx context.Context, id respond.RunID) (respond.RunRow, error)
+	Steps(ctx context.Context, run respond.RunID) ([]playbook.Record, error)
+	// StepsSince are the steps of a run that changed after a version, and its
+	// version now, which rises with everything that happens in it.
+	StepsSince(ctx context.Context, run respond.RunID, version int64) ([]playbook.Record, int64, error)
+	Evidence(ctx context.Context, n incident.Number) ([]store.Preserved, error)
+	Gaps(ctx context.Context, n incident.Number) ([]store.Lacking, error)
+	Custody(ctx context.Context, n incident.Number) ([]evidence.Custody, error)
+	Manifests(ctx context.Context, n incident.Number) ([]store.Manifest, error)
+	Tokens(ctx context.Context) ([]store.Token, error)
 }
 
 // Commander is what people do to incidents and deliveries.
@@ -105,6 +126,8 @@ type Service interface {
 	source.Intake
 	Reader() Reader
 	Commands() Commander
+	// Responses is what people do to plans, runs and evidence.
+	Responses() Responder
 	// Suppressions and Routes are the configured rules, in their order.
 	Suppressions() []Suppression
 	Routes() []Route

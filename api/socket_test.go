@@ -79,7 +79,7 @@ func TestPeerThatIsNotOnASocketIsNobody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Do(t.Context(), http.MethodPost, "/v1/incidents/7/ack", nil, nil, nil); fault.CodeOf(err) != fault.Denied || len(s.told) > 0 {
+	if err := c.Do(t.Context(), http.MethodPost, "/v1/incidents/7/ack", nil, nil, nil); fault.CodeOf(err) != fault.Unauthenticated || len(s.told) > 0 {
 		t.Errorf("%v, %v", err, s.told)
 	}
 	cancel()

@@ -113,8 +113,8 @@ func (a *App) serveHTTP(ctx context.Context, l net.Listener, intake http.Handler
 }
 
 // httpHandler is what the service shows to the network. Metrics and health say
-// nothing about findings; the intake proves its senders by itself; the API is
-// there only with a token.
+// nothing about findings; the intake proves its senders by itself; the API answers
+// nobody without a token.
 func (a *App) httpHandler(intake http.Handler, ready *atomic.Bool) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", a.metrics.Handler())
@@ -128,26 +128,26 @@ func (a *App) httpHandler(intake http.Handler, ready *atomic.Bool) http.Handler 
 		}
 		_, _ = w.Write([]byte("ready\n"))
 	})
+	h := a.apiHandler()
 	if intake != nil {
-		mux.Handle("/v1/findings", onlyPost(intake, a.apiHandler()))
+		mux.Handle("/v1/findings", onlyPost(intake, h))
 	}
-	if h := a.apiHandler(); h != nil {
-		mux.Handle("/v1/", h)
-	}
+	mux.Handle("/v1/", h)
 	return mux
 }
 
 func (a *App) apiHandler() http.Handler {
-	if !a.cfg.Listen.APIToken.IsSet() {
-		return nil
+	used := func(ctx context.Context, name string) error {
+		return a.db.Write(ctx, func(tx *store.Tx) error { return tx.UseToken(ctx, name) })
 	}
-	return api.WithToken(api.Handler(a, a.log), a.cfg.Listen.APIToken.Reveal())
+	e := api.Entrance{Shared: a.cfg.Listen.APIToken.Reveal(), ByHash: a.db.TokenByHash, Used: used, Now: a.now, Log: a.log}
+	return e.Guard(api.Handler(a, a.log))
 }
 
 // onlyPost shares a path between the intake (POST) and the API (the rest).
 func onlyPost(intake, rest http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodPost && rest != nil {
+		if r.Method != http.MethodPost {
 			rest.ServeHTTP(w, r)
 			return
 		}

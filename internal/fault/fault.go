@@ -22,6 +22,8 @@ const (
 	Unavailable Code = "unavailable" // somebody else does not answer
 	Corrupt     Code = "corrupt"     // verification failed
 	Denied      Code = "denied"      // not allowed
+	// Unauthenticated says that nobody knows who asks.
+	Unauthenticated Code = "unauthenticated"
 )
 
 // Error is a failure in three parts. Safe and Hint may be empty where there is

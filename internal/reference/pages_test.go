@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/guardroom/guardroom/api"
 	"github.com/guardroom/guardroom/internal/reference"
 )
 
@@ -24,6 +25,10 @@ func TestPagesAreFresh(t *testing.T) {
 		"docs/reference/metrics.md":    reference.Metrics,
 		"docs/reference/json.md":       reference.JSON,
 		"docs/reference/api.md":        func(string) (string, error) { return reference.API(), nil },
+		"docs/reference/openapi.json": func(string) (string, error) {
+			b, err := api.OpenAPI()
+			return string(b), err
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

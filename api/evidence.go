@@ -1,0 +1,105 @@
+package api
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/guardroom/guardroom/evidence"
+	"github.com/guardroom/guardroom/internal/fault"
+	"github.com/guardroom/guardroom/store"
+)
+
+// EvidenceDetail is the answer of GET /v1/incidents/{n}/evidence.
+type EvidenceDetail struct {
+	Items     []store.Preserved  `json:"items"`
+	Gaps      []store.Lacking    `json:"gaps"`
+	Custody   []evidence.Custody `json:"custody"`
+	Manifests []SealedManifest   `json:"manifests"`
+}
+
+// SealedManifest is one revision of an incident's manifest.
+type SealedManifest struct {
+	store.Manifest
+	// Content are the bytes that the digest is over.
+	Content string `json:"content"`
+}
+
+func (h *handler) evidence(w http.ResponseWriter, r *http.Request) error {
+	n, err := number(r)
+	if err != nil {
+		return err
+	}
+	rd, ctx := h.s.Reader(), r.Context()
+	if _, err := rd.GetIncident(ctx, n); err != nil {
+		return missing(err, n.String(), "guardroom incident list")
+	}
+	d := EvidenceDetail{Manifests: []SealedManifest{}}
+	if d.Items, err = rd.Evidence(ctx, n); err != nil {
+		return err
+	}
+	if d.Gaps, err = rd.Gaps(ctx, n); err != nil {
+		return err
+	}
+	if d.Custody, err = rd.Custody(ctx, n); err != nil {
+		return err
+	}
+	manifests, err := rd.Manifests(ctx, n)
+	if err != nil {
+		return err
+	}
+	for _, m := range manifests {
+		d.Manifests = append(d.Manifests, SealedManifest{Manifest: m, Content: string(m.Bytes)})
+	}
+	return answer(w, d)
+}
+
+func (h *handler) verifyEvidence(w http.ResponseWriter, r *http.Request) error {
+	n, err := number(r)
+	if err != nil {
+		return err
+	}
+	report, err := h.s.Responses().VerifyEvidence(r.Context(), n, identity(r))
+	if err != nil {
+		return missing(err, n.String(), "guardroom incident list")
+	}
+	return answer(w, report)
+}
+
+// exportEvidence streams an archive. An error before its first byte is answered
+// as any other; after that the connection breaks, so that a part never looks
+// like the whole.
+func (h *handler) exportEvidence(w http.ResponseWriter, r *http.Request) error {
+	n, err := number(r)
+	if err != nil {
+		return err
+	}
+	out := &lateHeader{w: w, kind: tar}
+	err = h.s.Responses().ExportEvidence(r.Context(), n, out, identity(r))
+	switch {
+	case err == nil && !out.begun:
+		return fault.New(fault.NotFound, fmt.Sprintf("there is no evidence of %s", n), "guardroom evidence list "+n.String())
+	case err != nil && out.begun:
+		h.log.Error("an export of evidence broke off", "incident", n.String(), "error", err.Error())
+		panic(http.ErrAbortHandler)
+	}
+	return missing(err, n.String(), "guardroom incident list")
+}
+
+// lateHeader sets the media type with the first byte.
+type lateHeader struct {
+	w     http.ResponseWriter
+	kind  string
+	begun bool
+}
+
+var _ io.Writer = (*lateHeader)(nil)
+
+// Write implements io.Writer.
+func (l *lateHeader) Write(b []byte) (int, error) {
+	if !l.begun {
+		l.begun = true
+		l.w.Header().Set("Content-Type", l.kind)
+	}
+	return l.w.Write(b)
+}
