@@ -1,19 +1,35 @@
 package cloud
 
+import (
+	"slices"
+
+	"github.com/guardroom/guardroom/respond/awscalls"
+)
+
 // Identity words of Permission.As.
 const (
 	// AsService is the identity that guardroom runs with.
 	AsService = "service"
-	// AsReader is the role that it assumes in each account; without a read role
-	// it is the same as AsService.
+	// AsReader is the role read that it assumes in each account; without a read
+	// role it is the same as AsService.
 	AsReader = "reader"
+	// AsActor is the role act in the attacked account.
+	AsActor = "actor"
+	// AsExaminer is the role forensics in the account that evidence is kept and
+	// examined in.
+	AsExaminer = "examiner"
 )
+
+// RoleOf is the role of responses that an identity is; empty for the service.
+func RoleOf(as string) awscalls.Role {
+	return map[string]awscalls.Role{AsReader: awscalls.Read, AsActor: awscalls.Act, AsExaminer: awscalls.Forensics}[as]
+}
 
 // Permission is one action of IAM that guardroom needs, and why.
 type Permission struct {
 	// Step of guardroom that needs it, in the words of the configuration.
 	Step string
-	// As is the identity that needs it: AsService or AsReader.
+	// As is the identity that needs it: AsService, AsReader, AsActor or AsExaminer.
 	As string
 	// Call is what guardroom calls, Service.Operation; empty where AWS needs
 	// the action beside a call.
@@ -22,15 +38,28 @@ type Permission struct {
 	Action string
 	// Resource in an ARN's words.
 	Resource string
+	// ARNs are patterns of the resources for a policy; none: all.
+	ARNs []string
+	// If limits it further.
+	If []Condition
 	// When says under which configuration it is needed.
 	When string
 	Why  string
 }
 
+// Condition is one of an IAM policy.
+type Condition struct {
+	Operator, Key string
+	Values        []string
+}
+
 // Permissions is everything that guardroom may do in AWS, in the order of the
 // documentation. A test holds it against the calls in the source: a call that
 // does not stand here, and a line that nobody calls, fail.
-func Permissions() []Permission {
+func Permissions() []Permission { return slices.Concat(basics(), responding()) }
+
+// basics is what findings need on their way to people.
+func basics() []Permission {
 	const (
 		always    = "sources.guardduty"
 		queue     = "sources.sqs"
@@ -41,7 +70,8 @@ func Permissions() []Permission {
 	)
 	return []Permission{
 		{Step: "credentials", As: AsService, Call: "STS.GetCallerIdentity", Action: "sts:GetCallerIdentity", Resource: "*", When: "guardroom doctor", Why: "to say whose credentials these are, and to compare the clock; AWS allows it to everyone"},
-		{Step: "accounts", As: AsService, Call: "STS.AssumeRole", Action: "sts:AssumeRole", Resource: "the read role in each account", When: "aws.read_role or sources.guardduty[].role", Why: "to read in the configured accounts"},
+		{Step: "accounts", As: AsService, Call: "STS.AssumeRole", Action: "sts:AssumeRole", Resource: "the roles of guardroom in each account", When: "aws.read_role, respond.act_role, respond.forensics_role or sources.guardduty[].role", Why: "to read in the configured accounts, and to respond there"},
+		{Step: "accounts", As: AsService, Action: "sts:SetSourceIdentity", Resource: "the roles of guardroom in each account", When: "respond.act_role or respond.forensics_role", Why: "so that CloudTrail shows for which incident a call was made"},
 
 		{Step: "poll GuardDuty", As: AsReader, Call: "GuardDuty.ListDetectors", Action: "guardduty:ListDetectors", Resource: "*", When: always, Why: "to find the detector of a region, and whether there is one"},
 		{Step: "poll GuardDuty", As: AsReader, Call: "GuardDuty.ListFindings", Action: "guardduty:ListFindings", Resource: detector, When: always, Why: "to find what changed since the last look"},

@@ -13,8 +13,17 @@ import (
 // for example GuardDuty ListFindings.
 type Call struct{ Service, Operation string }
 
-// String prints the call as Service.Operation without spaces.
-func (c Call) String() string { return strings.ReplaceAll(c.Service, " ", "") + "." + c.Operation }
+// String prints the call as Service.Operation, as Permissions names it: without
+// spaces, and with the short names of awscalls.
+func (c Call) String() string {
+	name := strings.ReplaceAll(c.Service, " ", "")
+	if short, ok := shortNames[name]; ok {
+		name = short
+	}
+	return name + "." + c.Operation
+}
+
+var shortNames = map[string]string{"ElasticLoadBalancing": "ELB", "ElasticLoadBalancingv2": "ELBv2", "WAFV2": "WAF"}
 
 // apiOptions puts the observer into every client.
 func (c *Cloud) apiOptions() []func(*middleware.Stack) error {

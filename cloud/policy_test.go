@@ -1,0 +1,291 @@
+package cloud_test
+
+import (
+	"encoding/json"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/guardroom/guardroom/cloud"
+	"github.com/guardroom/guardroom/respond"
+	"github.com/guardroom/guardroom/respond/awscalls"
+	"github.com/guardroom/guardroom/respond/iam"
+	"github.com/guardroom/guardroom/respond/s3"
+)
+
+var threeRoles = []awscalls.Role{awscalls.Read, awscalls.Act, awscalls.Forensics}
+
+// interfaceCalls are the calls that responses can make, as their interfaces say.
+func interfaceCalls() []string {
+	var out []string
+	services := reflect.TypeFor[awscalls.AWS]()
+	for i := range services.NumMethod() {
+		m := services.Method(i)
+		if m.Type.NumOut() != 2 {
+			continue // Simulated
+		}
+		client := m.Type.Out(0)
+		for j := range client.NumMethod() {
+			call := m.Name + "." + client.Method(j).Name
+			out = append(out, strings.Replace(call, "Presign.Presign", "S3.", 1))
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func TestThePermissionsOfResponsesAreTheirInterfaces(t *testing.T) {
+	t.Parallel()
+	var table []string
+	for _, p := range cloud.Permissions() {
+		// What findings need of the reader is held against the source.
+		if p.Call == "" || cloud.RoleOf(p.As) == "" || strings.HasPrefix(p.Call, "GuardDuty.") || p.Call == "EC2.DescribeTags" {
+			continue
+		}
+		table = append(table, p.Call)
+	}
+	slices.Sort(table)
+	if diff := cmp.Diff(interfaceCalls(), slices.Compact(table)); diff != "" {
+		t.Errorf("(-interfaces +table):\n%s", diff)
+	}
+}
+
+// allowed are the calls of the table by role.
+func allowed() map[awscalls.Role]map[string]bool {
+	out := map[awscalls.Role]map[string]bool{}
+	for _, r := range threeRoles {
+		out[r] = map[string]bool{}
+	}
+	for _, p := range cloud.Permissions() {
+		if role := cloud.RoleOf(p.As); role != "" && p.Call != "" {
+			out[role][p.Call] = true
+		}
+	}
+	return out
+}
+
+// actions are all that playbooks do.
+func actions() []respond.Action {
+	return slices.Concat(iam.Actions(), s3.Actions())
+}
+
+func closings() []respond.Closing {
+	return slices.Concat(iam.Closings(), s3.Closings())
+}
+
+func TestEveryCallOfAnActionIsAllowedToItsRole(t *testing.T) {
+	t.Parallel()
+	table := allowed()
+	check := func(name string, calls map[awscalls.Role][]string) {
+		for role, list := range calls {
+			for _, c := range list {
+				if !table[role][c] {
+					t.Errorf("%s calls %s as %s, which cloud.Permissions does not allow to that role", name, c, role)
+				}
+			}
+		}
+	}
+	for _, a := range actions() {
+		check(a.Name, a.Calls)
+	}
+	for _, c := range closings() {
+		check("the closing of "+c.Kind, c.Calls)
+	}
+}
+
+func TestPoliciesFitIntoManagedPolicies(t *testing.T) {
+	t.Parallel()
+	sid := regexp.MustCompile(`^[A-Za-z0-9]+$`)
+	for _, role := range threeRoles {
+		t.Run(string(role), func(t *testing.T) {
+			t.Parallel()
+			list, err := cloud.Policies(role)
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, err := cloud.Policies(role)
+			if err != nil || !cmp.Equal(list, again) {
+				t.Error("two times are not the same")
+			}
+			seen := map[string]bool{}
+			for _, p := range list {
+				b, err := json.Marshal(p)
+				if err != nil || len(b) > 6144 || p.Version != "2012-10-17" {
+					t.Errorf("%d characters, %v", len(b), err)
+				}
+				for _, s := range p.Statement {
+					if !sid.MatchString(s.Sid) || seen[s.Sid] {
+						t.Errorf("the Sid %q is none, or is there twice", s.Sid)
+					}
+					seen[s.Sid] = true
+					if len(s.Action) == 0 || len(s.Resource) == 0 || s.Effect != "Allow" && s.Effect != "Deny" {
+						t.Errorf("%+v", s)
+					}
+					for _, a := range s.Action {
+						if strings.Contains(a, "*") {
+							t.Errorf("%s allows %s: name what is needed", s.Sid, a)
+						}
+					}
+				}
+			}
+			if len(list) > 10 {
+				t.Errorf("%d policies, and a role takes ten", len(list))
+			}
+		})
+	}
+	if _, err := cloud.Policies("root"); err == nil {
+		t.Error("there are policies for a role that is none")
+	}
+	if _, err := cloud.Policies(""); err == nil {
+		t.Error("there are policies for no role")
+	}
+}
+
+// granted are the actions that a role's policies allow.
+func granted(t *testing.T, role awscalls.Role, effect string) map[string][]cloud.Statement {
+	t.Helper()
+	list, err := cloud.Policies(role)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string][]cloud.Statement{}
+	for _, p := range list {
+		for _, s := range p.Statement {
+			if s.Effect != effect {
+				continue
+			}
+			for _, a := range s.Action {
+				out[a] = append(out[a], s)
+			}
+		}
+	}
+	return out
+}
+
+func TestPoliciesAllowExactlyTheTable(t *testing.T) {
+	t.Parallel()
+	for _, role := range threeRoles {
+		want := map[string]bool{}
+		for _, p := range cloud.Permissions() {
+			if cloud.RoleOf(p.As) == role {
+				want[p.Action] = true
+			}
+		}
+		got := granted(t, role, "Allow")
+		for a := range want {
+			if len(got[a]) == 0 {
+				t.Errorf("%s: the policies lack %s", role, a)
+			}
+		}
+		for a := range got {
+			if !want[a] {
+				t.Errorf("%s: the policies have %s, which the table has not", role, a)
+			}
+		}
+	}
+}
+
+func TestTheReaderChangesNothing(t *testing.T) {
+	t.Parallel()
+	harmless := regexp.MustCompile(`^[a-z0-9]+:(Get|List|Describe|Head)`)
+	for a := range granted(t, awscalls.Read, "Allow") {
+		if !harmless.MatchString(a) && a != "guardduty:ArchiveFindings" {
+			t.Errorf("the role read may %s", a)
+		}
+	}
+}
+
+func TestNothingDeletesEvidence(t *testing.T) {
+	t.Parallel()
+	for _, role := range []awscalls.Role{awscalls.Act, awscalls.Forensics} {
+		allow, deny := granted(t, role, "Allow"), granted(t, role, "Deny")
+		for _, a := range []string{"ec2:DeleteSnapshot", "ec2:UnlockSnapshot", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:BypassGovernanceRetention"} {
+			if len(allow[a]) > 0 || len(deny[a]) == 0 || deny[a][0].Resource[0] != "*" || len(deny[a][0].Condition) > 0 {
+				t.Errorf("%s and %s", role, a)
+			}
+		}
+	}
+}
+
+// condition finds the values of a key in any operator.
+func condition(s cloud.Statement, key string) []string {
+	for _, keys := range s.Condition {
+		if v, ok := keys[key]; ok {
+			return v
+		}
+	}
+	return nil
+}
+
+func TestWhatIsDangerousIsLimited(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		role     awscalls.Role
+		action   string
+		resource string // a statement on it must have the limit
+		key      string
+		values   []string
+	}{
+		{awscalls.Act, "iam:PassRole", "arn:aws:iam::*:role/*", "iam:PassedToService", []string{"ec2.amazonaws.com"}},
+		{awscalls.Forensics, "iam:PassRole", "arn:aws:iam::*:role/WORKSTATION-ROLE", "iam:PassedToService", []string{"ec2.amazonaws.com"}},
+		{awscalls.Act, "ec2:DeleteSecurityGroup", "arn:aws:ec2:*:*:security-group/*", "aws:ResourceTag/guardroom:run", []string{"false"}},
+		{awscalls.Act, "ec2:RevokeSecurityGroupEgress", "arn:aws:ec2:*:*:security-group/*", "aws:ResourceTag/guardroom:run", []string{"false"}},
+		{awscalls.Act, "ec2:CreateSecurityGroup", "arn:aws:ec2:*:*:security-group/*", "aws:RequestTag/guardroom:run", []string{"false"}},
+		{awscalls.Act, "ec2:CreateSnapshots", "arn:aws:ec2:*::snapshot/*", "aws:RequestTag/guardroom:run", []string{"false"}},
+		{awscalls.Act, "ec2:LockSnapshot", "arn:aws:ec2:*::snapshot/*", "ec2:SnapshotLockDuration", []string{"365"}},
+		{awscalls.Forensics, "ec2:TerminateInstances", "arn:aws:ec2:*:*:instance/*", "aws:ResourceTag/guardroom:run", []string{"false"}},
+		{awscalls.Forensics, "ec2:DeleteVolume", "arn:aws:ec2:*:*:volume/*", "aws:ResourceTag/guardroom:run", []string{"false"}},
+		{awscalls.Forensics, "ec2:RunInstances", "arn:aws:ec2:*:*:instance/*", "aws:RequestTag/guardroom:run", []string{"false"}},
+		{awscalls.Forensics, "ebs:GetSnapshotBlock", "arn:aws:ec2:*::snapshot/*", "aws:ResourceTag/guardroom:run", []string{"false"}},
+	} {
+		t.Run(c.action, func(t *testing.T) {
+			t.Parallel()
+			found := 0
+			for _, s := range granted(t, c.role, "Allow")[c.action] {
+				if !slices.Contains(s.Resource, c.resource) {
+					if slices.Contains(s.Resource, "*") {
+						t.Errorf("%s is allowed on everything by %s", c.action, s.Sid)
+					}
+					continue
+				}
+				found++
+				if diff := cmp.Diff(c.values, condition(s, c.key)); diff != "" {
+					t.Errorf("%s: %s", s.Sid, diff)
+				}
+			}
+			if found == 0 {
+				t.Errorf("nothing allows it on %s", c.resource)
+			}
+		})
+	}
+	mark := granted(t, awscalls.Act, "Allow")["ec2:DeleteTags"]
+	if len(mark) != 1 || !slices.Equal(condition(mark[0], "aws:TagKeys"), []string{"guardroom:*"}) {
+		t.Errorf("%+v", mark)
+	}
+	deny := granted(t, awscalls.Act, "Deny")
+	for _, a := range []string{"ec2:ModifyInstanceAttribute", "ec2:ModifyNetworkInterfaceAttribute"} {
+		if len(deny[a]) == 0 || condition(deny[a][0], "aws:ResourceTag/guardroom:never-touch") == nil {
+			t.Errorf("%s is not denied where the tag forbids it", a)
+		}
+	}
+	if own := deny["iam:PutRolePolicy"]; len(own) == 0 || !slices.Contains(own[0].Resource, "arn:aws:iam::*:role/guardroom*") {
+		t.Errorf("%+v", own)
+	}
+}
+
+func TestTheTrustWantsTheExternalID(t *testing.T) {
+	t.Parallel()
+	p := cloud.Trust("111111111111", "the-id")
+	for _, s := range p.Statement {
+		if s.Principal["AWS"] != "arn:aws:iam::111111111111:root" || len(s.Condition) == 0 {
+			t.Errorf("%+v", s)
+		}
+	}
+	if got := condition(p.Statement[0], "sts:ExternalId"); !slices.Equal(got, []string{"the-id"}) {
+		t.Error(got)
+	}
+}
