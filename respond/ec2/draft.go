@@ -1,0 +1,465 @@
+package ec2
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/guardroom/guardroom/respond"
+	"github.com/guardroom/guardroom/respond/kit"
+)
+
+// drafting gathers the steps of one containment.
+type drafting struct {
+	*kit.Draft
+	w *World
+	r respond.Request
+
+	base     []string // before anything changes
+	protect  []string
+	service  []string
+	doors    []string
+	isolates []string
+	opens    map[string]string // VPC to the step that makes its convert group
+	narrow   map[string]string // interface to why it gets no window
+	gate     []string          // what a change of the network needs
+}
+
+func draft(d Described, r respond.Request) respond.Draft {
+	w := d.World
+	t := r.Target
+	t.Name, t.ARN = w.Name(), w.ARN
+	b := &drafting{Draft: kit.NewDraft(t, Actions()), w: w, r: r, opens: map[string]string{}, narrow: map[string]string{}}
+	b.guards(d.Callers)
+	if w.Gone() {
+		b.WillNot = []string{"touch anything: " + w.InstanceID + " is " + w.State + "; its snapshots, logs and the sessions of its role can still be dealt with"}
+		b.Undo = "there is nothing to undo"
+		return b.Draft.Draft
+	}
+	for _, n := range w.Interfaces {
+		b.narrow[n.ID] = b.noWindow(n)
+	}
+	b.first()
+	b.protecting()
+	b.outOfService()
+	b.addresses()
+	b.network()
+	b.credentials()
+	b.last()
+	b.lines()
+	return b.Draft.Draft
+}
+
+// first only looks, and marks.
+func (b *drafting) first() {
+	id := instanceParams{Instance: b.w.InstanceID}
+	b.base = []string{
+		b.Add(respond.Step{ID: StepPreflight, Action: actPreflight, Stage: StagePreflight, Effect: respond.NoChange, Title: "ask AWS by dry runs whether each change is allowed"}, b.trials()),
+		b.Add(respond.Step{ID: StepRecord, Action: actRecord, Stage: StageRecord, Effect: respond.NoChange, Title: "record " + b.w.InstanceID + " and what is around it as it is"}, id),
+	}
+	b.gate = []string{StepPreflight}
+	resources := []string{b.w.InstanceID}
+	for _, n := range b.ours() {
+		resources = append(resources, n.ID)
+	}
+	for _, v := range b.w.Volumes {
+		if v.Managed == "" {
+			resources = append(resources, v.ID)
+		}
+	}
+	b.Add(respond.Step{ID: StepMark, Action: actMark, Stage: StageMark, Effect: respond.Reversible, After: b.base,
+		Title: fmt.Sprintf("tag %d resources with the incident and the run", len(resources))}, markParams{Resources: resources})
+}
+
+// ours are the interfaces that no AWS service manages.
+func (b *drafting) ours() []Interface {
+	return slices.DeleteFunc(slices.Clone(b.w.Interfaces), func(n Interface) bool { return n.Manager != "" })
+}
+
+// protecting keeps the instance and what belongs to it. Spot instances take no
+// termination protection, instance-store roots no stop.
+func (b *drafting) protecting() {
+	w := b.w
+	add := func(s respond.Step, params any) {
+		s.Stage, s.Effect, s.After = StageProtect, respond.Reversible, b.base
+		b.protect = append(b.protect, b.Add(s, params))
+	}
+	attr := func(name, title string) {
+		add(respond.Step{ID: StageProtect + "/" + name, Action: actAttribute, Title: title}, attributeParams{Instance: w.InstanceID, Attribute: name})
+	}
+	store := w.RootDeviceType == "instance-store"
+	if w.Lifecycle != "spot" {
+		attr(attrTermination, onOff("termination protection", w.Attributes.DisableTermination))
+	}
+	if b.r.Policy.ProtectStop && !store && w.Lifecycle != "spot" {
+		attr(attrStop, onOff("stop protection", w.Attributes.DisableStop))
+	}
+	if !store {
+		was := w.Attributes.ShutdownBehavior
+		if was == "" {
+			was = "stop"
+		}
+		attr(attrShutdown, "what a shutdown from within does: "+was+" -> stop")
+	}
+	for _, v := range w.Volumes {
+		if v.DeleteOnTermination && v.Managed == "" {
+			add(respond.Step{ID: StageProtect + "/" + v.ID, Action: actVolume, Title: v.ID + " (" + v.Device + "): deleted with the instance -> kept"}, volumeParams{Instance: w.InstanceID, Volume: v.ID, Device: v.Device})
+		}
+	}
+	for _, n := range b.ours() {
+		if n.DeleteOnTermination && n.Attachment != "" {
+			add(respond.Step{ID: StageProtect + "/" + n.ID, Action: actKeep, Title: n.ID + ": deleted with the instance -> kept"}, keepParams{Interface: n.ID})
+		}
+	}
+}
+
+func onOff(what string, was bool) string {
+	if was {
+		return what + ": on already"
+	}
+	return what + ": off -> on"
+}
+
+// outOfService comes before the network is cut: a group ends an instance that
+// does not answer, and the evidence with it.
+func (b *drafting) outOfService() {
+	w := b.w
+	after := slices.Concat(b.base, b.protect)
+	byGroup := func(string) bool { return false }
+	if s := w.Scaling; s != nil && s.Lifecycle != "" && s.Lifecycle != "Standby" {
+		how, title := howDetach, fmt.Sprintf("%s: %s -> detached; a replacement starts", s.Group, s.Lifecycle)
+		if b.r.Policy.OutOfService == howStandby {
+			how, title = howStandby, fmt.Sprintf("%s: %s -> Standby; a replacement starts", s.Group, s.Lifecycle)
+		}
+		b.service = append(b.service, b.Add(respond.Step{ID: StepGroup, Action: actLeave, Stage: StageService, Effect: respond.Reversible, After: after, Needs: b.gate, Title: title, Approval: b.groupLine()},
+			scalingParams{Instance: w.InstanceID, Group: s.Group, How: how}))
+		after = append(after, StepGroup)
+		byGroup = func(name string) bool {
+			return slices.Contains(s.TargetGroups, name) || slices.Contains(s.Classic, name)
+		}
+	}
+	var groups []string
+	for _, t := range w.Targets {
+		if !byGroup(t.Group) && !slices.Contains(groups, t.Group) {
+			groups = append(groups, t.Group)
+		}
+	}
+	for _, arn := range groups {
+		p := targetsParams{Group: arn}
+		line := ""
+		for _, t := range w.Targets {
+			if t.Group == arn {
+				p.Name = t.Name
+				p.Targets = append(p.Targets, pair{ID: t.ID, Port: t.Port, Zone: t.Zone})
+				if t.last() {
+					line = "last healthy target of " + t.Name
+				}
+			}
+		}
+		b.service = append(b.service, b.Add(respond.Step{ID: StageService + "/" + p.Name, Action: actTargets, Stage: StageService, Effect: respond.Reversible, After: after, Needs: b.gate, Approval: line,
+			Title: fmt.Sprintf("target group %s: %d registrations -> none", p.Name, len(p.Targets))}, p))
+	}
+	for _, c := range w.Classic {
+		if byGroup(c.Name) {
+			continue
+		}
+		line := ""
+		if c.Others == 0 {
+			line = "last instance behind " + c.Name
+		}
+		b.service = append(b.service, b.Add(respond.Step{ID: StageService + "/classic/" + c.Name, Action: actBalancer, Stage: StageService, Effect: respond.Reversible, After: after, Needs: b.gate, Approval: line,
+			Title: "load balancer " + c.Name + ": taken out"}, balancerParams{Name: c.Name, Instance: w.InstanceID}))
+	}
+}
+
+// last reports whether nobody serves when this target is gone.
+func (t Target) last() bool {
+	return t.LB && t.Healthy == 0 && (t.State == "healthy" || t.Others == 0)
+}
+
+func (b *drafting) groupLine() string {
+	s := b.w.Scaling
+	serving := 0
+	for id, state := range s.Members {
+		if id != b.w.InstanceID && state == inService {
+			serving++
+		}
+	}
+	for _, t := range b.w.Targets {
+		if t.last() && slices.Contains(s.TargetGroups, t.Group) {
+			return "last healthy target of " + t.Name
+		}
+	}
+	if serving == 0 {
+		return "last member in service of " + s.Group
+	}
+	return ""
+}
+
+// addresses come off before an interface is opened for the window.
+func (b *drafting) addresses() {
+	var ids []string
+	for _, n := range b.w.Interfaces {
+		ids = append(ids, n.ID)
+	}
+	for _, a := range b.w.Addresses {
+		if n, ok := b.w.Interface(a.Interface); ok && n.Manager != "" || a.Association == "" {
+			continue
+		}
+		b.doors = append(b.doors, b.Add(respond.Step{ID: StageDoors + "/" + a.Allocation, Action: actAddress, Stage: StageDoors, Effect: respond.Reversible,
+			After: slices.Concat(b.base, b.protect, b.service), Needs: b.gate, Title: a.PublicIP + " on " + a.Interface + " -> on nothing, and kept"},
+			doorParams{addressParams: addressParams{Allocation: a.Allocation}, Instance: b.w.InstanceID, Interfaces: ids}))
+	}
+}
+
+// noWindow says why an interface is not opened for some seconds; empty: it is.
+func (b *drafting) noWindow(n Interface) string {
+	s, _ := b.w.subnet(n.Subnet)
+	switch {
+	case b.r.Policy.OpenWindow == "never":
+		return "in one pass: policy never opens an interface"
+	case b.w.State != "running":
+		return "in one pass: the instance is " + b.w.State + " and has no connections"
+	case n.Automatic:
+		return "in one pass: its public address " + n.PublicIPv4 + " is automatic and cannot be taken away for the time"
+	case len(n.IPv6) > 0 && s.Internet6:
+		return "in one pass: it is reached from the internet by IPv6"
+	}
+	return ""
+}
+
+// network cuts every interface, all at once.
+func (b *drafting) network() {
+	for _, vpc := range b.vpcs(false) {
+		b.Add(respond.Step{ID: StageGroups + "/" + vpc, Action: actGroup, Stage: StageGroups, Effect: respond.Creates, After: b.base, Needs: b.gate, Contains: true,
+			Title: "see to a security group " + containName + " without any rule in " + vpc}, groupParams{VPC: vpc})
+	}
+	for _, vpc := range b.vpcs(true) {
+		b.opens[vpc] = b.Add(respond.Step{ID: StageOpen + "/" + vpc, Action: actOpen, Stage: StageOpen, Effect: respond.Creates, After: b.base, Needs: b.gate,
+			Title: "make a security group of this run in " + vpc + " that lets everything through, deleted afterwards"}, groupParams{VPC: vpc})
+	}
+	after := slices.Concat(b.base, b.protect, b.service, b.doors)
+	for _, n := range b.ours() {
+		p := isolateParams{Interface: n.ID, Group: StageGroups + "/" + n.VPC, Why: b.narrow[n.ID]}
+		title := fmt.Sprintf("%s: %s -> %s", n.ID, kit.Join(b.groupNames(n)), containName)
+		wait := after
+		if p.Why == "" {
+			p.Open, p.Window = b.opens[n.VPC], b.r.Policy.WindowSeconds
+			title += fmt.Sprintf(", through %s for %d s", convertName, p.Window)
+			wait = append(slices.Clone(after), p.Open)
+		}
+		b.isolates = append(b.isolates, b.Add(respond.Step{ID: StageIsolate + "/" + n.ID, Action: actIsolate, Stage: StageIsolate, Effect: respond.Reversible, Contains: true,
+			After: wait, Needs: append(slices.Clone(b.gate), p.Group), Title: title}, p))
+	}
+	for _, vpc := range b.vpcs(true) {
+		b.Add(respond.Step{ID: StageClose + "/" + vpc, Action: actClose, Stage: StageClose, Effect: respond.Reversible, After: append(slices.Clone(b.isolates), b.opens[vpc]),
+			Title: "delete the security group of this run in " + vpc}, closeParams{VPC: vpc, Open: b.opens[vpc]})
+	}
+	b.acls(after)
+}
+
+// vpcs are those of the interfaces that are isolated, or only opened before.
+func (b *drafting) vpcs(opened bool) []string {
+	var out []string
+	for _, n := range b.ours() {
+		if (!opened || b.narrow[n.ID] == "") && !slices.Contains(out, n.VPC) {
+			out = append(out, n.VPC)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (b *drafting) groupNames(n Interface) []string {
+	var out []string
+	for _, id := range n.Groups {
+		name := id
+		for _, g := range b.w.Groups {
+			if g.ID == id && g.Name != "" {
+				name = g.Name
+			}
+		}
+		out = append(out, name)
+	}
+	return out
+}
+
+// acls cut what security groups do not: connections that are tracked whatever
+// the rules say, and those of interfaces that are not opened for a window.
+func (b *drafting) acls(after []string) {
+	for _, s := range b.w.Subnets {
+		why := b.whyACL(s)
+		if why == "" {
+			continue
+		}
+		p := aclParams{Subnet: s.ID, VPC: s.VPC, Own: b.alone(s)}
+		for _, n := range b.ours() {
+			if n.Subnet == s.ID {
+				p.Interfaces = append(p.Interfaces, n.ID)
+				p.Blocks = append(p.Blocks, n.blocks()...)
+			}
+		}
+		slices.Sort(p.Blocks)
+		p.Blocks = slices.Compact(p.Blocks)
+		title := fmt.Sprintf("network ACL of %s: %d entries deny %s, both ways (%s)", s.ID, 2*len(p.Blocks), kit.Join(p.Blocks), why)
+		if p.Own {
+			title = fmt.Sprintf("network ACL of %s: %s -> one that denies everything (%s)", s.ID, s.ACL, why)
+		}
+		b.Add(respond.Step{ID: StageACL + "/" + s.ID, Action: actACL, Stage: StageACL, Effect: respond.Reversible, Contains: true, After: after, Needs: b.gate, Title: title}, p)
+	}
+}
+
+// alone reports whether nobody else is in the subnet, nor will be by itself.
+func (b *drafting) alone(s Subnet) bool {
+	inGroup := b.w.Scaling != nil && slices.Contains(b.w.Scaling.Subnets, s.ID)
+	managed := slices.ContainsFunc(b.w.Interfaces, func(n Interface) bool { return n.Subnet == s.ID && n.Manager != "" })
+	known := !slices.ContainsFunc(b.w.Unknown, func(u string) bool { return strings.HasPrefix(u, "ec2.DescribeNetworkInterfaces of the subnets") })
+	return known && len(s.Others) == 0 && !inGroup && !managed
+}
+
+// whyACL says why a subnet needs the network ACL; empty: it does not.
+func (b *drafting) whyACL(s Subnet) string {
+	var here []Interface
+	for _, n := range b.ours() {
+		if n.Subnet == s.ID {
+			here = append(here, n)
+		}
+	}
+	switch {
+	case len(here) == 0 || b.r.Policy.NACL == "never":
+		return ""
+	case b.r.Policy.NACL == "always":
+		return "policy"
+	case b.w.State != "running":
+		return ""
+	case len(s.Tracked) > 0:
+		return "AWS tracks connections through " + strings.Join(s.Tracked, ", ") + " whatever the rules say"
+	}
+	for _, n := range here {
+		if b.balanced(n) {
+			return "AWS tracks connections of load balancers whatever the rules say"
+		}
+		if b.narrow[n.ID] != "" {
+			return n.ID + " is isolated in one pass"
+		}
+	}
+	return ""
+}
+
+// balanced reports whether a load balancer sends to the interface.
+func (b *drafting) balanced(n Interface) bool {
+	if n.DeviceIndex == 0 && len(b.w.Classic) > 0 {
+		return true
+	}
+	return slices.ContainsFunc(b.w.Targets, func(t Target) bool {
+		return t.LB && (t.Kind == "instance" && n.DeviceIndex == 0 || slices.Contains(n.IPv4, t.ID) || slices.Contains(n.IPv6, t.ID))
+	})
+}
+
+// credentials are cut off beside the network.
+func (b *drafting) credentials() {
+	w := b.w
+	after := slices.Concat(b.base, b.service)
+	add := func(s respond.Step, params any) {
+		s.Stage, s.Effect, s.After = StageCredentials, respond.Reversible, after
+		b.Add(s, params)
+	}
+	if p := w.Profile; p != nil && p.RoleID != "" {
+		add(respond.Step{ID: StepRevoke, Action: actRevoke, Contains: true, Title: "role " + p.Role + ": the sessions of " + w.InstanceID + ", and of no other, are denied everything"},
+			revokeParams{Instance: w.InstanceID, Role: p.Role, RoleID: p.RoleID, Policy: b.policyName()})
+	}
+	if p := w.Profile; p != nil {
+		add(respond.Step{ID: StepProfile, Action: actProfile, Title: "instance profile " + p.Name + " -> none"}, profileParams{Instance: w.InstanceID, ARN: p.ARN})
+	}
+	if w.Metadata.Endpoint != "disabled" {
+		add(respond.Step{ID: StepMetadata, Action: actMetadata, Title: "metadata service -> disabled"}, instanceParams{Instance: w.InstanceID})
+	}
+	if n := len(w.Agent.Sessions); n > 0 || w.Agent.Ping != "" {
+		add(respond.Step{ID: StepSessions, Action: actSessions, Title: fmt.Sprintf("open sessions of Session Manager, %d now -> ended", n)}, instanceParams{Instance: w.InstanceID})
+	}
+}
+
+// policyName is that of the inline policy: of the incident, and of this instance,
+// so that two instances with one role do not overwrite each other.
+func (b *drafting) policyName() string {
+	return "guardroom-revoke-" + b.r.Incident.Number.String() + "-" + b.w.InstanceID
+}
+
+// last waits for the group, and verifies.
+func (b *drafting) last() {
+	if slices.Contains(b.service, StepGroup) {
+		s, _ := b.step(StepGroup)
+		p, _ := paramsOf[scalingParams](s)
+		b.Add(respond.Step{ID: StepLeft, Action: actLeft, Stage: StageService, Effect: respond.Reversible, After: append(slices.Clone(b.isolates), StepGroup), Title: "wait until " + p.Group + " has let it go"},
+			leftParams{scalingParams: p, Leave: StepGroup})
+	}
+	var all []string
+	for _, s := range b.Steps {
+		if s.ID != StepMark {
+			all = append(all, s.ID)
+		}
+	}
+	b.Add(respond.Step{ID: StepVerify, Action: actVerify, Stage: StageVerify, Effect: respond.NoChange, Contains: true, After: all, Title: "describe everything again, and say what is still open"}, instanceParams{Instance: b.w.InstanceID})
+}
+
+func (b *drafting) step(id string) (respond.Step, bool) {
+	i := slices.IndexFunc(b.Steps, func(s respond.Step) bool { return s.ID == id })
+	if i < 0 {
+		return respond.Step{}, false
+	}
+	return b.Steps[i], true
+}
+
+// trials are the dry runs of the changes that the plan is going to make.
+func (b *drafting) trials() preflightParams {
+	w := b.w
+	inc := b.r.Incident.Number.String()
+	p := preflightParams{Instance: w.InstanceID, Metadata: w.Metadata}
+	add := func(t trial) { p.Trials = append(p.Trials, t) }
+	for _, n := range b.ours() {
+		add(trial{Call: callIsolate, ID: n.ID, On: n.SourceDestCheck})
+	}
+	p.Attribute, p.Value = attributeParams{Instance: w.InstanceID, Attribute: attrTermination}, fmt.Sprint(w.Attributes.DisableTermination)
+	if w.Lifecycle != "spot" {
+		add(trial{Call: callAttribute, ID: w.InstanceID})
+	}
+	add(trial{Call: callTags, ID: w.InstanceID, Other: inc})
+	for _, a := range w.Addresses {
+		if a.Association != "" {
+			add(trial{Call: callDisassociate, ID: a.Association})
+		}
+	}
+	for _, vpc := range b.vpcs(false) {
+		add(trial{Call: callGroup, ID: vpc, Other: inc})
+	}
+	for _, s := range w.Subnets {
+		switch {
+		case b.whyACL(s) == "" || s.ACL == "":
+		case b.alone(s):
+			add(trial{Call: callACL, ID: s.VPC, Other: inc})
+			add(trial{Call: callTie, ID: s.Association, Other: s.ACL})
+		default:
+			i := slices.IndexFunc(b.ours(), func(n Interface) bool { return n.Subnet == s.ID && len(n.IPv4) > 0 })
+			if i >= 0 {
+				add(trial{Call: callEntry, ID: s.ACL, Other: b.ours()[i].IPv4[0] + "/32"})
+			}
+		}
+	}
+	if w.Metadata.Endpoint != "" && w.Metadata.Endpoint != "disabled" {
+		add(trial{Call: callMetadata, ID: w.InstanceID})
+	}
+	p.Untried = []string{"EC2.RevokeSecurityGroupEgress"}
+	if len(b.vpcs(true)) > 0 {
+		p.Untried = append(p.Untried, "EC2.AuthorizeSecurityGroupIngress", "EC2.AuthorizeSecurityGroupEgress")
+	}
+	if w.Profile != nil {
+		p.Untried = append(p.Untried, "EC2.DisassociateIamInstanceProfile", "IAM.PutRolePolicy")
+	}
+	if w.Scaling != nil {
+		p.Untried = append(p.Untried, "AutoScaling.DetachInstances")
+	}
+	if len(w.Targets) > 0 {
+		p.Untried = append(p.Untried, "ElasticLoadBalancingv2.DeregisterTargets")
+	}
+	return p
+}

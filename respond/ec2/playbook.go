@@ -1,0 +1,108 @@
+package ec2
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/guardroom/guardroom/finding"
+	"github.com/guardroom/guardroom/respond"
+	"github.com/guardroom/guardroom/respond/awscalls"
+	"github.com/guardroom/guardroom/respond/kit"
+)
+
+// Name is what plans and routes call the playbook.
+const Name = "ec2-contain"
+
+// Playbook returns the playbook that contains an instance.
+func Playbook() respond.Playbook { return contain{} }
+
+type contain struct{}
+
+var _ respond.Playbook = contain{}
+
+// Name implements respond.Playbook.
+func (contain) Name() string { return Name }
+
+// Version implements respond.Playbook.
+func (contain) Version() int { return 1 }
+
+// Summary implements respond.Playbook.
+func (contain) Summary() string {
+	return "contain an EC2 instance: keep it alive, take it out of service, cut every network interface and its credentials off, and prove it"
+}
+
+// Fits implements respond.Playbook.
+func (contain) Fits(t respond.Target) bool {
+	return t.Kind == finding.KindInstance && instancePattern.MatchString(t.ID)
+}
+
+// Described is what Describe finds and Draft works from.
+type Described struct {
+	World *World
+	// Callers are guardroom's own identities in the account.
+	Callers []kit.Caller
+}
+
+// Describe implements respond.Playbook.
+func (contain) Describe(ctx context.Context, a awscalls.AWS, r respond.Request) (respond.World, error) {
+	w, err := Describe(ctx, a, r.Place(awscalls.Read), r.Target.ID)
+	if err != nil {
+		return respond.World{}, err
+	}
+	raw, err := json.Marshal(w)
+	if err != nil {
+		return respond.World{}, fmt.Errorf("write the before-image of %s: %w", w.InstanceID, err)
+	}
+	return respond.World{Before: raw, Facts: Facts(w), Value: Described{World: w, Callers: kit.Callers(ctx, a, r)}}, nil
+}
+
+// Draft implements respond.Playbook.
+func (contain) Draft(w respond.World, r respond.Request) (respond.Draft, error) {
+	d, ok := w.Value.(Described)
+	if !ok || d.World == nil {
+		return respond.Draft{}, fmt.Errorf("the world of %s is %T", Name, w.Value)
+	}
+	return draft(d, r), nil
+}
+
+// Facts are what must still be so when a run about the instance starts. None of
+// them changes by itself.
+func Facts(w *World) []respond.Fact {
+	var f kit.Facts
+	f.Add("state", w.State)
+	f.Add("launch time", w.LaunchTime.UTC().Format("2006-01-02T15:04:05Z"))
+	for _, n := range w.Interfaces {
+		f.Add("groups of "+n.ID, n.Groups...)
+		if n.PublicIPv4 != "" && n.Automatic {
+			f.Add("public address of "+n.ID, n.PublicIPv4)
+		}
+		if n.Manager != "" {
+			f.Add("manager of "+n.ID, n.Manager)
+		}
+	}
+	var volumes []string
+	for _, v := range w.Volumes {
+		volumes = append(volumes, v.ID)
+	}
+	slices.Sort(volumes)
+	f.Add("volumes", volumes...)
+	for _, a := range w.Addresses {
+		f.Add("address "+a.PublicIP, a.Interface)
+	}
+	if w.Profile != nil {
+		f.Add("instance profile", w.Profile.ARN)
+		f.Add("role", w.Profile.RoleID)
+	}
+	if w.Scaling != nil {
+		f.Add("Auto Scaling group", w.Scaling.Group)
+	}
+	for _, t := range w.Targets {
+		f.Add(fmt.Sprintf("target %s port %d", t.ID, t.Port), t.Group)
+	}
+	for _, c := range w.Classic {
+		f.Add("load balancer", c.Name)
+	}
+	return f
+}
