@@ -79,6 +79,7 @@ func describeADF(v *message.View, size limits, follows []follow) node {
 	if rows := adfRows(size.facts(v), size); len(rows) > 0 {
 		add(block("table", rows...))
 	}
+	add(adfRuns(v, size)...)
 	if !v.Why.IsEmpty() {
 		add(heading("Why it matters"), paragraph(plain(v.Why, size.text)))
 	}

@@ -18,7 +18,7 @@ func hostileView(value string) *message.View {
 		DoNext:   []message.Text{message.Value(value)},
 		Facts:    []message.Fact{{Label: "Resource", Value: message.Value(value)}},
 		Findings: []message.Text{message.Value(value)}, RawFinding: []byte(value),
-		Link: "https://guardroom.example/i/42", MergedInto: "INC-7", MergedLink: value,
+		Link: "https://guardroom.example/i/42", MergedInto: "INC-7", MergedLink: value, Runs: []message.Run{hostileRun(value), hostileRun(value)},
 	}
 }
 
@@ -31,7 +31,7 @@ func FuzzDescribeADF(f *testing.F) {
 		v := hostileView(s)
 		desc := cloud.describe(v, []follow{{key: visibleKey(s), url: s, reason: whyGone}})
 		w := &work{Notifier: cloud, v: v, state: state{People: true}}
-		for _, doc := range []any{desc.value, w.commentBody(w.marker("7"), message.Value(s), true)} {
+		for _, doc := range []any{desc.value, w.commentBody(w.marker("7"), message.Value(s), incident.KindClosed), w.commentBody(w.marker("8"), message.Value(s), incident.KindEvidenceReady)} {
 			raw, err := encode(doc)
 			if err != nil {
 				t.Fatal(err)
@@ -80,7 +80,7 @@ func FuzzDescribeWiki(f *testing.F) {
 			t.Errorf("value %q makes a mention or %d characters", s, utf8.RuneCountInString(got))
 		}
 		w := &work{Notifier: server, v: v}
-		if body, _ := w.commentBody(w.marker("7"), message.Value(s), true).(string); strings.Contains(body, "[~") || strings.Contains(body, "{") || !w.holds(must(t, body), w.marker("7")) {
+		if body, _ := w.commentBody(w.marker("7"), message.Value(s), incident.KindClosed).(string); strings.Contains(body, "[~") || strings.Contains(body, "{") || !w.holds(must(t, body), w.marker("7")) {
 			t.Errorf("value %q makes the comment %q", s, body)
 		}
 	})

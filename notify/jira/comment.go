@@ -17,10 +17,13 @@ import (
 
 // spoken says which events are worth a comment: few, for each is a mail to all
 // who watch the issue.
-func spoken(k incident.Kind) bool {
-	switch k {
-	case incident.KindAcknowledged, incident.KindSeverityRaised, incident.KindContained, incident.KindReleased, incident.KindClosed:
+func spoken(e message.Event) bool {
+	switch e.Kind {
+	case incident.KindAcknowledged, incident.KindSeverityRaised, incident.KindContained, incident.KindReleased, incident.KindClosed,
+		incident.KindPlanWaits, incident.KindEvidenceReady, incident.KindDrift:
 		return true
+	case incident.KindRunEnded:
+		return e.Alerts // one that ended well stands in the description
 	}
 	return false
 }
@@ -45,7 +48,7 @@ func (w *work) comments(ctx context.Context, _ *shown) error {
 func (w *work) speak(ctx context.Context) error {
 	if w.state.People && !w.state.PeopleTold {
 		text := message.Words("The description is yours now: it was edited, so guardroom does not rewrite it any more. What happens from now on stands in comments.")
-		if err := w.comment(ctx, "description", text, false); err != nil {
+		if err := w.comment(ctx, "description", text, ""); err != nil {
 			return err
 		}
 		w.state.PeopleTold, w.state.Commenting = true, nil
@@ -57,8 +60,8 @@ func (w *work) speak(ctx context.Context) error {
 		if e.Seq <= w.state.Commented {
 			continue
 		}
-		if spoken(e.Kind) {
-			if err := w.comment(ctx, strconv.FormatInt(e.Seq, 10), e.Text, e.Kind == incident.KindClosed); err != nil {
+		if spoken(e) {
+			if err := w.comment(ctx, strconv.FormatInt(e.Seq, 10), e.Text, e.Kind); err != nil {
 				return err
 			}
 		}
@@ -73,7 +76,7 @@ func (w *work) speak(ctx context.Context) error {
 // comment adds one comment. That it begins is saved before; one whose outcome
 // is not known is looked for by its marker first. The caller records in one save
 // that it stands there and that it is not begun any more.
-func (w *work) comment(ctx context.Context, name string, text message.Text, closing bool) error {
+func (w *work) comment(ctx context.Context, name string, text message.Text, kind incident.Kind) error {
 	marker := w.marker(name)
 	path := "/issue/" + url.PathEscape(w.state.Issue.ID) + "/comment"
 	if c := w.state.Commenting; c != nil && c.Marker == marker {
@@ -92,7 +95,7 @@ func (w *work) comment(ctx context.Context, name string, text message.Text, clos
 	if err := w.keep(); err != nil {
 		return err
 	}
-	err := w.client.call(ctx, "add a comment", http.MethodPost, path, map[string]any{"body": w.commentBody(marker, text, closing)}, nil)
+	err := w.client.call(ctx, "add a comment", http.MethodPost, path, map[string]any{"body": w.commentBody(marker, text, kind)}, nil)
 	e := asAPI(err)
 	switch {
 	case err == nil || e == nil:
@@ -167,15 +170,26 @@ func (w *work) holds(body json.RawMessage, marker string) bool {
 	return strings.Contains(b.String(), marker)
 }
 
-// commentBody is one sentence, and a link. Where the description is the
+// maxItemText is the longest piece of an item of evidence in a comment.
+const maxItemText = 100
+
+// commentBody is one sentence, the items where it is about evidence, and a link. Where the description is the
 // people's, the state stands here.
-func (w *work) commentBody(marker string, text message.Text, closing bool) any {
+func (w *work) commentBody(marker string, text message.Text, kind incident.Kind) any {
 	const most = 2000
-	merged := closing && w.v.MergedInto != "" && webAddress(w.v.MergedLink)
+	items := []message.RunEvidence{}
+	if kind == incident.KindEvidenceReady {
+		items = evidence(w.v)
+		items = items[:min(len(items), maxItems/2)]
+	}
+	merged := kind == incident.KindClosed && w.v.MergedInto != "" && webAddress(w.v.MergedLink)
 	if w.cloud {
-		return w.commentADF(marker, text, merged, most)
+		return w.commentADF(marker, text, items, merged, most)
 	}
 	lines := []string{wiki(text, most)}
+	for _, e := range items {
+		lines = append(lines, "* "+wiki(e.Line(), maxItemText))
+	}
 	if w.state.People {
 		lines = append(lines, escapeWiki(status(w.v)))
 	}
@@ -189,9 +203,16 @@ func (w *work) commentBody(marker string, text message.Text, closing bool) any {
 	return strings.Join(append(lines, last), "\n")
 }
 
-func (w *work) commentADF(marker string, t message.Text, merged bool, most int) node {
+func (w *work) commentADF(marker string, t message.Text, items []message.RunEvidence, merged bool, most int) node {
 	doc := node{Type: "doc", Version: 1, Content: []node{paragraph(plain(t, most))}}
 	add := func(n node) { doc.Content = append(doc.Content, n) }
+	if len(items) > 0 {
+		list := block("bulletList")
+		for _, e := range items {
+			list.Content = append(list.Content, block("listItem", paragraph(plain(e.Line(), maxItemText))))
+		}
+		add(list)
+	}
 	if w.state.People {
 		add(paragraph(status(w.v)))
 	}

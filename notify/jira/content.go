@@ -21,15 +21,15 @@ const (
 )
 
 // limits says how much of a view a description shows.
-type limits struct{ raw, text, findings, rows int }
+type limits struct{ raw, text, findings, rows, runs int }
 
 // sizes returns the limits to try, the most generous first.
 func sizes() []limits {
 	return []limits{
-		{raw: 8000, text: 1000, findings: 20, rows: 20},
-		{raw: 2000, text: 600, findings: 20, rows: 20},
-		{raw: 0, text: 300, findings: 10, rows: 12},
-		{raw: 0, text: 80, findings: 5, rows: 10},
+		{raw: 8000, text: 1000, findings: 20, rows: 20, runs: 5},
+		{raw: 2000, text: 600, findings: 20, rows: 20, runs: 3},
+		{raw: 0, text: 300, findings: 10, rows: 12, runs: 2},
+		{raw: 0, text: 80, findings: 5, rows: 10, runs: 1},
 	}
 }
 

@@ -56,6 +56,9 @@ func TestGoldenBodies(t *testing.T) {
 		{"acknowledged", sampleView, follow((*story).acknowledge)},
 		{"raised", sampleView, follow(func(s *story) *story { return s.raise(9.5) })},
 		{"closed", sampleView, follow((*story).close)},
+		{"plan_waits", sampleView, follow((*story).plans)},
+		{"run", sampleView, follow((*story).begins, func(s *story) *story { return s.ends(message.RunCompleted).happens(incident.KindEvidenceReady) })},
+		{"run_part_failed", sampleView, follow(func(s *story) *story { return s.ends(message.RunPartFailed) })},
 		{"hostile", hostile, follow((*story).acknowledge)},
 		{"bare", func() *message.View {
 			return &message.View{Kind: message.KindIncident, Incident: ulid, Severity: 5, Band: finding.Medium, State: incident.Open}

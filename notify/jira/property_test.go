@@ -11,6 +11,7 @@ import (
 	"github.com/guardroom/guardroom/incident"
 	"github.com/guardroom/guardroom/internal/fakejira"
 	"github.com/guardroom/guardroom/notify"
+	"github.com/guardroom/guardroom/notify/message"
 )
 
 // TestRandomLivesUnderRandomFaults lives through incidents while requests and
@@ -29,7 +30,7 @@ func TestRandomLivesUnderRandomFaults(t *testing.T) {
 			defer r.fake.Close()
 			s := newStory()
 			for range rapid.IntRange(1, 8).Draw(rt, "steps") {
-				happen(s, rapid.IntRange(0, 5).Draw(rt, "what"))
+				happen(s, rapid.IntRange(0, 7).Draw(rt, "what"))
 				if rapid.IntRange(0, 3).Draw(rt, "crash") == 0 {
 					r.failSave = r.saves + rapid.IntRange(1, 4).Draw(rt, "save")
 				}
@@ -83,6 +84,10 @@ func happen(s *story, what int) {
 		s.happens(incident.KindResourceJoined)
 	case 3:
 		s.close()
+	case 4:
+		s.begins()
+	case 5:
+		s.ends(message.RunPartFailed)
 	default:
 		s.happens(incident.KindFindingUpdated)
 	}
@@ -100,6 +105,11 @@ func newest(r *room, s *story) string {
 	}
 	if v := s.v.Facts[len(s.v.Facts)-1]; !strings.Contains(bare(i.Text), bare(v.Value.Render(visible(r), visible(r)))) {
 		return fmt.Sprintf("the description is not of revision %d: %s", s.v.Revision, i.Text)
+	}
+	for _, x := range s.v.Runs {
+		if want := x.Headline().Render(visible(r), visible(r)); strings.Count(bare(i.Text), bare(want)) != 1 {
+			return fmt.Sprintf("the run does not stand there once, as %q: %s", want, i.Text)
+		}
 	}
 	if closed := s.v.State == incident.Closed; closed != (i.Status == "Done") {
 		return fmt.Sprintf("the status is %s while the incident is %s", i.Status, s.v.State)

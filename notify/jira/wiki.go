@@ -94,6 +94,7 @@ func describeWiki(v *message.View, size limits, follows []follow) string {
 	for _, f := range size.facts(v) {
 		line("||", escapeWiki(f.Label), "|", wiki(f.Value, size.text), " |")
 	}
+	wikiRuns(line, v, size)
 	if !v.Why.IsEmpty() {
 		line("\nh3. Why it matters")
 		line(wiki(v.Why, size.text))

@@ -289,7 +289,9 @@ func (r Run) workstation() Text {
 	if t.IsEmpty() {
 		return t
 	}
-	t = t.Words(", " + count(volumes, "evidence volume", "evidence volumes") + " attached")
+	if volumes > 0 {
+		t = t.Words(", " + count(volumes, "evidence volume", "evidence volumes") + " attached")
+	}
 	if r.Connect != "" {
 		t = t.Words("; connect: ").Join(Value(escape.CutEnd(r.Connect, maxSentence)))
 	}
