@@ -87,7 +87,7 @@ func recoveryPoint(n names) []string {
 	return []string{
 		"Do not restore from it, and do not delete it: " + n.point,
 		"Say so where restores are decided: mark it with aws backup tag-resource --region " + n.region + " --resource-arn " + n.point + " --tags guardroom:status=quarantine",
-		"Keep it from expiring before the evidence is complete: aws backup update-recovery-point-lifecycle --region " + n.region + " --backup-vault-name " + n.vault + " --recovery-point-arn " + n.point + " --lifecycle DeleteAfterDays=-1",
+		"Keep it from expiring before the evidence is complete: aws backup update-recovery-point-lifecycle --region " + n.region + " --backup-vault-name " + n.vault + " --recovery-point-arn " + n.point + " --lifecycle MoveToColdStorageAfterDays=-1,DeleteAfterDays=-1",
 		"Take away with whom it is shared: the access policy of the vault, and copy jobs to other accounts.",
 		"Find the newest recovery point of the same resource that is clean: scan each before it is used.",
 		"Plan for the resource that it was made from: what is in the backup was on it.",
