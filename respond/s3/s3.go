@@ -45,3 +45,7 @@ func internal(what string, err error) error {
 func sid(what string, r respond.Request) string {
 	return "Guardroom" + what + strings.ReplaceAll(r.Incident.Number.String(), "-", "")
 }
+
+// Suits reports whether the playbook is the one to take where nobody named any:
+// a bucket is closed to all but a list only where there is such a list.
+func (b bucket) Suits(p respond.Policy) bool { return b.publicOnly || len(p.BreakGlass) > 0 }
