@@ -459,7 +459,7 @@ func (b *drafting) trials() preflightParams {
 		p.Untried = append(p.Untried, "AutoScaling.DetachInstances")
 	}
 	if len(w.Targets) > 0 {
-		p.Untried = append(p.Untried, "ElasticLoadBalancingv2.DeregisterTargets")
+		p.Untried = append(p.Untried, "ELBv2.DeregisterTargets")
 	}
 	return p
 }
