@@ -27,12 +27,12 @@ const (
 func record() respond.Action {
 	return respond.Action{
 		Name:    "block.record",
-		Calls:   map[awscalls.Role][]string{awscalls.Read: {"WAFV2.GetIPSet", "EC2.DescribeNetworkAcls"}, awscalls.Forensics: kit.KeepCalls()},
+		Calls:   map[awscalls.Role][]string{awscalls.Read: {"WAF.GetIPSet", "EC2.DescribeNetworkAcls"}, awscalls.Forensics: kit.KeepCalls()},
 		Options: playbook.Options{Timeout: 2 * time.Minute},
 		Do: kit.Do(func(x *respond.Exec, p params) (playbook.Outcome, error) {
 			p0 := x.In(awscalls.Read, x.Def.Account, x.Def.Region)
 			if p.Set != nil {
-				s, err := kit.Record(x, kit.Account[set]{What: "IP set " + p.Set.Name, File: "ip-set.json", Kind: evidence.BeforeImage, Source: p.Set.ID, How: "WAFV2.GetIPSet",
+				s, err := kit.Record(x, kit.Account[set]{What: "IP set " + p.Set.Name, File: "ip-set.json", Kind: evidence.BeforeImage, Source: p.Set.ID, How: "WAF.GetIPSet",
 					Look: func(ctx context.Context) (set, error) { return readSet(ctx, x.AWS, setPlace(p0, p.Set.Scope), *p.Set) }})
 				return playbook.Outcome{Message: fmt.Sprintf("%d addresses", len(s.Addresses))}, err
 			}

@@ -129,7 +129,7 @@ func owedID(x *respond.Exec, what string) string { return string(x.RunID) + "/" 
 func addToSet() respond.Action {
 	return respond.Action{
 		Name:    "block.add-to-set",
-		Calls:   map[awscalls.Role][]string{awscalls.Read: {"WAFV2.GetIPSet"}, awscalls.Act: {"WAFV2.UpdateIPSet"}},
+		Calls:   map[awscalls.Role][]string{awscalls.Read: {"WAF.GetIPSet"}, awscalls.Act: {"WAF.UpdateIPSet"}},
 		Options: playbook.Options{Timeout: brief},
 		Do: kit.Do(func(x *respond.Exec, p params) (playbook.Outcome, error) {
 			now, err := lookSet(x, *p.Set)
@@ -217,7 +217,7 @@ func (b back) expired(x *respond.Exec) (playbook.Outcome, bool) {
 func takeFromSet() respond.Action {
 	return respond.Action{
 		Name:    "block.take-from-set",
-		Calls:   map[awscalls.Role][]string{awscalls.Read: {"WAFV2.GetIPSet"}, awscalls.Act: {"WAFV2.UpdateIPSet"}},
+		Calls:   map[awscalls.Role][]string{awscalls.Read: {"WAF.GetIPSet"}, awscalls.Act: {"WAF.UpdateIPSet"}},
 		Options: playbook.Options{Timeout: brief},
 		Do: kit.Do(func(x *respond.Exec, b back) (playbook.Outcome, error) {
 			if out, over := b.expired(x); over {
@@ -243,7 +243,7 @@ func takeFromSet() respond.Action {
 func verifySet() respond.Action {
 	return respond.Action{
 		Name:    "block.verify-set",
-		Calls:   map[awscalls.Role][]string{awscalls.Read: {"WAFV2.GetIPSet"}},
+		Calls:   map[awscalls.Role][]string{awscalls.Read: {"WAF.GetIPSet"}},
 		Options: playbook.Options{Timeout: brief},
 		Do: kit.Do(func(x *respond.Exec, p params) (playbook.Outcome, error) {
 			err := kit.Until(x, time.Minute, func() ([]string, error) {
@@ -270,7 +270,7 @@ const closeTries = 5
 func endInSet() respond.Closing {
 	return respond.Closing{
 		Kind: "block.ip-set", Expires: true,
-		Calls: map[awscalls.Role][]string{awscalls.Read: {"WAFV2.GetIPSet"}, awscalls.Act: {"WAFV2.UpdateIPSet"}},
+		Calls: map[awscalls.Role][]string{awscalls.Read: {"WAF.GetIPSet"}, awscalls.Act: {"WAF.UpdateIPSet"}},
 		Close: func(ctx context.Context, a awscalls.AWS, o respond.Owed, _ time.Time) error {
 			var p owedInSet
 			if err := json.Unmarshal(o.Params, &p); err != nil {
