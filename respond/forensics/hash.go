@@ -319,6 +319,11 @@ func (h *hasher) finish() (playbook.Outcome, error) {
 	if err := h.x.Preserve(list, whole); err != nil {
 		return playbook.Outcome{}, err
 	}
+	if stageOf(h.p.From) == stageCopy {
+		if err := h.x.Lack("comparison of "+h.id+" with its original", "the blocks of the copy were hashed; those of the original in account "+h.x.Plan.Target.Account+" are not read"); err != nil {
+			return playbook.Outcome{}, err
+		}
+	}
 	if err := h.x.Custody("hashed", whole.ID, "", h.id, strings.ToLower(evidence.HashOverImage)); err != nil {
 		return playbook.Outcome{}, err
 	}

@@ -211,13 +211,13 @@ func sealOnce(x *respond.Exec, p reportParams, key ed25519.PrivateKey, why strin
 		return s, kept, err
 	}
 	var previous []byte
+	var number int
 	if bucket != "" {
-		if previous, err = newest(x); err != nil {
+		if previous, number, err = newest(x); err != nil {
 			return s, false, err
 		}
 	}
-	items, gaps, custody := gather(x)
-	m, err := evidence.Build(previous, evidence.Parts{Case: p.Case, Run: string(x.RunID), Items: items, Gaps: gaps, Custody: custody, By: "guardroom/" + string(x.RunID), Simulated: x.AWS.Simulated()}, x.Now())
+	m, err := next(x, p, previous, number)
 	if err != nil {
 		return s, false, err
 	}
@@ -235,6 +235,27 @@ func sealOnce(x *respond.Exec, p reportParams, key ed25519.PrivateKey, why strin
 	}
 	kept, err = keepManifest(x, &s)
 	return s, kept, err
+}
+
+// next builds the revision after previous. One that cannot be read, because
+// somebody changed it, ends the chain with a gap that says so, and holds up nothing.
+func next(x *respond.Exec, p reportParams, previous []byte, number int) (evidence.Manifest, error) {
+	items, gaps, custody := gather(x)
+	parts := evidence.Parts{Case: p.Case, Run: string(x.RunID), Items: items, Gaps: gaps, Custody: custody, By: "guardroom/" + string(x.RunID), Simulated: x.AWS.Simulated()}
+	m, err := evidence.Build(previous, parts, x.Now())
+	if err == nil || previous == nil {
+		return m, err
+	}
+	gap := evidence.Gap{What: fmt.Sprintf("manifest revision %d", number), Why: "it cannot be read: " + fault.Of(err).Error()}
+	if err := x.Lack(gap.What, gap.Why); err != nil {
+		return m, err
+	}
+	parts.Gaps = append(parts.Gaps, gap)
+	if m, err = evidence.Build(nil, parts, x.Now()); err != nil {
+		return m, err
+	}
+	m.Revision, m.Previous = number+1, evidence.Digest(previous)
+	return m, nil
 }
 
 // keepManifest writes the manifest, then its signature beside it. It reports
@@ -279,11 +300,10 @@ func putNew(x *respond.Exec, name string, data []byte) (string, error) {
 
 // newest is the manifest of the highest revision in the bucket; nil where there
 // is none.
-func newest(x *respond.Exec) ([]byte, error) {
+func newest(x *respond.Exec) (data []byte, high int, err error) {
 	var best string
-	high := 0
-	var data []byte
-	err := x.Look(func(ctx context.Context) error {
+	err = x.Look(func(ctx context.Context) error {
+		best, high, data = "", 0, nil
 		c, err := x.AWS.S3(ctx, vault(x))
 		if err != nil {
 			return err
@@ -313,7 +333,7 @@ func newest(x *respond.Exec) ([]byte, error) {
 		data, err = io.ReadAll(io.LimitReader(out.Body, evidence.MaxManifest+1))
 		return err
 	})
-	return data, err
+	return data, high, err
 }
 
 func higher(best string, high int, o s3types.Object) (string, int) {
