@@ -137,8 +137,9 @@ func begin(st *state, v *message.View, domain string, now time.Time) (quiet stri
 	return ""
 }
 
-// worthAMail: severity raised, contained, reopened, closed. Everything else is
-// told by the next of these.
+// worthAMail: severity raised, a plan that waits, contained, a run that failed,
+// evidence ready, no longer contained, reopened, closed. Everything else is told
+// by the next of these.
 func worthAMail(st state, v *message.View) bool {
 	if (v.State == incident.Closed) != st.Closed {
 		return true
@@ -153,9 +154,10 @@ func worthAMail(st state, v *message.View) bool {
 
 func mailed(e message.Event) bool {
 	switch e.Kind {
-	case incident.KindSeverityRaised:
-		return e.Alerts // not from 7.0 to 8.0
-	case incident.KindContained, incident.KindReopened, incident.KindClosed:
+	case incident.KindSeverityRaised, incident.KindRunEnded:
+		return e.Alerts // not from 7.0 to 8.0, and no run that ended well
+	case incident.KindContained, incident.KindReopened, incident.KindClosed, incident.KindPlanWaits, incident.KindEvidenceReady,
+		incident.KindReleased, incident.KindDrift:
 		return true
 	}
 	return false

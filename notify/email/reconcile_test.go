@@ -289,3 +289,33 @@ func TestStateThatCannotBeReadParks(t *testing.T) {
 		t.Errorf("got %+v", e)
 	}
 }
+
+func TestMailsAboutAResponse(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, fakesmtp.Options{}, nil)
+	var entries []incident.Entry
+	for n, c := range []struct {
+		kind  incident.Kind
+		text  string
+		to    string
+		mails int // so far
+	}{
+		{incident.KindPlanWaits, "plan pln_1 waits for 1 approval: guardroom plan approve pln_1 --digest 7b3e91c4", "", 2},
+		{incident.KindPlanDecided, "plan pln_1 approved", "", 2},
+		{incident.KindRunStarted, "run run_1 started", "", 2},
+		{incident.KindEvidenceReady, "3 items", "", 3},
+		{incident.KindRunEnded, "run run_1 completed", "completed", 3},
+		{incident.KindRunEnded, "run run_2 part failed", "part failed", 4},
+		{incident.KindDrift, "eni-0c1 has another group", "", 5},
+		{incident.KindReleased, "undone", "", 6},
+	} {
+		if n == 0 {
+			d.mustReconcile(incidentView(1, nil))
+		}
+		entries = append(entries, event(int64(n+2), c.kind, "guardroom", c.text, "", c.to))
+		d.mustReconcile(incidentView(int64(n+2), nil, entries...))
+		if got := len(d.mails()); got != c.mails {
+			t.Errorf("after %s (%s): %d mails, want %d", c.kind, c.text, got, c.mails)
+		}
+	}
+}

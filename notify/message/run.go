@@ -161,6 +161,8 @@ func (r Run) what() string {
 
 func (r Run) prefix() string {
 	switch {
+	case r.DryRun && r.Simulated:
+		return "Dry run, simulated: "
 	case r.DryRun:
 		return "Dry run: "
 	case r.Simulated:
@@ -267,6 +269,9 @@ func (r Run) failures(most int) []RunStep {
 
 // containment is what holds, and honestly what does not.
 func (r Run) containment() Text {
+	if r.State == RunUndone {
+		return Words("It was contained, and the containment was undone")
+	}
 	t := Words("Contained, looked at again in AWS")
 	if len(r.StillOpen) > 0 {
 		t = t.Words("; still open: ").Join(join(some(r.StillOpen, 3, func(s string) Text { return value(s, 120) }), ", "))

@@ -278,10 +278,13 @@ func noteText(e message.Event, number string) string {
 }
 
 // noted are the entries that become notes.
-func noted(k incident.Kind) bool {
-	switch k {
-	case incident.KindAcknowledged, incident.KindSeverityRaised, incident.KindContained, incident.KindClosed, incident.KindReopened:
+func noted(e message.Event) bool {
+	switch e.Kind {
+	case incident.KindAcknowledged, incident.KindSeverityRaised, incident.KindContained, incident.KindClosed, incident.KindReopened,
+		incident.KindPlanWaits, incident.KindEvidenceReady, incident.KindReleased, incident.KindDrift:
 		return true
+	case incident.KindRunEnded:
+		return e.Alerts // one that ended well is told by what it did
 	}
 	return false
 }

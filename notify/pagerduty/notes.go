@@ -19,7 +19,7 @@ func (n *Notifier) notes(ctx context.Context, req notify.Request, s *state) erro
 	}
 	path := "/incidents/" + url.PathEscape(s.Main.ID) + "/notes"
 	for _, e := range req.View.Events {
-		if e.Seq <= s.NotedSeq || !noted(e.Kind) {
+		if e.Seq <= s.NotedSeq || !noted(e) {
 			continue
 		}
 		content := noteText(e, req.View.Number)

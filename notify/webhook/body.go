@@ -5,6 +5,7 @@ import (
 	_ "embed" // schema.json
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/guardroom/guardroom/internal/escape"
@@ -68,6 +69,8 @@ type Data struct {
 
 	Event     *Event `json:"event,omitempty"`
 	Elsewhere []Link `json:"elsewhere,omitempty"`
+	// Runs are the responses, and the plans that wait for one, the newest first.
+	Runs []Run `json:"runs,omitempty"`
 	// Incident is the incident as the API gives it, where there is one.
 	Incident any `json:"incident,omitempty"`
 	// RawFinding is the leading finding as it came in; only with raw: true.
@@ -97,7 +100,25 @@ type Link struct {
 	State string `json:"state,omitempty"`
 }
 
+// Run is how a response stands.
+type Run struct {
+	ID        string `json:"id,omitempty"` // none: the plan waits
+	Plan      string `json:"plan"`
+	Digest    string `json:"digest"`
+	What      string `json:"what"`
+	Target    string `json:"target"`
+	State     string `json:"state"`
+	Done      int    `json:"done"`
+	Total     int    `json:"total"`
+	Contained bool   `json:"contained"`
+	Evidence  int    `json:"evidence"`
+	Simulated bool   `json:"simulated,omitempty"`
+	DryRun    bool   `json:"dry_run,omitempty"`
+	Next      string `json:"next,omitempty"`
+}
+
 const (
+	maxRuns  = 5
 	maxText  = 1000
 	maxShort = 300
 	maxList  = 20
@@ -176,6 +197,10 @@ func dataOf(v *message.View) Data {
 	}
 	for _, f := range v.Facts[:min(len(v.Facts), maxList)] {
 		d.Facts = append(d.Facts, Fact{Label: short(f.Label), Value: escape.CutEnd(text(f.Value), maxShort)})
+	}
+	for _, r := range slices.Backward(v.Runs[max(0, len(v.Runs)-maxRuns):]) {
+		d.Runs = append(d.Runs, Run{ID: short(r.ID), Plan: short(r.Plan), Digest: short(r.Digest), What: short(r.What), Target: short(r.Target), State: string(r.State),
+			Done: r.Done, Total: r.Total, Contained: r.Contained, Evidence: len(r.Evidence), Simulated: r.Simulated, DryRun: r.DryRun, Next: short(r.Next)})
 	}
 	for _, r := range v.Elsewhere[:min(len(v.Elsewhere), maxList)] {
 		d.Elsewhere = append(d.Elsewhere, Link{Type: short(r.Type), Label: short(r.Label), URL: escape.Visible(r.URL), State: short(r.State)})

@@ -91,6 +91,10 @@ func TestGoldenBodies(t *testing.T) {
 		{"merged", false, []*message.View{first, after(acked, incident.KindClosed, state(incident.Closed), func(v *message.View) {
 			v.Verdict, v.MergedInto, v.ClosingNote = incident.Merged, "INC-7", "absorbed"
 		})}},
+		{"run", false, []*message.View{first, after(first, incident.KindPlanWaits, responds(message.Run{Plan: "pln_1", Digest: "7b3e91c4", What: "Containment",
+			Target: "payments-api-3 (i-0f3c9d2a1b)", State: message.RunNeedsApproval, Total: 9, Next: "guardroom plan approve pln_1 --digest 7b3e91c4 --reason …"})),
+			after(after(first, incident.KindPlanWaits), incident.KindRunEnded, responds(message.Run{ID: "run_1", Plan: "pln_1", Digest: "7b3e91c4", What: "Containment", Target: bad,
+				State: message.RunPartFailed, Done: 9, Total: 9, Contained: true, Evidence: make([]message.RunEvidence, 3), Simulated: true}))}},
 		{"hostile", true, []*message.View{after(first, "", func(v *message.View) {
 			v.Headline, v.AccountName, v.ResourceARN, v.Type, v.Owner = message.Value(bad), bad, bad, bad, bad
 			v.RawFinding = []byte("{broken")
@@ -115,6 +119,10 @@ func TestGoldenBodies(t *testing.T) {
 			golden(t, tt.name+".json", got.Bytes())
 		})
 	}
+}
+
+func responds(runs ...message.Run) func(*message.View) {
+	return func(v *message.View) { v.Runs = runs }
 }
 
 func golden(t *testing.T, name string, got []byte) {
@@ -142,7 +150,7 @@ func TestTheSchemaKnowsEveryTypeAndState(t *testing.T) {
 	s := compiled(t)
 	n := newHook(t, fakewebhook.Options{}).n
 	for _, kind := range []string{TypeOpened, TypeUpdated, TypeAcknowledged, TypeSeverityRaised, TypeContained, TypeClosed, TypeReopened,
-		TypeMerged, TypeDigest, TypeNotice, TypeTest} {
+		TypeMerged, TypePlanWaits, TypePlanDecided, TypeRunStarted, TypeRunEnded, TypeEvidenceReady, TypeReleased, TypeDrift, TypeDigest, TypeNotice, TypeTest} {
 		for _, st := range []incident.State{"", incident.Open, incident.Acknowledged, incident.Contained, incident.Closed} {
 			for _, verdict := range []incident.Verdict{"", incident.Malicious, incident.Benign, incident.FalsePositive, incident.Test, incident.Unknown, incident.Merged} {
 				v := after(sampleView(), "", state(st), func(v *message.View) { v.Verdict = verdict })
@@ -166,6 +174,7 @@ func TestBodiesStaySmall(t *testing.T) {
 	for range 100 {
 		v.Facts = append(v.Facts, message.Fact{Label: "l", Value: message.Value(long)})
 		v.Findings = append(v.Findings, message.Value(long))
+		v.Runs = append(v.Runs, message.Run{ID: long, Plan: long, Digest: long, What: long, Target: long, State: message.RunRunning, Next: long})
 	}
 	body, warnings, err := newHook(t, fakewebhook.Options{}).n.body(v, msg{id: "x", kind: TypeOpened})
 	if err != nil || len(body) > 40<<10 || len(warnings) != 1 {

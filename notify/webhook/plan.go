@@ -21,6 +21,13 @@ const (
 	TypeClosed         = "incident.closed"
 	TypeReopened       = "incident.reopened"
 	TypeMerged         = "incident.merged"
+	TypePlanWaits      = "incident.plan_waits"
+	TypePlanDecided    = "incident.plan_decided"
+	TypeRunStarted     = "incident.run_started"
+	TypeRunEnded       = "incident.run_ended"
+	TypeEvidenceReady  = "incident.evidence_ready"
+	TypeReleased       = "incident.released"
+	TypeDrift          = "incident.drift"
 	TypeDigest         = "digest"
 	TypeNotice         = "notice"
 	TypeTest           = "test"
@@ -115,6 +122,20 @@ func typeOf(k incident.Kind) string {
 		return TypeClosed
 	case incident.KindReopened:
 		return TypeReopened
+	case incident.KindPlanWaits:
+		return TypePlanWaits
+	case incident.KindPlanDecided:
+		return TypePlanDecided
+	case incident.KindRunStarted:
+		return TypeRunStarted
+	case incident.KindRunEnded:
+		return TypeRunEnded
+	case incident.KindEvidenceReady:
+		return TypeEvidenceReady
+	case incident.KindReleased:
+		return TypeReleased
+	case incident.KindDrift:
+		return TypeDrift
 	}
 	return ""
 }

@@ -1,0 +1,178 @@
+package message_test
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/guardroom/guardroom/incident"
+	"github.com/guardroom/guardroom/notify/message"
+)
+
+const (
+	runID  = "run_01jd8x7k3m0000000000000077"
+	planID = "pln_01jd8x7k3m0000000000000076"
+)
+
+// waitingPlan is a plan that nobody has approved yet.
+func waitingPlan() message.Run {
+	return message.Run{Plan: planID, Digest: "7b3e91c4", What: "Containment", Target: "payments-api-3 (i-0f3c9d2a1b)", State: message.RunNeedsApproval, Requester: "ana",
+		Needed: 1, ExpiresAt: clock("11:12"), Total: 9, Next: "guardroom plan approve " + planID + " --digest 7b3e91c4 --reason …"}
+}
+
+// aRun is a run of that plan.
+func aRun(state message.RunState) message.Run {
+	r := waitingPlan()
+	r.ID, r.State, r.Needed, r.ExpiresAt, r.Next = runID, state, 0, time.Time{}, "guardroom run watch "+runID
+	r.Approvals = []message.RunApproval{{Who: "raj", Reason: "confirmed", At: clock("10:47")}}
+	r.Started, r.Expected, r.Done = clock("10:47"), "about 9 to 25 min", 3
+	if !state.Ended() {
+		return r
+	}
+	r.Done, r.Ended, r.Took = 9, clock("10:52"), "5 m 3 s"
+	r.Contained, r.StillOpen = true, []string{"the VPC resolver answers"}
+	r.Evidence = []message.RunEvidence{{Kind: "snapshot", Location: "snap-1", SHA256: "ab"}, {Kind: "snapshot", Location: "snap-2", Gap: "no permission"},
+		{Kind: "workstation", Location: "i-0bbb"}, {Kind: "evidence volume", Location: "vol-9"}}
+	r.Gaps = []message.RunGap{{What: "memory", Why: "the host is not in SSM"}}
+	r.Connect, r.Cost = "aws ssm start-session --target i-0bbb --region eu-west-1", "about 31 USD a month until released"
+	if state.Bad() {
+		r.Contained = false
+		r.Steps = []message.RunStep{{ID: "snapshot/vol-2", Title: "vol-2 (500 GiB)", State: message.RunFailed, Message: "AWS refused ec2:CreateSnapshot (UnauthorizedOperation)",
+			Safe: "the instance is contained", Hint: "add ec2:CreateSnapshot to the act role"}}
+	}
+	return r
+}
+
+func TestResponsesAreTold(t *testing.T) {
+	t.Parallel()
+	about := func(seq int64, kind incident.Kind, text, to string) incident.Entry {
+		return entry(seq, "10:50", kind, "guardroom", text, "", to)
+	}
+	waits := about(3, incident.KindPlanWaits, "plan "+planID+" waits for 1 approval", "")
+	decided := entry(4, "10:47", incident.KindPlanDecided, "raj", "plan 7b3e91c4 approved by raj: confirmed", "", "")
+	started := about(5, incident.KindRunStarted, "run "+runID+" started", "")
+	for _, tt := range []struct {
+		name     string
+		runs     []message.Run
+		timeline []incident.Entry
+		change   func(i *incident.Incident)
+	}{
+		{"plan_waits", []message.Run{waitingPlan()}, []incident.Entry{waits}, nil},
+		{"running", []message.Run{aRun(message.RunRunning)}, []incident.Entry{waits, decided, started}, nil},
+		{"contained", []message.Run{aRun(message.RunCompleted)}, []incident.Entry{waits, decided, started,
+			about(6, incident.KindContained, "the security groups were looked at again and hold", ""), about(7, incident.KindEvidenceReady, "evidence of "+runID, runID),
+			about(8, incident.KindRunEnded, runID+" completed", "completed")}, func(i *incident.Incident) { i.State, i.ContainedAt = incident.Contained, clock("10:50") }},
+		{"part_failed", []message.Run{aRun(message.RunPartFailed)}, []incident.Entry{started, about(8, incident.KindRunEnded, runID+" part failed", "part failed")}, nil},
+		{"released", func() []message.Run {
+			r, undo := aRun(message.RunUndone), aRun(message.RunUndone)
+			undo.ID, undo.What, undo.UndoOf, undo.Evidence, undo.Gaps, undo.Contained = "run_02", "Undo", runID, nil, nil, false
+			return []message.Run{r, undo}
+		}(), []incident.Entry{about(9, incident.KindReleased, "the containment was undone by run_02", "")}, nil},
+		{"drift", []message.Run{aRun(message.RunCompleted)}, []incident.Entry{about(9, incident.KindDrift, "eni-0c1 has another security group", "")}, nil},
+		{"without_runs", nil, []incident.Entry{waits, decided, started, about(6, incident.KindEvidenceReady, "5 items", ""), about(7, incident.KindRunEnded, runID+" failed", "failed"),
+			about(8, incident.KindRunEnded, runID+" completed", "completed"), about(9, incident.KindDrift, "", "")}, nil},
+		{"simulated", func() []message.Run {
+			a, b := waitingPlan(), aRun(message.RunRunning)
+			a.Simulated, b.DryRun = true, true
+			return []message.Run{b, a}
+		}(), nil, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			v := message.Build(mining(func(in *message.Input) {
+				in.Runs = tt.runs
+				in.Timeline = append(in.Timeline, tt.timeline...)
+				if tt.change != nil {
+					tt.change(in.Incident)
+				}
+			}))
+			got := plain(v)
+			for _, r := range v.Runs {
+				got += "\n" + raw(r.Headline()) + "\n" + raw(r.Pace(now, false)) + "\n" + raw(r.Authority(now)) + "\n"
+				for _, line := range r.Outcome(now) {
+					got += "  " + raw(line) + "\n"
+				}
+				for _, e := range r.Evidence {
+					got += "  * " + raw(e.Line()) + "\n"
+				}
+			}
+			golden(t, "response_"+tt.name+".txt", got)
+		})
+	}
+}
+
+func raw(t message.Text) string {
+	same := func(s string) string { return s }
+	return t.Render(same, same)
+}
+
+// fill sets every text in v to s, but for those that are ours.
+func fill(v reflect.Value, s string, ours map[string]bool) {
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if f := v.Type().Field(i); f.IsExported() && !ours[f.Name] {
+				fill(v.Field(i), s, ours)
+			}
+		}
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 5, 5))
+		for i := range v.Len() {
+			fill(v.Index(i), s, ours)
+		}
+	case reflect.String:
+		v.SetString(s)
+	}
+}
+
+// TestRunsPutNoForeignTextIntoOurWords has a mark in every value that somebody
+// else may have written, and looks for it in what counts as our own.
+func TestRunsPutNoForeignTextIntoOurWords(t *testing.T) {
+	t.Parallel()
+	const mark = "MARK"
+	ours := map[string]bool{"State": true, "What": true, "Took": true, "Expected": true, "Slow": true, "Cost": true, "Kind": true, "Stage": true}
+	look := func(what string, text message.Text) {
+		t.Helper()
+		text.Render(func(s string) string {
+			if strings.Contains(s, mark) {
+				t.Errorf("%s takes a foreign text for our own words: %q", what, s)
+			}
+			return s
+		}, func(s string) string { return s })
+	}
+	for _, state := range []message.RunState{message.RunNeedsApproval, message.RunRunning, message.RunCompleted, message.RunPartFailed, message.RunAborted} {
+		var r message.Run
+		fill(reflect.ValueOf(&r).Elem(), mark, ours)
+		r.State, r.Contained, r.What = state, true, "Containment"
+		for i := range r.Steps {
+			r.Steps[i].State = message.RunFailed
+		}
+		for i := range r.Evidence {
+			r.Evidence[i].Kind = "workstation"
+			look("a line of evidence", r.Evidence[i].Line())
+		}
+		for what, text := range map[string]message.Text{"headline": r.Headline(), "pace": r.Pace(now, false), "authority": r.Authority(now), "waits": r.Waits(now),
+			"command": r.Command(), "preserved": r.Preserved(), "a step": r.Steps[0].Name(), "a note": r.Steps[0].Note()} {
+			look(what, text)
+		}
+		for _, text := range r.Outcome(now) {
+			look("outcome", text)
+		}
+		v := message.Build(mining(func(in *message.Input) {
+			in.Runs = []message.Run{r}
+			if state == message.RunNeedsApproval {
+				in.Runs[0].ID = ""
+			}
+			for n, kind := range []incident.Kind{incident.KindPlanWaits, incident.KindPlanDecided, incident.KindRunStarted, incident.KindRunEnded, incident.KindEvidenceReady, incident.KindDrift} {
+				in.Timeline = append(in.Timeline, entry(int64(3+n), "10:50", kind, mark, mark, mark, mark))
+			}
+		}))
+		for _, f := range v.Facts {
+			look("fact "+f.Label, f.Value)
+		}
+		for _, e := range v.Events {
+			look("event "+string(e.Kind), e.Text)
+		}
+	}
+}
