@@ -112,6 +112,9 @@ var (
 	// made and ours: the request, or the resource, carries the tag of a run.
 	made = []Condition{{"Null", "aws:RequestTag/guardroom:run", []string{"false"}}}
 	ours = []Condition{{"Null", "aws:ResourceTag/guardroom:run", []string{"false"}}}
+	// copied: as made, for calls that are about a source as well, whose request
+	// has no tags.
+	copied = []Condition{{"StringLikeIfExists", "aws:RequestTag/guardroom:run", []string{"run_*"}}}
 	// foreign: the resource does not.
 	foreign = []Condition{{"Null", "aws:ResourceTag/guardroom:run", []string{"true"}}}
 	// ourTags: nothing but our own tags.
@@ -140,41 +143,42 @@ var (
 	both   = []string{AsReader, AsActor}
 	exams  = []string{AsExaminer}
 	actsEx = []string{AsActor, AsExaminer}
-	all    = []string{AsReader, AsActor, AsExaminer}
 )
 
-// looking changes nothing. The actor looks too: before each change, and after.
+// looking changes nothing. The reader looks before each change and after it, also
+// for steps of the actor.
 func looking() []need {
 	return []need{
-		{step: "describe an instance", as: all, calls: of("EC2", "DescribeInstances", "DescribeInstanceAttribute", "DescribeInstanceStatus", "DescribeInstanceTypes", "DescribeVolumes", "DescribeSnapshots", "DescribeSubnets", "DescribeImages"),
+		{step: "describe an instance", as: reads, calls: of("EC2", "DescribeInstances", "DescribeInstanceAttribute", "DescribeInstanceStatus", "DescribeInstanceTypes", "DescribeVolumes", "DescribeSnapshots", "DescribeSubnets", "DescribeImages"),
 			why: "to describe the live resource before a plan, before each change and after it"},
-		{step: "describe an instance", as: both, calls: of("EC2", "DescribeNetworkInterfaces", "DescribeAddresses", "DescribeSecurityGroups", "DescribeSecurityGroupRules", "DescribeRouteTables", "DescribeVpcEndpoints", "DescribeFlowLogs", "DescribeNetworkAcls", "DescribeIamInstanceProfileAssociations"),
+		{step: "describe an instance", as: reads, calls: of("EC2", "DescribeNetworkInterfaces", "DescribeAddresses", "DescribeSecurityGroups", "DescribeSecurityGroupRules", "DescribeRouteTables", "DescribeFlowLogs", "DescribeNetworkAcls", "DescribeIamInstanceProfileAssociations"),
 			why: "to know every way into the instance and out of it"},
-		{step: "describe an instance", as: both, calls: slices.Concat(of("AutoScaling", "DescribeAutoScalingInstances", "DescribeAutoScalingGroups"), of("ELB", "DescribeLoadBalancers"), of("ELBv2", "DescribeTargetGroups", "DescribeTargetHealth")),
+		{step: "describe an instance", as: reads, calls: slices.Concat(of("AutoScaling", "DescribeAutoScalingInstances", "DescribeAutoScalingGroups"), of("ELB", "DescribeLoadBalancers"), of("ELBv2", "DescribeTargetGroups", "DescribeTargetHealth")),
 			why: "to know what the instance serves, and whether others are left to serve it"},
-		{step: "describe an instance", as: both, calls: of("SSM", "DescribeInstanceInformation", "DescribeSessions"), why: "to know whether the agent answers, and who has a shell open"},
-		{step: "describe keys", as: all, calls: of("KMS", "DescribeKey"), resource: "the keys of disks", arns: []string{anyKey}, why: "to know which snapshots can be shared"},
-		{step: "describe roles", as: both, calls: of("IAM", "GetInstanceProfile", "GetRole", "ListInstanceProfilesForRole", "ListRolePolicies", "GetRolePolicy"),
+		{step: "describe an instance", as: reads, calls: of("SSM", "DescribeInstanceInformation", "DescribeSessions"), why: "to know whether the agent answers, and who has a shell open"},
+		{step: "describe keys", as: []string{AsReader, AsExaminer}, calls: of("KMS", "DescribeKey"), resource: "the keys of disks", arns: []string{anyKey}, why: "to know which snapshots can be shared"},
+		{step: "describe roles", as: reads, calls: of("IAM", "GetInstanceProfile", "GetRole", "ListInstanceProfilesForRole", "ListRolePolicies", "GetRolePolicy"),
 			why: "to know who else uses the role, and what was there before"},
-		{step: "describe users", as: both, calls: of("IAM", "GetUser", "ListUserPolicies", "GetUserPolicy", "ListAttachedUserPolicies", "ListGroupsForUser", "ListAccessKeys", "GetAccessKeyLastUsed", "GetLoginProfile", "ListMFADevices"),
+		{step: "describe users", as: reads, calls: of("IAM", "GetUser", "ListUserPolicies", "GetUserPolicy", "ListAttachedUserPolicies", "ListGroupsForUser", "ListAccessKeys", "GetAccessKeyLastUsed", "GetLoginProfile", "ListMFADevices"),
 			why: "to know the keys and policies of the user before they are changed"},
-		{step: "describe snapshots", as: all, calls: of("EC2", "DescribeSnapshotAttribute", "DescribeLockedSnapshots"), why: "to know who may use a snapshot, and until when it is locked"},
-		{step: "describe sharing", as: both, calls: slices.Concat(of("EC2", "DescribeImageAttribute"), of("RDS", "DescribeDBInstances", "DescribeDBSnapshots", "DescribeDBSnapshotAttributes", "DescribeDBClusterSnapshotAttributes")),
+		{step: "describe snapshots", as: reads, calls: of("EC2", "DescribeSnapshotAttribute", "DescribeLockedSnapshots"), why: "to know who may use a snapshot, and until when it is locked"},
+		{step: "describe sharing", as: reads, calls: slices.Concat(of("EC2", "DescribeImageAttribute"), of("RDS", "DescribeDBSnapshots", "DescribeDBSnapshotAttributes", "DescribeDBClusterSnapshotAttributes")),
 			why: "to know with whom images and database snapshots are shared"},
-		{step: "describe buckets", as: both, calls: of("S3", "GetBucketLocation", "GetBucketPolicy", "GetBucketPolicyStatus", "GetPublicAccessBlock", "GetBucketVersioning", "GetBucketAcl", "GetBucketOwnershipControls"),
+		{step: "describe buckets", as: reads, calls: of("S3", "GetBucketLocation", "GetBucketPolicy", "GetBucketPolicyStatus", "GetPublicAccessBlock", "GetBucketVersioning", "GetBucketAcl", "GetBucketOwnershipControls"),
 			resource: "the bucket", arns: []string{anyBucket}, why: "to record what the bucket's doors were"},
-		{step: "describe objects", as: both, calls: of("S3", "HeadObject", "GetObjectTagging"), resource: "the object", arns: []string{anyObject}, why: "to name the version that is quarantined"},
-		{step: "describe functions", as: both, calls: of("Lambda", "GetFunction", "GetFunctionConcurrency", "GetPolicy", "ListEventSourceMappings"), why: "to keep the code and to know what calls it"},
-		{step: "describe blocks", as: both, calls: of("WAF", "GetIPSet"), resource: "the IP set of guardroom", arns: []string{anySet}, when: "respond.ip_set", why: "to add to the set and to take from it without losing others' entries"},
-		{step: "console", as: both, calls: of("EC2", "GetConsoleOutput", "GetConsoleScreenshot"), resource: "the instance", arns: []string{anyInstance}, why: "to keep what its screen shows, without touching it"},
-		{step: "preflight", as: all, calls: of("STS", "GetCallerIdentity"), why: "to see in which account calls really end; AWS allows it to everyone"},
+		{step: "describe objects", as: reads, calls: of("S3", "HeadObject", "GetObjectTagging"), resource: "the object", arns: []string{anyObject}, why: "to name the version that is quarantined"},
+		{step: "describe functions", as: reads, calls: of("Lambda", "GetFunction", "GetFunctionConcurrency", "GetPolicy", "ListEventSourceMappings"), why: "to keep the code and to know what calls it"},
+		{step: "describe blocks", as: reads, calls: of("WAF", "GetIPSet"), resource: "the IP set of guardroom", arns: []string{anySet}, when: "respond.ip_set", why: "to add to the set and to take from it without losing others' entries"},
+		{step: "console", as: reads, calls: of("EC2", "GetConsoleOutput", "GetConsoleScreenshot"), resource: "the instance", arns: []string{anyInstance}, why: "to keep what its screen shows, without touching it"},
+		{step: "memory", as: reads, calls: of("SSM", "ListCommands", "GetCommandInvocation"), when: "respond.forensics.memory", why: "to follow the command, and not to send it twice"},
+		{step: "preflight", as: both, calls: of("STS", "GetCallerIdentity"), why: "to see in which account calls really end; AWS allows it to everyone"},
 	}
 }
 
 // containing changes instances and what stands around them.
 func containing() []need {
 	return []need{
-		{step: "mark", as: actsEx, calls: of("EC2", "CreateTags", "DeleteTags"), resource: "instances, interfaces, volumes, snapshots, groups and ACLs; only tags that begin with guardroom:",
+		{step: "mark", as: acts, calls: of("EC2", "CreateTags", "DeleteTags"), resource: "instances, interfaces, volumes, snapshots, groups and ACLs; only tags that begin with guardroom:",
 			arns: []string{anyInstance, anyInterface, anyVolume, anySnapshot, anyGroup, anyACL}, limits: ourTags, why: "to mark what is contained and what was made"},
 		{step: "protect", as: acts, calls: of("EC2", "ModifyInstanceAttribute"), resource: "the instance and its volumes", arns: []string{anyInstance, anyVolume}, why: "so that nothing is terminated or deleted while it is evidence"},
 		{step: "out of service", as: acts, calls: of("AutoScaling", "DetachInstances", "AttachInstances", "EnterStandby", "ExitStandby", "SuspendProcesses", "ResumeProcesses", "SetInstanceProtection", "UpdateAutoScalingGroup", "TerminateInstanceInAutoScalingGroup"),
@@ -212,7 +216,9 @@ func preserving() []need {
 	const forensic = "respond.forensics.account"
 	return []need{
 		{step: "snapshot", as: acts, calls: of("EC2", "CreateSnapshots", "CreateSnapshot"), resource: "the instance and its volumes", arns: []string{anyInstance, anyVolume}, why: "to preserve every disk in one call, or each by itself"},
-		{step: "snapshot", as: actsEx, calls: of("EC2", "CreateSnapshots", "CreateSnapshot", "CopySnapshot"), resource: "snapshots that get the tag guardroom:run", arns: []string{anySnapshot}, limits: made, why: "to preserve disks, and to encrypt anew what cannot be shared"},
+		{step: "snapshot", as: acts, calls: of("EC2", "CreateSnapshots", "CreateSnapshot"), resource: "snapshots that get the tag guardroom:run", arns: []string{anySnapshot}, limits: made, why: "to preserve every disk in one call, or each by itself"},
+		{step: "snapshot", as: acts, calls: of("EC2", "DescribeSnapshots"), why: "to find what a call made whose answer was lost"},
+		{step: "snapshot", as: actsEx, calls: of("EC2", "CopySnapshot"), resource: "snapshots, and copies that get the tag guardroom:run", arns: []string{anySnapshot}, limits: copied, why: "to encrypt anew what cannot be shared, and to copy into the forensic account"},
 		{step: "lock", as: actsEx, calls: of("EC2", "LockSnapshot"), resource: "snapshots with the tag guardroom:run, for at most 365 days", arns: []string{anySnapshot}, limits: slices.Concat(ours, lockLimit), when: "respond.evidence.lock", why: "so that nobody deletes evidence; nothing here may unlock or delete"},
 		{step: "mark", as: acts, extra: []string{"ec2:CreateTags"}, resource: "what the calls make that preserve and isolate", arns: []string{anySnapshot, anyGroup, anyACL},
 			limits: []Condition{{"StringEquals", "ec2:CreateAction", []string{"CreateSnapshots", "CreateSnapshot", "CopySnapshot", "CreateSecurityGroup", "CreateNetworkAcl"}}}, why: "AWS asks for it beside calls that tag what they make"},
@@ -225,7 +231,6 @@ func preserving() []need {
 		{step: "share", as: actsEx, extra: []string{"kms:CreateGrant"}, resource: "the keys of disks, for EC2 only", arns: []string{anyKey}, limits: []Condition{viaEC2, forAWS}, when: "encrypted disks", why: "AWS asks for it beside the copy of an encrypted snapshot, and when an encrypted volume is attached"},
 		{step: "memory", as: acts, calls: of("SSM", "SendCommand"), resource: "our document, on instances", arns: []string{anyInstance, "arn:aws:ssm:*:*:document/" + MemoryDocument}, when: "respond.forensics.memory", why: "to read the memory with the one document that is allowed"},
 		{step: "memory", as: acts, calls: of("SSM", "CancelCommand"), when: "respond.forensics.memory", why: "to stop it"},
-		{step: "memory", as: both, calls: of("SSM", "ListCommands", "GetCommandInvocation"), when: "respond.forensics.memory", why: "to follow it, and not to send it twice"},
 	}
 }
 
@@ -239,7 +244,6 @@ func others() []need {
 		{step: "sharing", as: acts, calls: of("EC2", "ModifyImageAttribute"), resource: "images", arns: []string{anyImage}, why: "to take a share away, and to give it back in an undo"},
 		{step: "sharing", as: acts, calls: of("RDS", "ModifyDBSnapshotAttribute"), resource: "database snapshots", arns: []string{"arn:aws:rds:*:*:snapshot:*"}, why: "to take a share away, and to give it back in an undo"},
 		{step: "sharing", as: acts, calls: of("RDS", "ModifyDBClusterSnapshotAttribute"), resource: "cluster snapshots", arns: []string{"arn:aws:rds:*:*:cluster-snapshot:*"}, why: "to take a share away, and to give it back in an undo"},
-		{step: "database", as: acts, calls: of("RDS", "CreateDBSnapshot"), resource: "the database and its snapshot", arns: []string{"arn:aws:rds:*:*:db:*", "arn:aws:rds:*:*:snapshot:*"}, why: "to preserve a database"},
 		{step: "block", as: acts, calls: of("WAF", "UpdateIPSet"), resource: "the IP set of guardroom", arns: []string{anySet}, when: "respond.ip_set", why: "to block a network actor for a time"},
 	}
 }
@@ -249,6 +253,8 @@ func examining() []need {
 	const bench = "respond.forensics"
 	bucket, objects := "arn:aws:s3:::"+EvidenceBucket, "arn:aws:s3:::"+EvidenceBucket+"/*"
 	return []need{
+		{step: "examine", as: exams, calls: of("EC2", "DescribeInstances", "DescribeInstanceStatus", "DescribeInstanceTypes", "DescribeVolumes", "DescribeSnapshots", "DescribeLockedSnapshots", "DescribeImages", "DescribeSubnets", "DescribeSecurityGroups"),
+			why: "to find the place for a workstation, and to follow what is made there"},
 		{step: "hash", as: exams, calls: of("EBS", "ListSnapshotBlocks", "GetSnapshotBlock"), resource: "snapshots with the tag guardroom:run", arns: []string{anySnapshot}, limits: ours, when: "respond.forensics.hash", why: "to compute the hash of every block"},
 		{step: "prepare", as: exams, calls: of("EC2", "CreateVolume"), resource: "snapshots", arns: []string{anySnapshot}, when: bench, why: "to make evidence volumes"},
 		{step: "prepare", as: exams, calls: of("EC2", "CreateVolume"), resource: "volumes that get the tag guardroom:run", arns: []string{anyVolume}, limits: made, when: bench, why: "to make evidence volumes"},
@@ -260,7 +266,7 @@ func examining() []need {
 		{step: "prepare", as: exams, calls: of("SSM", "GetParameter"), resource: "public parameters of images", arns: []string{"arn:aws:ssm:*::parameter/aws/service/*"}, when: "respond.forensics.image", why: "to find the image of the workstation when it is started"},
 		{step: "evidence", as: exams, calls: of("S3", "PutObject", "GetObject", "HeadObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "AbortMultipartUpload", "ListParts"), extra: []string{"s3:PutObjectRetention"},
 			resource: "objects of the evidence bucket", arns: []string{objects}, when: "respond.evidence.url", why: "to keep evidence and to read it again; nothing here may delete it"},
-		{step: "evidence", as: exams, calls: of("S3", "ListObjectsV2", "GetBucketLocation", "GetBucketVersioning"), resource: "the evidence bucket", arns: []string{bucket}, when: "respond.evidence.url", why: "to see what is there"},
+		{step: "evidence", as: exams, calls: of("S3", "ListObjectsV2"), resource: "the evidence bucket", arns: []string{bucket}, when: "respond.evidence.url", why: "to see what is there"},
 		{step: "evidence", as: exams, extra: []string{"kms:Decrypt", "kms:GenerateDataKey"}, resource: "the key of the evidence, through S3 only", arns: []string{anyKey}, limits: []Condition{{"StringLike", "kms:ViaService", []string{"s3.*.amazonaws.com"}}}, when: "respond.evidence.kms_key", why: "AWS asks for it beside the objects"},
 	}
 }

@@ -13,8 +13,14 @@ import (
 	"github.com/guardroom/guardroom/cloud"
 	"github.com/guardroom/guardroom/respond"
 	"github.com/guardroom/guardroom/respond/awscalls"
+	"github.com/guardroom/guardroom/respond/block"
+	"github.com/guardroom/guardroom/respond/ec2"
+	"github.com/guardroom/guardroom/respond/forensics"
 	"github.com/guardroom/guardroom/respond/iam"
+	"github.com/guardroom/guardroom/respond/lambda"
+	"github.com/guardroom/guardroom/respond/manual"
 	"github.com/guardroom/guardroom/respond/s3"
+	"github.com/guardroom/guardroom/respond/sharing"
 )
 
 var threeRoles = []awscalls.Role{awscalls.Read, awscalls.Act, awscalls.Forensics}
@@ -38,6 +44,10 @@ func interfaceCalls() []string {
 	return slices.Compact(out)
 }
 
+// unused are calls that responses could make, and no playbook does: no role may.
+// A playbook that begins to is found by TestThePermissionsAreExactlyWhatTheSourceCalls.
+var unused = []string{"EC2.DescribeVpcEndpoints", "RDS.CreateDBSnapshot", "RDS.DescribeDBInstances"}
+
 func TestThePermissionsOfResponsesAreTheirInterfaces(t *testing.T) {
 	t.Parallel()
 	var table []string
@@ -48,6 +58,7 @@ func TestThePermissionsOfResponsesAreTheirInterfaces(t *testing.T) {
 		}
 		table = append(table, p.Call)
 	}
+	table = append(table, unused...)
 	slices.Sort(table)
 	if diff := cmp.Diff(interfaceCalls(), slices.Compact(table)); diff != "" {
 		t.Errorf("(-interfaces +table):\n%s", diff)
@@ -70,11 +81,11 @@ func allowed() map[awscalls.Role]map[string]bool {
 
 // actions are all that playbooks do.
 func actions() []respond.Action {
-	return slices.Concat(iam.Actions(), s3.Actions())
+	return slices.Concat(block.Actions(), ec2.Actions(), forensics.Actions(), iam.Actions(), lambda.Actions(nil), manual.Actions(), s3.Actions(), sharing.Actions())
 }
 
 func closings() []respond.Closing {
-	return slices.Concat(iam.Closings(), s3.Closings())
+	return slices.Concat(block.Closings(), ec2.Closings(), forensics.Closings(), iam.Closings(), lambda.Closings(), manual.Closings(), s3.Closings(), sharing.Closings())
 }
 
 func TestEveryCallOfAnActionIsAllowedToItsRole(t *testing.T) {
@@ -94,6 +105,35 @@ func TestEveryCallOfAnActionIsAllowedToItsRole(t *testing.T) {
 	}
 	for _, c := range closings() {
 		check("the closing of "+c.Kind, c.Calls)
+	}
+}
+
+// What changes something is allowed to a role only if some action does it in
+// that role. What looks is also needed to describe, before there are actions.
+func TestNoRoleMayChangeWhatNoActionChanges(t *testing.T) {
+	t.Parallel()
+	used := map[awscalls.Role]map[string]bool{awscalls.Read: {}, awscalls.Act: {}, awscalls.Forensics: {}}
+	note := func(calls map[awscalls.Role][]string) {
+		for role, list := range calls {
+			for _, c := range list {
+				used[role][c] = true
+			}
+		}
+	}
+	for _, a := range actions() {
+		note(a.Calls)
+	}
+	for _, c := range closings() {
+		note(c.Calls)
+	}
+	looks := regexp.MustCompile(`\.(Get|List|Describe|Head)`)
+	for role, calls := range allowed() {
+		for c := range calls {
+			// UploadPart is made by the host, by a URL that we sign.
+			if !used[role][c] && c != "S3.UploadPart" && (role == awscalls.Act || !looks.MatchString(c)) && !strings.HasPrefix(c, "GuardDuty.") {
+				t.Errorf("cloud.Permissions allows %s to %s, and no action calls it so", c, role)
+			}
+		}
 	}
 }
 
