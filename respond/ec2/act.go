@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -132,9 +133,41 @@ func restore(s respond.Step, action, title string, params any) ([]respond.Step, 
 	}}, nil
 }
 
-// owedID names what a step owes.
-func owedID(x *respond.Exec, what string) string {
-	return string(x.RunID) + "/" + x.Def.ID + "/" + what
+// nextOwed is the id of what a step is about to open. Each opening has its own:
+// one that was closed stays closed.
+func nextOwed(x *respond.Exec, what string) (string, error) {
+	n := 0
+	x.Load(savedOwed+what, &n)
+	n++
+	return owedID(x.RunID, x.Def.ID, what, n), x.Save(savedOwed+what, n)
+}
+
+func owedID(run respond.RunID, step, what string, n int) string {
+	return fmt.Sprintf("%s/%s/%s/%d", run, step, what, n)
+}
+
+// settle says that all is closed that a step opened.
+func settle(x *respond.Exec, run respond.RunID, rec playbook.Record, what string) error {
+	n := 0
+	rec.Load(savedOwed+what, &n)
+	for i := 1; i <= n; i++ {
+		if err := x.Finish(func(ctx context.Context) error { return x.Owed.Settle(ctx, owedID(run, rec.Name, what, i)) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settleOwn says that all is closed that this step opened.
+func settleOwn(x *respond.Exec, what string) error {
+	n := 0
+	x.Load(savedOwed+what, &n)
+	for i := 1; i <= n; i++ {
+		if err := x.Finish(func(ctx context.Context) error { return x.Owed.Settle(ctx, owedID(x.RunID, x.Def.ID, what, i)) }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sameSet compares two lists as sets.

@@ -112,11 +112,15 @@ func (o opened) widen(x *respond.Exec, window time.Duration) error {
 	if err != nil {
 		return playbook.Permanent(err)
 	}
+	id, err := nextOwed(x, "open")
+	if err != nil {
+		return err
+	}
 	tried := false
 	err = change(x, awscalls.AWS.EC2, func(ctx context.Context, c awscalls.EC2) error {
 		// Within the call: nothing may hold it up between the two.
 		now := x.Now()
-		err := x.Owed.Owe(ctx, respond.Owed{ID: owedID(x, "open"), Run: x.RunID, Kind: closeInterface, Params: raw, Place: x.Place(),
+		err := x.Owed.Owe(ctx, respond.Owed{ID: id, Run: x.RunID, Kind: closeInterface, Params: raw, Place: x.Place(),
 			Due: now.Add(window + time.Minute), Why: o.Interface + " is in the group that lets everything through", OpenedAt: now})
 		if err != nil {
 			return err
@@ -180,10 +184,8 @@ func (o opened) shown(x *respond.Exec, why string) (playbook.Outcome, error) {
 	case !ok:
 		return playbook.Outcome{}, unseen(o.Interface + " in " + o.Contain)
 	}
-	if o.Convert != "" {
-		if err := x.Finish(func(ctx context.Context) error { return x.Owed.Settle(ctx, owedID(x, "open")) }); err != nil {
-			return playbook.Outcome{}, err
-		}
+	if err := settleOwn(x, "open"); err != nil {
+		return playbook.Outcome{}, err
 	}
 	message := o.Interface + " is in " + o.Contain + " alone"
 	if why != "" {

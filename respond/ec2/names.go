@@ -106,6 +106,7 @@ const (
 	savedWorld       = "world"       // of the record step: *World
 	savedVerdicts    = "verdicts"    // of the verify step: []Verdict
 	savedMissing     = "missing"     // of the preflight: IAM actions
+	savedOwed        = "owed/"       // and what: how often it was opened
 	savedWidened     = "widened"     // the interface was in the convert group for the window
 	savedSuspended   = "suspended"   // ReplaceUnhealthy was suspended by us
 	savedReplacement = "replacement" // of an undo: the member that is ended

@@ -44,7 +44,11 @@ func openGroup(x *respond.Exec) (playbook.Outcome, error) {
 	if err != nil {
 		return playbook.Outcome{}, playbook.Permanent(err)
 	}
-	owed := respond.Owed{ID: owedID(x, "group"), Run: x.RunID, Kind: closeGroup, Params: raw, Place: x.Place(), Due: x.Now().Add(30 * time.Minute),
+	owedAs, err := nextOwed(x, "group")
+	if err != nil {
+		return playbook.Outcome{}, err
+	}
+	owed := respond.Owed{ID: owedAs, Run: x.RunID, Kind: closeGroup, Params: raw, Place: x.Place(), Due: x.Now().Add(30 * time.Minute),
 		Why: n.Name + " in " + p.VPC + " lets everything through", OpenedAt: x.Now()}
 	if err := x.Change(func(ctx context.Context) error { return x.Owed.Owe(ctx, owed) }); err != nil {
 		return playbook.Outcome{}, err
@@ -116,8 +120,7 @@ func closeOpenGroup(x *respond.Exec) (playbook.Outcome, error) {
 	if err != nil {
 		return playbook.Outcome{}, err
 	}
-	id := string(x.RunID) + "/" + rec.Name + "/group"
-	if err := x.Finish(func(ctx context.Context) error { return x.Owed.Settle(ctx, id) }); err != nil {
+	if err := settle(x, x.RunID, rec, "group"); err != nil {
 		return playbook.Outcome{}, err
 	}
 	return done(n.Name + " in " + p.VPC + " is deleted")

@@ -16,13 +16,15 @@ import (
 	"github.com/guardroom/guardroom/playbook"
 	"github.com/guardroom/guardroom/respond"
 	"github.com/guardroom/guardroom/respond/awscalls"
+	"github.com/guardroom/guardroom/respond/kit"
 )
 
 type returnParams struct {
 	scalingParams
 	Before    *Scaling `json:"before"`
 	Suspended bool     `json:"suspended,omitempty"`
-	Owed      string   `json:"owed,omitempty"` // what the run may still owe
+	// Leave is the record of the step that suspended, for what it may owe.
+	Leave *playbook.Record `json:"leave,omitempty"`
 }
 
 // undoLeave takes the instance back into its group.
@@ -33,7 +35,9 @@ func undoLeave(s respond.Step, rec playbook.Record) ([]respond.Step, error) {
 	}
 	rec.Load(savedSuspended, &p.Suspended)
 	if p.Suspended {
-		p.Owed = rec.Name + "/suspended"
+		n := 0
+		rec.Load(savedOwed+"suspended", &n)
+		p.Leave = &playbook.Record{Name: rec.Name, Saved: map[string]json.RawMessage{savedOwed + "suspended": json.RawMessage(kit.MustJSON(n))}}
 	}
 	steps, err := restore(s, actReturn, p.Instance+" -> back in "+p.Group+"; the replacement that the group started for it ends", p)
 	steps[0].Approval = "the replacement in " + p.Group + " is ended, and what it holds is gone"
@@ -138,9 +142,13 @@ func (p returnParams) raise(x *respond.Exec, start *Scaling) error {
 	if err != nil {
 		return playbook.Permanent(err)
 	}
+	id, err := nextOwed(x, "maximum")
+	if err != nil {
+		return err
+	}
 	return change(x, awscalls.AWS.AutoScaling, func(ctx context.Context, c awscalls.AutoScaling) error {
 		now := x.Now()
-		err := x.Owed.Owe(ctx, respond.Owed{ID: owedID(x, "maximum"), Run: x.RunID, Kind: closeMaximum, Params: raw, Place: x.Place(), Due: now.Add(time.Hour),
+		err := x.Owed.Owe(ctx, respond.Owed{ID: id, Run: x.RunID, Kind: closeMaximum, Params: raw, Place: x.Place(), Due: now.Add(time.Hour),
 			Why: fmt.Sprintf("the maximum of %s is %d for a while and was %d", m.Group, m.Raised, m.Was), OpenedAt: now})
 		if err != nil {
 			return err
@@ -159,7 +167,7 @@ func (p returnParams) lower(x *respond.Exec, start *Scaling) error {
 	if err := x.Finish(func(ctx context.Context) error { return m.lower(ctx, x.AWS, x.Place()) }); err != nil {
 		return err
 	}
-	return x.Finish(func(ctx context.Context) error { return x.Owed.Settle(ctx, owedID(x, "maximum")) })
+	return settleOwn(x, "maximum")
 }
 
 // lower lowers the maximum unless somebody changed it since, and never below
@@ -266,5 +274,8 @@ func (p returnParams) release(x *respond.Exec) error {
 	if err != nil {
 		return err
 	}
-	return x.Finish(func(ctx context.Context) error { return x.Owed.Settle(ctx, string(x.Plan.UndoOf)+"/"+p.Owed) })
+	if p.Leave == nil {
+		return nil
+	}
+	return settle(x, x.Plan.UndoOf, *p.Leave, "suspended")
 }

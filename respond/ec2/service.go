@@ -135,6 +135,13 @@ func hold(x *respond.Exec, p scalingParams, before *Scaling, owed bool) error {
 	if err := x.Save(savedSuspended, true); err != nil {
 		return err
 	}
+	id := ""
+	if owed {
+		var err error
+		if id, err = nextOwed(x, "suspended"); err != nil {
+			return err
+		}
+	}
 	return change(x, awscalls.AWS.AutoScaling, func(ctx context.Context, c awscalls.AutoScaling) error {
 		if owed {
 			raw, err := json.Marshal(p)
@@ -142,7 +149,7 @@ func hold(x *respond.Exec, p scalingParams, before *Scaling, owed bool) error {
 				return playbook.Permanent(err)
 			}
 			now := x.Now()
-			err = x.Owed.Owe(ctx, respond.Owed{ID: owedID(x, "suspended"), Run: x.RunID, Kind: closeSuspended, Params: raw, Place: x.Place(), Due: now.Add(30 * time.Minute),
+			err = x.Owed.Owe(ctx, respond.Owed{ID: id, Run: x.RunID, Kind: closeSuspended, Params: raw, Place: x.Place(), Due: now.Add(30 * time.Minute),
 				Why: replaceUnhealthy + " of " + p.Group + " is suspended", OpenedAt: now})
 			if err != nil {
 				return err
@@ -198,9 +205,7 @@ func left(x *respond.Exec) (playbook.Outcome, error) {
 		if err := finish(x, awscalls.AWS.AutoScaling, func(ctx context.Context, c awscalls.AutoScaling) error { return resume(ctx, c, p.Group) }); err != nil && !respond.Gone(err) {
 			return playbook.Outcome{}, err
 		}
-		if err := x.Finish(func(ctx context.Context) error {
-			return x.Owed.Settle(ctx, string(x.RunID)+"/"+rec.Name+"/suspended")
-		}); err != nil {
+		if err := settle(x, x.RunID, rec, "suspended"); err != nil {
 			return playbook.Outcome{}, err
 		}
 	}
