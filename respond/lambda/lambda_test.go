@@ -168,7 +168,9 @@ func TestSecretsAreNowhere(t *testing.T) {
 func TestCodeThatIsAnotherThanAWSNamesIsNotKept(t *testing.T) {
 	t.Parallel()
 	b, f := bench(t)
-	f.fetch = func(context.Context, string) (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("other")), nil }
+	f.fetch = func(context.Context, string) (io.ReadCloser, error) {
+		return io.NopCloser(strings.NewReader("other")), nil
+	}
 	p := b.Plan()
 	records, err := b.Execute(kittest.Run, p, b.Journal)
 	if err != nil {
