@@ -80,6 +80,7 @@ type describer struct {
 	memo    map[string]any
 	unknown map[string]string
 	passing error // one that may pass
+	last    bool  // round: what does not answer now is unknown
 }
 
 func newDescriber(a awscalls.AWS, place awscalls.Place, id string) *describer {
@@ -98,7 +99,7 @@ func (d *describer) world() (*World, error) {
 				return nil, stop
 			}
 		}
-		d.passing = nil
+		d.passing, d.last = nil, n == rounds-1
 		var w *World
 		if w, err = d.build(); err == nil {
 			return w, nil
@@ -206,7 +207,7 @@ func ask[T any](d *describer, key string, call func(ctx context.Context) (T, err
 	case err == nil:
 		d.memo[key] = v
 		return v, nil
-	case respond.Transient(err) || errors.Is(err, playbook.ErrStopped) || errors.Is(err, context.Canceled):
+	case respond.Transient(err) && !d.last || errors.Is(err, playbook.ErrStopped) || errors.Is(err, context.Canceled):
 		if d.passing == nil || !respond.Transient(err) {
 			d.passing = err
 		}
