@@ -3,6 +3,7 @@ package respond
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/guardroom/guardroom/internal/fault"
 	"github.com/guardroom/guardroom/playbook"
@@ -47,7 +48,7 @@ func UndoPlan(p *Plan, run RunID, records map[string]playbook.Record, actions Ac
 			if len(steps) > 1 && steps[i].ID == "" {
 				id = fmt.Sprintf("%s/%d", id, i+1)
 			}
-			steps[i].ID, steps[i].Part = "undo/"+id, ""
+			steps[i].ID, steps[i].Part = "undo/"+strings.TrimPrefix(id, "undo/"), ""
 			if steps[i].Account == "" {
 				steps[i].Account, steps[i].Region = s.Account, s.Region
 			}
