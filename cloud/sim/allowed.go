@@ -91,3 +91,29 @@ func (a *account) identityOf(p Principal, q *request, now time.Time, delay time.
 	}
 	return u.Inline, active
 }
+
+// InstanceCredentials are what the metadata service of an instance hands out
+// now: a session of the role in its profile, issued now. false: it hands out
+// none, as it is switched off or the instance has no profile.
+func (w *World) InstanceCredentials(accountID, regionName, instanceID string) (Principal, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.settle(w.now())
+	a, r := w.at(accountID, regionName)
+	s := w.scopeOf(a, r, w.now())
+	i := s.Instances[instanceID]
+	if i == nil || i.State != "running" || i.Metadata.Endpoint == "disabled" {
+		return Principal{}, false
+	}
+	for _, link := range inOrder(s.Profiles) {
+		if link.Instance != instanceID || link.State == "disassociating" {
+			continue
+		}
+		p := a.profileByARN(link.ARN)
+		if p == nil || a.IAM.Roles[p.Role] == nil {
+			return Principal{}, false
+		}
+		return Principal{Account: accountID, Role: p.Role, UserID: a.IAM.Roles[p.Role].ID + ":" + instanceID, Issued: s.now, Expires: s.now.Add(sessionLives)}, true
+	}
+	return Principal{}, false
+}

@@ -98,19 +98,21 @@ func (w *World) principal(p awscalls.Place) string {
 // matches compares a text with a pattern in which * is any text and ? any one
 // character, as IAM does.
 func matches(pattern, s string) bool {
-	for pattern != "" {
+	i, j, star, mark := 0, 0, -1, 0
+	for j < len(s) {
 		switch {
-		case pattern[0] == '*':
-			for i := 0; i <= len(s); i++ {
-				if matches(pattern[1:], s[i:]) {
-					return true
-				}
-			}
-			return false
-		case s == "" || (pattern[0] != '?' && pattern[0] != s[0]):
+		case i < len(pattern) && pattern[i] == '*':
+			star, mark = i, j
+			i++
+		case i < len(pattern) && (pattern[i] == '?' || pattern[i] == s[j]):
+			i++
+			j++
+		case star >= 0:
+			mark++
+			i, j = star+1, mark
+		default:
 			return false
 		}
-		pattern, s = pattern[1:], s[1:]
 	}
-	return s == ""
+	return strings.Trim(pattern[i:], "*") == ""
 }

@@ -20,16 +20,16 @@ import (
 const denyAll = `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}`
 
 func people(e *Editor) {
-	e.AddUser(member, User{Name: "ada", Password: true, MFA: []string{"arn:aws:iam::111111111111:mfa/ada"}, Groups: []string{"admins", "staff"}, Attached: []string{"arn:aws:iam::aws:policy/ReadOnlyAccess"}})
-	e.AddAccessKey(member, "ada", AccessKey{ID: "AKIAUSED", Active: true, Used: restStart.Add(-time.Hour), Service: "s3", Region: home})
-	e.AddAccessKey(member, "ada", AccessKey{ID: "AKIANEVER", Active: true})
-	e.AddUser(member, User{Name: "bob"})
-	e.AddAccessKey(member, "bob", AccessKey{ID: "AKIABOB", Active: true})
-	e.AddRole(member, Role{Name: "web", Path: "/app/"})
-	e.AddRole(member, Role{Name: "AWSServiceRoleForX", Path: "/aws-service-role/x.amazonaws.com/"})
-	e.AddRole(member, Role{Name: "AWSReservedSSO_admin", Path: "/aws-reserved/sso.amazonaws.com/"})
-	e.AddInstanceProfile(member, InstanceProfile{Name: "web-profile", Path: "/app/", Role: "web"})
-	e.AddInstanceProfile(member, InstanceProfile{Name: "web-profile-2", Role: "web"})
+	e.AddUser(attacked, User{Name: "ada", Password: true, MFA: []string{"arn:aws:iam::111111111111:mfa/ada"}, Groups: []string{"admins", "staff"}, Attached: []string{"arn:aws:iam::aws:policy/ReadOnlyAccess"}})
+	e.AddAccessKey(attacked, "ada", AccessKey{ID: "AKIAUSED", Active: true, Used: restStart.Add(-time.Hour), Service: "s3", Region: home})
+	e.AddAccessKey(attacked, "ada", AccessKey{ID: "AKIANEVER", Active: true})
+	e.AddUser(attacked, User{Name: "bob"})
+	e.AddAccessKey(attacked, "bob", AccessKey{ID: "AKIABOB", Active: true})
+	e.AddRole(attacked, Role{Name: "web", Path: "/app/"})
+	e.AddRole(attacked, Role{Name: "AWSServiceRoleForX", Path: "/aws-service-role/x.amazonaws.com/"})
+	e.AddRole(attacked, Role{Name: "AWSReservedSSO_admin", Path: "/aws-reserved/sso.amazonaws.com/"})
+	e.AddInstanceProfile(attacked, InstanceProfile{Name: "web-profile", Path: "/app/", Role: "web"})
+	e.AddInstanceProfile(attacked, InstanceProfile{Name: "web-profile-2", Role: "web"})
 }
 
 func TestIAMRefusesWhatIAMRefuses(t *testing.T) {
@@ -224,9 +224,9 @@ func TestADenyPolicyHitsWhomItNames(t *testing.T) {
 	w := newRest(t, Options{}, people)
 	var mine, other, fresh Principal
 	w.edit(func(e *Editor) {
-		mine = e.AddSession(member, "web", "i-0aa", now.Add(-time.Hour))
-		other = e.AddSession(member, "web", "i-0bb", now.Add(-time.Hour))
-		fresh = e.AddSession(member, "web", "i-0bb", now.Add(time.Minute))
+		mine = e.AddSession(attacked, "web", "i-0aa", now.Add(-time.Hour))
+		other = e.AddSession(attacked, "web", "i-0bb", now.Add(-time.Hour))
+		fresh = e.AddSession(attacked, "web", "i-0bb", now.Add(time.Minute))
 	})
 	deny := func(condition string) string {
 		return `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*","Condition":` + condition + `}]}`
@@ -247,7 +247,7 @@ func TestADenyPolicyHitsWhomItNames(t *testing.T) {
 		"what is not named":         {`{"Statement":{"Effect":"Deny","NotAction":"s3:*","Resource":"*"}}`, true, true, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w.edit(func(e *Editor) { e.PutRolePolicy(member, "web", "revoke", c.doc) })
+			w.edit(func(e *Editor) { e.PutRolePolicy(attacked, "web", "revoke", c.doc) })
 			for who, p := range map[string]struct {
 				is   Principal
 				want bool
@@ -259,7 +259,7 @@ func TestADenyPolicyHitsWhomItNames(t *testing.T) {
 		})
 	}
 	w.pass(7 * time.Hour)
-	w.edit(func(e *Editor) { e.PutRolePolicy(member, "web", "revoke", "") })
+	w.edit(func(e *Editor) { e.PutRolePolicy(attacked, "web", "revoke", "") })
 	if w.Allowed(mine, "s3:GetObject") {
 		t.Error("a session lives longer than it may")
 	}
@@ -269,7 +269,7 @@ func TestADenyPolicyHitsWhomItNames(t *testing.T) {
 func TestDefect37AKeyIsStoppedByItsStatusOrByAnUnconditionalDenyOnly(t *testing.T) {
 	t.Parallel()
 	w := newRest(t, Options{}, people)
-	key := w.UserKey(member, "AKIAUSED")
+	key := w.UserKey(attacked, "AKIAUSED")
 	session := key
 	session.Key, session.Issued, session.Expires = "", restStart.Add(-time.Minute), restStart.Add(time.Hour)
 	c := iamClient{w.act()}
@@ -295,7 +295,7 @@ func TestDefect37AKeyIsStoppedByItsStatusOrByAnUnconditionalDenyOnly(t *testing.
 	if w.Allowed(key, "s3:GetObject") || !w.Allowed(session, "s3:GetObject") {
 		t.Error("an inactive key stops itself and not the sessions that it made")
 	}
-	if w.Allowed(w.UserKey(member, "AKIANONE"), "s3:GetObject") {
+	if w.Allowed(w.UserKey(attacked, "AKIANONE"), "s3:GetObject") {
 		t.Error("a key that does not exist is let in")
 	}
 }
@@ -305,8 +305,8 @@ func TestIAMTakesTimeToPropagate(t *testing.T) {
 	w := newRest(t, Options{Propagation: 10 * time.Second}, people)
 	c := iamClient{w.act()}
 	var p Principal
-	w.edit(func(e *Editor) { p = e.AddSession(member, "web", "i-0aa", restStart.Add(-time.Hour)) })
-	key := w.UserKey(member, "AKIABOB")
+	w.edit(func(e *Editor) { p = e.AddSession(attacked, "web", "i-0aa", restStart.Add(-time.Hour)) })
+	key := w.UserKey(attacked, "AKIABOB")
 	see := func(session, byKey bool) {
 		t.Helper()
 		if got := w.Allowed(p, "s3:GetObject"); got != session {
@@ -343,10 +343,10 @@ func TestARoleThatLacksAnActionIsRefusedWithItsName(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "iam:PutRolePolicy") {
 		t.Errorf("the error does not name the action: %v", err)
 	}
-	if got := w.state.Accounts[member].IAM.Roles["web"].InlinePolicy("x"); got != "" {
+	if got := w.state.Accounts[attacked].IAM.Roles["web"].InlinePolicy("x"); got != "" {
 		t.Errorf("it was written all the same: %s", got)
 	}
-	wantCode(t, putRole(iamClient{w.in(awscalls.Read, member, home)}, "web", "x", denyAll), "")
+	wantCode(t, putRole(iamClient{w.in(awscalls.Read, attacked, home)}, "web", "x", denyAll), "")
 	_, err = stsClient{w.act()}.GetCallerIdentity(context.Background(), &sts.GetCallerIdentityInput{})
 	wantCode(t, err, "AccessDenied")
 }
@@ -355,7 +355,7 @@ func TestSTSSaysWhoCalls(t *testing.T) {
 	t.Parallel()
 	w := newRest(t, Options{})
 	out := val(stsClient{w.act()}.GetCallerIdentity(context.Background(), &sts.GetCallerIdentityInput{}))(t)
-	if *out.Account != member || *out.Arn != "arn:aws:sts::111111111111:assumed-role/guardroom-act/INC-1" {
+	if *out.Account != attacked || *out.Arn != "arn:aws:sts::111111111111:assumed-role/guardroom-act/INC-1" {
 		t.Errorf("caller %s in %s", *out.Arn, *out.Account)
 	}
 }

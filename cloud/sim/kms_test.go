@@ -12,10 +12,10 @@ import (
 )
 
 func keys(e *Editor) {
-	e.AddKMSKey(member, home, KMSKey{ID: "managed", Alias: "alias/aws/ebs", AWSManaged: true})
-	e.AddKMSKey(member, home, KMSKey{ID: "ours", Alias: "alias/ours"})
-	e.AddKMSKey(member, home, KMSKey{ID: "off", Disabled: true})
-	e.AddKMSKey(member, home, KMSKey{ID: "going", DeletedAt: restStart.AddDate(0, 0, 7)})
+	e.AddKMSKey(attacked, home, KMSKey{ID: "managed", Alias: "alias/aws/ebs", AWSManaged: true})
+	e.AddKMSKey(attacked, home, KMSKey{ID: "ours", Alias: "alias/ours"})
+	e.AddKMSKey(attacked, home, KMSKey{ID: "off", Disabled: true})
+	e.AddKMSKey(attacked, home, KMSKey{ID: "going", DeletedAt: restStart.AddDate(0, 0, 7)})
 }
 
 const (

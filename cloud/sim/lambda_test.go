@@ -13,13 +13,13 @@ import (
 )
 
 func functions(e *Editor) {
-	e.AddFunction(member, home, Function{Name: "f", Code: []byte("archive"), Env: map[string]string{"TOKEN": "x"}, Versions: []string{"1"}, Policy: "{}"})
-	e.AddFunction(member, home, Function{Name: "g", Reserved: aws.Int32(800)})
-	e.AddFunction(member, home, Function{Name: "h", Image: "111111111111.dkr.ecr.eu-central-1.amazonaws.com/h:1"})
+	e.AddFunction(attacked, home, Function{Name: "f", Code: []byte("archive"), Env: map[string]string{"TOKEN": "x"}, Versions: []string{"1"}, Policy: "{}"})
+	e.AddFunction(attacked, home, Function{Name: "g", Reserved: aws.Int32(800)})
+	e.AddFunction(attacked, home, Function{Name: "h", Image: "111111111111.dkr.ecr.eu-central-1.amazonaws.com/h:1"})
 	for range 3 {
-		e.AddEventSource(member, home, EventSource{Function: "f", Source: "arn:aws:sqs:eu-central-1:111111111111:q"})
+		e.AddEventSource(attacked, home, EventSource{Function: "f", Source: "arn:aws:sqs:eu-central-1:111111111111:q"})
 	}
-	e.AddEventSource(member, home, EventSource{Function: "g", Source: "arn:aws:sqs:eu-central-1:111111111111:q"})
+	e.AddEventSource(attacked, home, EventSource{Function: "g", Source: "arn:aws:sqs:eu-central-1:111111111111:q"})
 }
 
 func TestLambdaGivesTheCodeForTenMinutes(t *testing.T) {
@@ -65,7 +65,7 @@ func TestLambdaTellsNoConcurrencyFromZero(t *testing.T) {
 		_, err := c.PutFunctionConcurrency(ctx, &lambda.PutFunctionConcurrencyInput{FunctionName: f, ReservedConcurrentExecutions: &n})
 		return err
 	}
-	if reserved() != nil || w.Invoke(member, home, "f") != nil {
+	if reserved() != nil || w.Invoke(attacked, home, "f") != nil {
 		t.Fatal("a function with nothing reserved")
 	}
 	wantCode(t, set(101), "InvalidParameterValueException")
@@ -74,14 +74,14 @@ func TestLambdaTellsNoConcurrencyFromZero(t *testing.T) {
 	if n := reserved(); n == nil || *n != 0 {
 		t.Errorf("reserved %v", n)
 	}
-	wantCode(t, w.Invoke(member, home, "f"), "TooManyRequestsException")
+	wantCode(t, w.Invoke(attacked, home, "f"), "TooManyRequestsException")
 	wantCode(t, set(100), "")
 	_, err := c.DeleteFunctionConcurrency(ctx, &lambda.DeleteFunctionConcurrencyInput{FunctionName: f})
 	wantCode(t, err, "")
-	if reserved() != nil || w.Invoke(member, home, "f") != nil {
+	if reserved() != nil || w.Invoke(attacked, home, "f") != nil {
 		t.Error("it is not as before")
 	}
-	w.edit(func(e *Editor) { e.Function(member, home, "g").Reserved = aws.Int32(950) })
+	w.edit(func(e *Editor) { e.Function(attacked, home, "g").Reserved = aws.Int32(950) })
 	wantCode(t, set(0), "")
 	wantCode(t, set(1), "InvalidParameterValueException")
 }
@@ -114,8 +114,8 @@ func TestWAFLetsOnlyWhoReadTheNewestWrite(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	w := newRest(t, Options{}, func(e *Editor) {
-		e.AddIPSet(member, home, IPSet{Name: "blocked", ID: "set4", Addresses: []string{"192.0.2.1/32"}})
-		e.AddIPSet(member, home, IPSet{Name: "blocked6", ID: "set6", Version: "IPV6"})
+		e.AddIPSet(attacked, home, IPSet{Name: "blocked", ID: "set4", Addresses: []string{"192.0.2.1/32"}})
+		e.AddIPSet(attacked, home, IPSet{Name: "blocked6", ID: "set6", Version: "IPV6"})
 	})
 	c := wafClient{w.act()}
 	read := func() *wafv2.GetIPSetOutput {
@@ -127,7 +127,7 @@ func TestWAFLetsOnlyWhoReadTheNewestWrite(t *testing.T) {
 	}
 	stale := read().LockToken
 	w.edit(func(e *Editor) {
-		e.SetAddresses(e.IPSet(member, home, "REGIONAL", "set4"), "192.0.2.1/32", "192.0.2.2/32")
+		e.SetAddresses(e.IPSet(attacked, home, "REGIONAL", "set4"), "192.0.2.1/32", "192.0.2.2/32")
 	})
 	wantCode(t, write(stale, "blocked", "set4", "198.51.100.1/32"), "WAFOptimisticLockException")
 	wantCode(t, write(read().LockToken, "blocked", "set4", "198.51.100.1/32"), "")

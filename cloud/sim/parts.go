@@ -9,4 +9,7 @@ type accountParts struct {
 
 type regionParts struct {
 	restRegion
+	EC2 ec2State `json:"ec2"`
+	ASG asgState `json:"autoscaling"`
+	ELB elbState `json:"elb"`
 }

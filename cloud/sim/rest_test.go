@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	member   = "111111111111"
+	attacked = "111111111111"
 	forensic = "222222222222"
 	home     = "eu-central-1"
 )
@@ -58,7 +58,7 @@ func (w *restWorld) in(role awscalls.Role, account, region string) client {
 	return w.clientFor(awscalls.Place{Account: account, Region: region, Role: role, Incident: "INC-1"})
 }
 
-func (w *restWorld) act() client { return w.in(awscalls.Act, member, home) }
+func (w *restWorld) act() client { return w.in(awscalls.Act, attacked, home) }
 
 // wantCode fails the test when an error has another code; an empty one means none.
 func wantCode(t *testing.T, err error, code string) {

@@ -10,6 +10,9 @@ type restAccount struct {
 
 type restRegion struct {
 	KMS    kmsState    `json:"kms"`
+	EBS    ebsState    `json:"ebs"`
+	SSM    ssmState    `json:"ssm"`
 	Lambda lambdaState `json:"lambda"`
+	RDS    rdsState    `json:"rds"`
 	WAF    wafState    `json:"waf"`
 }

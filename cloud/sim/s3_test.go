@@ -18,13 +18,13 @@ import (
 const publicPolicy = `{"Version":"2012-10-17","Statement":[{"Sid":"Public read","Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::data/*"}]}`
 
 func stores(e *Editor) {
-	e.AddBucket(member, Bucket{Name: "data", Region: home})
+	e.AddBucket(attacked, Bucket{Name: "data", Region: home})
 	e.PutObject("data", "a/1", Object{Body: []byte("one")})
-	e.AddBucket(member, Bucket{Name: "kept", Region: home, Versioning: "Enabled"})
+	e.AddBucket(attacked, Bucket{Name: "kept", Region: home, Versioning: "Enabled"})
 	e.PutObject("kept", "x", Object{Body: []byte("old"), Tags: map[string]string{"team": "web"}})
 	e.PutObject("kept", "x", Object{Body: []byte("new")})
 	e.AddBucket(forensic, Bucket{Name: "evidence", Region: home, ObjectLock: true})
-	e.AddBucket(member, Bucket{Name: "virginia", Region: "us-east-1"})
+	e.AddBucket(attacked, Bucket{Name: "virginia", Region: "us-east-1"})
 }
 
 func TestS3TellsAbsentFromEmpty(t *testing.T) {
@@ -76,7 +76,8 @@ func TestS3RefusesPoliciesThatS3Refuses(t *testing.T) {
 		"no JSON":               {"{", "MalformedPolicy"},
 		"no principal":          {`{"Statement":{"Effect":"Deny","Action":"s3:*","Resource":"arn:aws:s3:::data"}}`, "MalformedPolicy"},
 		"another bucket":        {`{"Statement":{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::date/*"}}`, "MalformedPolicy"},
-		"more than 20 KB":       {publicPolicy + strings.Repeat(" ", 20*1024), "MalformedPolicy"},
+		"more than 20 KB":       {strings.Replace(publicPolicy, "data/*", "data/"+strings.Repeat("x", 20*1024), 1), "MalformedPolicy"},
+		"20 KB of white space":  {publicPolicy + strings.Repeat(" ", 20*1024), ""},
 		"a Sid with a space":    {publicPolicy, ""},
 		"conditions of all ops": {`{"Statement":{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":["arn:aws:s3:::data","arn:aws:s3:::data/*"],"Condition":{"Bool":{"aws:SecureTransport":false}}}}`, ""},
 	} {
@@ -126,7 +127,7 @@ func TestABucketDenyLeavesOutWhomItNames(t *testing.T) {
 	ctx := context.Background()
 	w := newRest(t, Options{}, stores, people)
 	var app Principal
-	w.edit(func(e *Editor) { app = e.AddSession(member, "web", "i-0aa", restStart) })
+	w.edit(func(e *Editor) { app = e.AddSession(attacked, "web", "i-0aa", restStart) })
 	c := s3Client{w.act()}
 	deny := func(except string) string {
 		return `{"Statement":[{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":["arn:aws:s3:::data","arn:aws:s3:::data/*"],"Condition":{"ArnNotLike":{"aws:PrincipalArn":["` + except + `"]},"Bool":{"aws:PrincipalIsAWSService":"false"}}}]}`
@@ -137,7 +138,7 @@ func TestABucketDenyLeavesOutWhomItNames(t *testing.T) {
 	if w.Allowed(app, "s3:GetObject", "arn:aws:s3:::data/a/1") || !w.Allowed(app, "s3:GetObject", "arn:aws:s3:::kept/x") {
 		t.Error("the application is not kept out of this bucket only")
 	}
-	read := s3Client{w.in(awscalls.Read, member, home)}
+	read := s3Client{w.in(awscalls.Read, attacked, home)}
 	_, err := read.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String("data"), Key: aws.String("a/1")})
 	wantCode(t, err, "AccessDenied")
 	if _, err = c.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String("data"), Key: aws.String("a/1")}); err != nil {
@@ -235,7 +236,7 @@ func TestS3WritesOnlyWhereNothingIs(t *testing.T) {
 	wantCode(t, put("s", func(in *s3.PutObjectInput) {
 		in.ObjectLockMode, in.ObjectLockRetainUntilDate = types.ObjectLockModeGovernance, aws.Time(restStart.AddDate(0, 0, 1))
 	}), "InvalidRequest")
-	if w.state.Accounts[member].S3.Buckets["data"].newest("s") != nil {
+	if w.state.Accounts[attacked].S3.Buckets["data"].newest("s") != nil {
 		t.Error("a refused object was written")
 	}
 	wantCode(t, put("s", func(in *s3.PutObjectInput) {
@@ -279,7 +280,7 @@ func TestAQuarantinedObjectIsNotRead(t *testing.T) {
 	w := newRest(t, Options{}, stores, people)
 	var app Principal
 	w.edit(func(e *Editor) {
-		app = e.AddSession(member, "web", "i-0aa", restStart)
+		app = e.AddSession(attacked, "web", "i-0aa", restStart)
 		e.Bucket("kept").Policy = `{"Statement":{"Effect":"Deny","Principal":"*","Action":"s3:GetObject*","Resource":"arn:aws:s3:::kept/*","Condition":{"StringEquals":{"s3:ExistingObjectTag/guardroom-quarantine":"INC-1"}}}}`
 	})
 	if !w.Allowed(app, "s3:GetObject", "arn:aws:s3:::kept/x") {

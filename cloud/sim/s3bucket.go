@@ -15,7 +15,7 @@ type s3Client struct{ client }
 
 var _ awscalls.S3 = s3Client{}
 
-// policySize is how long a bucket policy may be.
+// policySize is how long a bucket policy may be, without its white space.
 const policySize = 20 * 1024
 
 // s3do answers a call about a bucket, after it was found and has let us in.
@@ -80,7 +80,7 @@ func (c s3Client) GetBucketPolicy(ctx context.Context, in *s3.GetBucketPolicyInp
 func (c s3Client) PutBucketPolicy(ctx context.Context, in *s3.PutBucketPolicyInput, _ ...func(*s3.Options)) (*s3.PutBucketPolicyOutput, error) {
 	return s3do(ctx, c, "PutBucketPolicy", true, in, in.Bucket, nil, func(b *Bucket) (*s3.PutBucketPolicyOutput, error) {
 		raw := aws.ToString(in.Policy)
-		if len(raw) > policySize {
+		if sizeOf(raw) > policySize {
 			return nil, fail("MalformedPolicy", "Policy exceeds the maximum allowed document size.")
 		}
 		doc, err := parseDocument(raw, true)

@@ -50,6 +50,21 @@ type Options struct {
 	URL string
 	// BlockTokens is how long tokens of the EBS direct interfaces live; 0: a week.
 	BlockTokens time.Duration
+	// Times are how long things take in EC2, Auto Scaling and the load
+	// balancers; Speed makes them all shorter: 180 makes an hour 20 s.
+	Times Times
+	Speed float64
+	// Quotas are the limits of EC2.
+	Quotas Quotas
+	// PageSize is how many things a describing call of EC2, Auto Scaling or a
+	// load balancer answers at most, whatever it asks for; 0: all.
+	PageSize int
+	// Invisible is for how long what a call creates is not there for other calls,
+	// by the name of the call, such as CreateSecurityGroup.
+	Invisible map[string]time.Duration
+	// StickyTracking leaves a tracked flow tracked when rules allow everything:
+	// AWS promises neither that nor the opposite.
+	StickyTracking bool
 }
 
 // Phase is when a hook is asked.
@@ -140,7 +155,9 @@ func (w *World) Calls() []Call {
 func (w *World) Edit(f func(e *Editor)) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.settle(w.now())
 	f(&Editor{w: w})
+	w.settle(w.now())
 	return w.save()
 }
 
@@ -228,8 +245,12 @@ func do[O any](ctx context.Context, c client, service, operation string, changes
 	}
 	w.mu.Lock()
 	a, r := w.at(c.place.Account, c.place.Region)
+	moved := w.settle(w.now())
 	out, err := f(a, r)
 	if changes {
+		w.settle(w.now())
+	}
+	if changes || moved {
 		if e := w.save(); e != nil && err == nil {
 			err = e
 		}
