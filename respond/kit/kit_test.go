@@ -11,9 +11,9 @@ func TestLikeComparesARNsPartByPart(t *testing.T) {
 	t.Parallel()
 	const arn = "arn:aws:iam::111122223333:role/app/break-glass"
 	for pattern, want := range map[string]bool{
-		arn: true,
-		"arn:aws:iam::111122223333:role/*":               true,
-		"arn:aws:iam::*:role/app/break-glass":            true,
+		arn:                                   true,
+		"arn:aws:iam::111122223333:role/*":    true,
+		"arn:aws:iam::*:role/app/break-glass": true,
 		"arn:aws:iam::11112222333?:role/app/break-gla??": true,
 		"arn:aws:iam::444455556666:role/app/break-glass": false,
 		"arn:aws:iam::111122223333:role/break-glass":     false,

@@ -229,7 +229,7 @@ func (b *Bench) Dump() string {
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
 	enc.SetIndent("", " ")
-	if err := enc.Encode(without(tree, map[string]bool{"seq": true, Evidence: true, "changed": true, "lock_token": true})); err != nil {
+	if err := enc.Encode(without(tree, map[string]bool{"seq": true, Evidence: true, "changed": true, "lock": true})); err != nil {
 		b.T.Fatal(err)
 	}
 	return out.String()
