@@ -3,6 +3,7 @@ package forensics
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -67,8 +68,8 @@ func imageNow(x *respond.Exec, p machineParams) (Image, error) {
 		img, err = resolveImage(ctx, x.AWS, c, x.Place(), f)
 		return err
 	})
-	if fault.CodeOf(err) == fault.NotFound || fault.CodeOf(err) == fault.Denied || fault.CodeOf(err) == fault.Usage || fault.CodeOf(err) == fault.Conflict {
-		err = playbook.Permanent(err)
+	if err != nil && slices.Contains([]fault.Code{fault.NotFound, fault.Denied, fault.Usage, fault.Conflict}, fault.CodeOf(err)) {
+		err = playbook.Permanent(err) // found out about the image, and no retry mends it
 	}
 	return img, err
 }
