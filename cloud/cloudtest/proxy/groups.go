@@ -2,14 +2,20 @@ package proxy
 
 import "strings"
 
-// guardInterfaceGroups refuses groups that do not exist, with which moto leaves
-// an interface without any, and groups of another VPC.
-func (p *Proxy) guardInterfaceGroups(r *request) answer {
+// guardInterface refuses groups that do not exist, with which moto leaves an
+// interface without any, and groups of another VPC. It remembers whether the
+// interface goes with its instance: moto does not.
+func (p *Proxy) guardInterface(r *request) answer {
 	groups := r.list("SecurityGroupId")
+	id := r.form.Get("NetworkInterfaceId")
+	if goes := r.form.Get("Attachment.DeleteOnTermination"); goes != "" {
+		p.mu.Lock()
+		p.state.goes[id] = goes
+		p.mu.Unlock()
+	}
 	if len(groups) == 0 {
 		return answer{}
 	}
-	id := r.form.Get("NetworkInterfaceId")
 	tree, err := p.ask(r, "DescribeNetworkInterfaces", "NetworkInterfaceId.1", id)
 	if err != nil || len(tree.items("networkInterfaceSet")) != 1 {
 		return r.no("InvalidNetworkInterfaceID.NotFound", "The networkInterface ID '%s' does not exist", id)
@@ -37,8 +43,40 @@ func (p *Proxy) guardGroup(r *request, group, vpc, what string) answer {
 	return answer{}
 }
 
-// guardInstanceGroups refuses groups of an instance that has several interfaces.
-func (p *Proxy) guardInstanceGroups(r *request) answer {
+// showInterfaces writes whether interfaces go with their instances.
+func (p *Proxy) showInterfaces(_ *request, a answer) answer {
+	return p.rewrite(a, func(root *node) bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		changed := false
+		for _, n := range root.items("networkInterfaceSet") {
+			changed = p.showGoes(n) || changed
+		}
+		return changed
+	})
+}
+
+// showGoes writes it for one. The caller holds the lock.
+func (p *Proxy) showGoes(n *node) bool {
+	goes, ok := p.state.goes[n.get("networkInterfaceId")]
+	if !ok || n.at("attachment") == nil {
+		return false
+	}
+	n.set("attachment/deleteOnTermination", goes)
+	return true
+}
+
+// guardAttributes writes the shutdown behaviour in the older of the two forms:
+// by the other moto takes the groups of the instance away. It refuses groups of
+// an instance that has several interfaces.
+func (p *Proxy) guardAttributes(r *request) answer {
+	if v := r.form.Get("InstanceInitiatedShutdownBehavior.Value"); v != "" {
+		form := r.without("InstanceInitiatedShutdownBehavior")
+		form.Set("Attribute", "instanceInitiatedShutdownBehavior")
+		form.Set("Value", v)
+		*r = *r.as(form)
+		return answer{}
+	}
 	groups := r.list("GroupId")
 	if len(groups) == 0 {
 		return answer{}
@@ -110,4 +148,19 @@ func (p *Proxy) guardAssociation(r *request) answer {
 		}
 	}
 	return r.no("InvalidAssociationID.NotFound", "The association ID '%s' does not exist", id)
+}
+
+// guardEntry refuses to delete an entry that is not there, on which moto breaks.
+func (p *Proxy) guardEntry(r *request) answer {
+	id, number, egress := r.form.Get("NetworkAclId"), r.form.Get("RuleNumber"), r.form.Get("Egress")
+	tree, err := p.ask(r, "DescribeNetworkAcls", "NetworkAclId.1", id)
+	if err != nil || len(tree.items("networkAclSet")) != 1 {
+		return r.no("InvalidNetworkAclID.NotFound", "The networkAcl ID '%s' does not exist", id)
+	}
+	for _, e := range tree.items("networkAclSet")[0].items("entrySet") {
+		if e.get("ruleNumber") == number && e.get("egress") == egress {
+			return answer{}
+		}
+	}
+	return r.no("InvalidNetworkAclEntry.NotFound", "The network acl entry identified by %s does not exist", number)
 }

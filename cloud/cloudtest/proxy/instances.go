@@ -3,6 +3,7 @@ package proxy
 import (
 	"encoding/base64"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -19,20 +20,32 @@ func (p *Proxy) bornInstances(r *request, a answer) answer {
 	return a // moto says pending in this answer, and in no other
 }
 
-func (p *Proxy) showInstances(_ *request, a answer) answer {
-	if p.opts.Timing == (Timing{}) {
-		return a
+// takeProfile takes a filter by instance profile out of the request, on which
+// moto breaks.
+func (p *Proxy) takeProfile(r *request) answer {
+	if values, ok := r.takeFilter("iam-instance-profile.arn"); ok {
+		r.kept = values
 	}
+	return answer{}
+}
+
+func (p *Proxy) showInstances(r *request, a answer) answer {
 	return p.rewrite(a, func(root *node) bool {
-		changed := false
+		changed := r.kept != nil
 		p.mu.Lock()
 		defer p.mu.Unlock()
+		reservations := root.at("reservationSet")
 		for _, res := range root.items("reservationSet") {
 			for _, n := range res.items("instancesSet") {
-				if p.showInstance(n) {
-					changed = true
+				changed = p.showInstance(n) || changed
+				if r.kept != nil && !slices.Contains(r.kept, n.get("iamInstanceProfile/arn")) {
+					set := res.at("instancesSet")
+					set.children = slices.DeleteFunc(set.children, func(c *node) bool { return c == n })
 				}
 			}
+		}
+		if r.kept != nil && reservations != nil {
+			reservations.children = slices.DeleteFunc(reservations.children, func(c *node) bool { return c.name == "item" && len(c.items("instancesSet")) == 0 })
 		}
 		return changed
 	})
@@ -49,6 +62,9 @@ func (p *Proxy) showInstance(n *node) bool {
 	if p.now().Before(p.state.metadata[id]) {
 		n.set("metadataOptions/state", "pending")
 		changed = true
+	}
+	for _, e := range n.items("networkInterfaceSet") {
+		changed = p.showGoes(e) || changed
 	}
 	for _, b := range n.items("blockDeviceMapping") {
 		if p.now().Before(p.state.attached[b.get("ebs/volumeId")+"/"+id]) {
@@ -94,6 +110,23 @@ func (p *Proxy) showStatus(r *request, a answer) answer {
 		set.children = kept
 		return changed
 	})
+}
+
+// completeMetadata adds the options that stay: moto forgets those that a request
+// does not name.
+func (p *Proxy) completeMetadata(r *request) answer {
+	tree, err := p.ask(r, "DescribeInstances", "InstanceId.1", r.form.Get("InstanceId"))
+	if err != nil || len(tree.items("reservationSet")) != 1 {
+		return answer{}
+	}
+	have := tree.items("reservationSet")[0].items("instancesSet")[0].at("metadataOptions")
+	for name, at := range map[string]string{"HttpTokens": "httpTokens", "HttpPutResponseHopLimit": "httpPutResponseHopLimit", "HttpEndpoint": "httpEndpoint",
+		"HttpProtocolIpv6": "httpProtocolIpv6", "InstanceMetadataTags": "instanceMetadataTags"} {
+		if r.form.Get(name) == "" && have != nil && have.get(at) != "" {
+			r.set(name, have.get(at))
+		}
+	}
+	return answer{}
 }
 
 func (p *Proxy) bornMetadata(r *request, a answer) answer {

@@ -78,6 +78,7 @@ type state struct {
 	attached  map[string]time.Time // volume and instance -> attached from then on
 	instances map[string]time.Time // running from then on
 	metadata  map[string]time.Time // options applied from then on
+	goes      map[string]string    // interfaces: true where they go with their instance
 	images    map[string]map[int32][]byte
 	tokens    map[string]*remembered
 	agents    map[string]*Agent
@@ -107,7 +108,7 @@ func Start(o Options) (*Proxy, error) {
 		},
 		accounts: map[string]string{}, keys: map[string]string{},
 		state: state{snapshots: map[string]*snapshot{}, volumes: map[string]*volume{}, attached: map[string]time.Time{}, instances: map[string]time.Time{},
-			metadata: map[string]time.Time{}, images: map[string]map[int32][]byte{}, tokens: map[string]*remembered{}, agents: map[string]*Agent{}, stale: map[string]answer{}},
+			metadata: map[string]time.Time{}, goes: map[string]string{}, images: map[string]map[int32][]byte{}, tokens: map[string]*remembered{}, agents: map[string]*Agent{}, stale: map[string]answer{}},
 	}
 	p.server = &http.Server{Handler: p, ReadHeaderTimeout: time.Minute}
 	go func() {

@@ -25,7 +25,7 @@ type request struct {
 	dryRun    bool
 	page      string    // the NextToken of a page that the proxy cuts
 	fails     string    // a rule: what is born ends in this error
-	status    []string  // a filter that moto cannot answer
+	kept      []string  // the values of a filter that moto cannot answer
 	source    *snapshot // what a volume is made of
 }
 

@@ -24,15 +24,29 @@ func services() map[string]service {
 		"EC2.DescribeVolumeStatus": {fake: (*Proxy).volumeStatus},
 
 		"EC2.RunInstances":                  {after: (*Proxy).bornInstances},
-		"EC2.DescribeInstances":             {after: (*Proxy).showInstances},
+		"EC2.DescribeInstances":             {guard: (*Proxy).takeProfile, after: (*Proxy).showInstances},
 		"EC2.DescribeInstanceStatus":        {after: (*Proxy).showStatus},
-		"EC2.ModifyInstanceMetadataOptions": {after: (*Proxy).bornMetadata},
-		"EC2.ModifyInstanceAttribute":       {guard: (*Proxy).guardInstanceGroups},
+		"EC2.ModifyInstanceMetadataOptions": {guard: (*Proxy).completeMetadata, after: (*Proxy).bornMetadata},
+		"EC2.ModifyInstanceAttribute":       {guard: (*Proxy).guardAttributes},
 		"EC2.GetConsoleScreenshot":          {fake: (*Proxy).screenshot},
 
-		"EC2.ModifyNetworkInterfaceAttribute": {guard: (*Proxy).guardInterfaceGroups},
+		"EC2.ModifyNetworkInterfaceAttribute": {guard: (*Proxy).guardInterface},
+		"EC2.DescribeNetworkInterfaces":       {after: (*Proxy).showInterfaces},
 		"EC2.DeleteSecurityGroup":             {guard: (*Proxy).guardDeleteGroup},
 		"EC2.ReplaceNetworkAclAssociation":    {guard: (*Proxy).guardAssociation},
+		"EC2.DeleteNetworkAclEntry":           {guard: (*Proxy).guardEntry},
+		"EC2.DescribeAddresses":               {guard: (*Proxy).takeInstance, after: (*Proxy).showAddresses},
+
+		"AutoScaling.DetachInstances":       {guard: (*Proxy).guardMembers, after: (*Proxy).learnLeft},
+		"AutoScaling.EnterStandby":          {guard: (*Proxy).guardMembers, after: (*Proxy).learnLeft},
+		"AutoScaling.ExitStandby":           {guard: (*Proxy).guardMembers, after: (*Proxy).learnJoined},
+		"AutoScaling.SetInstanceProtection": {guard: (*Proxy).guardMembers},
+		"AutoScaling.AttachInstances":       {guard: (*Proxy).guardJoin},
+		"AutoScaling.SuspendProcesses":      {guard: (*Proxy).guardAutoScalingGroup},
+		"AutoScaling.ResumeProcesses":       {guard: (*Proxy).guardAutoScalingGroup},
+
+		"ElasticLoadBalancing.DeregisterInstancesFromLoadBalancer": {guard: (*Proxy).guardLoadBalancer},
+		"ElasticLoadBalancing.RegisterInstancesWithLoadBalancer":   {guard: (*Proxy).guardLoadBalancer},
 
 		"EBS.ListSnapshotBlocks": {fake: (*Proxy).listBlocks},
 		"EBS.GetSnapshotBlock":   {fake: (*Proxy).getBlock},

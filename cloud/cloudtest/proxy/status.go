@@ -18,39 +18,45 @@ func (r *request) without(names ...string) url.Values {
 	return form
 }
 
-// takeStatus takes a filter by status out of the request: moto filters by its
-// own states, of which there is one. The answer is filtered by keepStatus.
-func (p *Proxy) takeStatus(r *request) answer {
-	values, ok := r.filter("status")
-	if !ok {
-		return answer{}
+// takeFilter takes a filter of EC2 out of the request, and returns its values.
+func (r *request) takeFilter(name string) (values []string, ok bool) {
+	if values, ok = r.filter(name); !ok {
+		return nil, false
 	}
-	r.status = values
 	form, n := r.without("Filter"), 0
 	for i := 1; ; i++ {
 		at := fmt.Sprintf("Filter.%d", i)
-		name := r.form.Get(at + ".Name")
-		if name == "" {
+		have := r.form.Get(at + ".Name")
+		if have == "" {
 			break
 		}
-		if name == "status" {
+		if have == name {
 			continue
 		}
 		n++
-		form.Set(fmt.Sprintf("Filter.%d.Name", n), name)
+		form.Set(fmt.Sprintf("Filter.%d.Name", n), have)
 		for j, v := range r.list(at + ".Value") {
 			form.Set(fmt.Sprintf("Filter.%d.Value.%d", n, j+1), v)
 		}
 	}
 	*r = *r.as(form)
+	return values, true
+}
+
+// takeStatus takes a filter by status out of the request: moto filters by its
+// own states, of which there is one. The answer is filtered by keepStatus.
+func (p *Proxy) takeStatus(r *request) answer {
+	if values, ok := r.takeFilter("status"); ok {
+		r.kept = values
+	}
 	return answer{}
 }
 
 // keepStatus filters a set by the status that was asked for.
 func (p *Proxy) keepStatus(r *request, set *node, name string) bool {
-	if r.status == nil || set == nil {
+	if r.kept == nil || set == nil {
 		return false
 	}
-	set.children = slices.DeleteFunc(set.children, func(n *node) bool { return n.name == "item" && !slices.Contains(r.status, n.get(name)) })
+	set.children = slices.DeleteFunc(set.children, func(n *node) bool { return n.name == "item" && !slices.Contains(r.kept, n.get(name)) })
 	return true
 }
