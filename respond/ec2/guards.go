@@ -19,6 +19,9 @@ func (b *drafting) guards(callers []kit.Caller) {
 	if w.Gone() {
 		return
 	}
+	if since := b.r.Incident.FirstSeen; !since.IsZero() && w.LaunchTime.After(since) {
+		b.Guard("running since the finding", respond.Warn, "it was started at "+w.LaunchTime.UTC().Format("2006-01-02 15:04:05Z")+", after the finding was first seen: what was in its memory then is gone", "")
+	}
 	if w.Lifecycle == "spot" {
 		b.Guard("spot instance", respond.Warn, "AWS may take it back with two minutes' notice, and no protection helps", "take snapshots first")
 	}

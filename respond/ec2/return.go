@@ -237,17 +237,21 @@ func (p returnParams) shrink(x *respond.Exec, start *Scaling) (string, error) {
 	return fmt.Sprintf("the group has %d members, one more than it had: who of them is the replacement cannot be told", active(now)), nil
 }
 
-// replacement is the member that came for the instance: not there before it
-// left, there when the undo began, and still there.
+// replacement is the member that came for the instance: one that was not there
+// before it left, rather one that was there when the undo began.
 func (p returnParams) replacement(start, now *Scaling) string {
-	for _, id := range slices.Sorted(maps.Keys(start.Members)) {
+	newest := ""
+	for _, id := range slices.Sorted(maps.Keys(now.Members)) {
 		_, before := p.Before.Members[id]
-		state, there := now.Members[id]
-		if !before && id != p.Instance && there && !leaving(state) {
+		if before || id == p.Instance || leaving(now.Members[id]) {
+			continue
+		}
+		if _, then := start.Members[id]; then {
 			return id
 		}
+		newest = id
 	}
-	return ""
+	return newest
 }
 
 func leaving(state string) bool {
