@@ -119,3 +119,9 @@ func refused(err error) (action string) {
 	}
 	return action
 }
+
+// NoObjectLock reports whether S3 refused a lock because the bucket has no Object
+// Lock: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html
+func NoObjectLock(err error) bool {
+	return Is(err, "InvalidRequest", "InvalidArgument", "ObjectLockConfigurationNotFound*", "NotImplemented")
+}

@@ -1,8 +1,11 @@
 package respond
 
 import (
+	"errors"
 	"fmt"
 	"time"
+
+	"github.com/aws/smithy-go"
 
 	"github.com/guardroom/guardroom/playbook"
 	"github.com/guardroom/guardroom/respond/awscalls"
@@ -57,8 +60,22 @@ func (e *Executor) Execute(c playbook.Context, run RunID, p *Plan) (map[string]p
 		nodes = append(nodes, playbook.Node{Name: s.ID, Options: o, After: s.After, Needs: s.Needs, Do: func(st playbook.Step) (playbook.Outcome, error) {
 			x := &Exec{Step: st, Def: s, Plan: p, RunID: run, Policy: e.Policy, AWS: e.AWS, Owed: e.Owed, limit: o.Timeout, records: c.Record}
 			out, err := a.Do(x)
+			if st.Attempt() >= strangeAnswers && notOfAWS(err) {
+				err = playbook.Permanent(Explain(err, s.Title, "what was done before stays; see the run"))
+			}
 			return out, Explain(err, s.Title, "what was done before stays; see the run")
 		}})
 	}
 	return c.Graph(nodes)
+}
+
+// strangeAnswers is how often a step asks again where something answers that is
+// not AWS, beside the SDK's own repetitions: a proxy, or a double that does not
+// know the call. What waits for such a step must not wait for an hour.
+const strangeAnswers = 3
+
+// notOfAWS reports whether what was answered is no answer of AWS.
+func notOfAWS(err error) bool {
+	var shape *smithy.DeserializationError
+	return errors.As(err, &shape) && Code(err) == ""
 }

@@ -71,5 +71,10 @@ func Of(err error) *Error {
 	return &Error{Code: Internal, Message: err.Error()}
 }
 
-// CodeOf returns the code of err.
-func CodeOf(err error) Code { return Of(err).Code }
+// CodeOf returns the code of err; empty where there is no error.
+func CodeOf(err error) Code {
+	if err == nil {
+		return ""
+	}
+	return Of(err).Code
+}

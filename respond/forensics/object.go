@@ -89,7 +89,7 @@ func keep(x *respond.Exec, name, contentType string, get func() ([]byte, error))
 		return s, err
 	}
 	version, err := put(x, s, contentType, data)
-	if s.Mode != "" && respond.Is(err, "InvalidRequest", "ObjectLockConfigurationNotFound*", "NotImplemented") {
+	if s.Mode != "" && respond.NoObjectLock(err) {
 		// The bucket has no Object Lock: the object is worth more than its lock.
 		if err := x.Lack("lock of "+name, "the evidence bucket has no Object Lock"); err != nil {
 			return s, err
@@ -144,7 +144,7 @@ func put(x *respond.Exec, s stored, contentType string, data []byte) (version st
 			return err
 		}
 		in := &s3.PutObjectInput{Bucket: aws.String(x.Policy.Evidence.Bucket), Key: aws.String(s.Key), Body: bytes.NewReader(data), ContentType: aws.String(contentType), ContentLength: aws.Int64(s.Bytes),
-			IfNoneMatch: aws.String("*"), ChecksumSHA256: aws.String(base64Of(s.SHA256))}
+			IfNoneMatch: aws.String("*"), ChecksumAlgorithm: s3types.ChecksumAlgorithmSha256, ChecksumSHA256: aws.String(base64Of(s.SHA256))}
 		if k := x.Policy.Evidence.KMSKey; k != "" {
 			in.ServerSideEncryption, in.SSEKMSKeyId = s3types.ServerSideEncryptionAwsKms, aws.String(k)
 		}

@@ -62,7 +62,7 @@ func Keep(x *respond.Exec, p Piece) error {
 	place := x.In(awscalls.Forensics, cmp.Or(x.Policy.Forensics.Account, x.Def.Account), cmp.Or(e.Region, x.Def.Region))
 	in := &s3.PutObjectInput{
 		Bucket: &e.Bucket, Key: &key, ContentType: &p.Type, ContentLength: &p.Size, IfNoneMatch: aws.String("*"),
-		ChecksumSHA256: aws.String(base64Of(p.SHA256)),
+		ChecksumAlgorithm: types.ChecksumAlgorithmSha256, ChecksumSHA256: aws.String(base64Of(p.SHA256)),
 	}
 	item := evidence.Item{
 		ID: x.Def.ID + "/" + p.Name, Kind: p.Kind, Title: p.Title, Source: p.Source, Location: "s3://" + e.Bucket + "/" + key,
@@ -82,7 +82,13 @@ func Keep(x *respond.Exec, p Piece) error {
 		in.ObjectLockMode, in.ObjectLockRetainUntilDate = types.ObjectLockMode(mode), &until
 		item.LockMode, item.LockUntil = e.LockMode, until
 	}
-	if item.Version, err = write(x, place, in, p); err != nil {
+	item.Version, err = write(x, place, in, p)
+	if in.ObjectLockMode != "" && respond.NoObjectLock(err) {
+		in.ObjectLockMode, in.ObjectLockRetainUntilDate = "", nil
+		item.LockMode, item.LockUntil, item.Gap = "", time.Time{}, "not locked: the bucket has no Object Lock"
+		item.Version, err = write(x, place, in, p)
+	}
+	if err != nil {
 		return respond.Explain(err, "keep "+p.Title+" in the evidence bucket", "it was read; nothing in the account was changed by this")
 	}
 	if err := x.Preserve(item); err != nil {
