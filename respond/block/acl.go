@@ -20,7 +20,7 @@ import (
 const (
 	firstNumber = 1
 	lastNumber  = 49
-	quota       = 20 // entries a direction, as AWS gives it at first
+	quota       = 20 // entries a direction, as AWS gives it at first, its own among them
 	spare       = 4
 	lastEntry   = 32767 // the one that AWS keeps at the end
 )
@@ -168,7 +168,7 @@ func (l acl) free(egress bool) int32 {
 
 // room is how many entries a direction can still take.
 func (l acl) room(egress bool) int {
-	n := quota
+	n := quota - 1
 	for _, e := range l.Entries {
 		if e.Egress == egress && e.Number < lastEntry {
 			n--
