@@ -94,8 +94,8 @@ type InstanceSpec struct {
 	// the same name when there is none; or the ARN of one that is there.
 	Profile string
 	Tags    map[string]string
-	// ElasticIP gives the primary interface one; Private takes the automatic
-	// public address away.
+	// ElasticIP gives the primary interface one, in place of its automatic public
+	// address; Private: it never had an automatic one.
 	ElasticIP, Private bool
 	Spot               bool
 	StoreRoot          bool
@@ -195,7 +195,7 @@ func (e *Editor) interfacesOf(accountID, regionName string, spec InstanceSpec, s
 			groups = []string{e.webGroup(accountID, regionName, at.VPC)}
 		}
 		out = append(out, launchENI{ID: n.ID, Subnet: at, Groups: slices.Clone(groups), Index: int32(k), Delete: k == 0, More: max(0, n.IPs-1), // #nosec G115 -- a few
-			Public: k == 0 && at.AutoPublic && !spec.Private && !n.ElasticIP, Description: fmt.Sprintf("interface %d", k)})
+			Public: k == 0 && at.AutoPublic && !spec.Private, Description: fmt.Sprintf("interface %d", k)})
 	}
 	return out
 }
@@ -244,14 +244,13 @@ func (s *scope) dress(i *instance, spec InstanceSpec) {
 	i.Operator, i.StoreRoot, i.Stores, i.Hibernates = spec.Operator, spec.StoreRoot, spec.Stores, spec.Hibernates
 	i.Console, i.NoScreenshot = spec.Console, spec.NoScreenshot
 	i.Platform = orText(spec.Platform, i.Platform)
-	for k, m := range s.mounts(i.ID) {
+	for _, m := range s.mounts(i.ID) {
 		m.volume.Made, m.volume.Operator = i.Launched, spec.Operator
 		for _, v := range spec.Volumes {
 			if v.Tags != nil && (v.Device == m.at.Device || v.Device == "" && m.at.Device == i.RootDevice) {
 				m.volume.Tags = tags(v.Tags).copied()
 			}
 		}
-		_ = k
 	}
 	if spec.State == "stopped" {
 		i.State = "stopped"
@@ -281,7 +280,6 @@ func (e *Editor) finish(accountID, regionName string, n *eni, spec InstanceSpec,
 	if spec.State == "stopped" {
 		n.Public = ""
 	}
-	n.Auto = n.Auto && !spec.ElasticIP
 	if k == 0 && len(spec.Interfaces) == 0 {
 		if spec.ElasticIP {
 			e.AddAddress(accountID, regionName, AddressSpec{Interface: n.ID})

@@ -92,7 +92,7 @@ func (w *World) disk(content string, total int32) map[int32][]byte {
 		sum := sha256.Sum256(fmt.Appendf(nil, "%s/%d", content, i))
 		at := int32(0)
 		if i > 0 {
-			at = int32((uint32(sum[0])<<16 | uint32(sum[1])<<8 | uint32(sum[2])) % uint32(total))
+			at = (int32(sum[0])<<16 | int32(sum[1])<<8 | int32(sum[2])) % total
 		}
 		d[at] = sum[:]
 	}

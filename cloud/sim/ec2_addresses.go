@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -114,15 +115,27 @@ func (c *ec2Client) AssociateAddress(ctx context.Context, in *ec2.AssociateAddre
 	})
 }
 
-// unbind takes an Elastic IP off. An interface that was launched with an automatic
-// address gets a new one then, as AWS documents.
+// unbind takes an Elastic IP off. The only interface of an instance gets a new
+// automatic address after a while, when it was launched with one.
+// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-instance-addressing.html
 func (s *scope) unbind(a *address) {
-	if n := s.ENIs[a.ENI]; n != nil && n.Auto && n.Index == 0 && a.Private == n.IPs[0] {
-		if i := s.Instances[n.Instance]; i != nil && i.State == "running" {
-			n.Public = s.publicAddress()
-		}
+	if n := s.ENIs[a.ENI]; n != nil && n.Auto && a.Private == n.IPs[0] && len(s.enisOf(n.Instance)) == 1 {
+		n.Gets = s.now.Add(s.w.times().NewAddress)
 	}
 	a.Association, a.ENI, a.Private = "", "", ""
+}
+
+// addressEvents give interfaces the automatic address that they are to get.
+func (s *scope) addressEvents(consider func(time.Time, func())) {
+	for _, n := range inOrder(s.ENIs) {
+		consider(n.Gets, func() {
+			n.Gets = time.Time{}
+			i := s.Instances[n.Instance]
+			if n.Auto && n.Public == "" && i != nil && i.State == "running" && s.elastic(n, n.IPs[0]) == nil {
+				n.Public = s.publicAddress()
+			}
+		})
+	}
 }
 
 func (s *scope) interfaceFor(in *ec2.AssociateAddressInput) (*eni, error) {

@@ -198,6 +198,7 @@ type eni struct {
 	Groups      []string  `json:"groups"`
 	Public      string    `json:"public,omitempty"` // the automatic address
 	Auto        bool      `json:"auto,omitempty"`   // it was launched with one
+	Gets        time.Time `json:"gets,omitzero"`    // when it gets a new one
 	Instance    string    `json:"instance,omitempty"`
 	Attachment  string    `json:"attachment,omitempty"`
 	Attached    time.Time `json:"attached,omitzero"`

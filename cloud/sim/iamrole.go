@@ -27,7 +27,7 @@ func (c iamClient) GetInstanceProfile(ctx context.Context, in *iam.GetInstancePr
 		if err != nil {
 			return nil, err
 		}
-		return &iam.GetInstanceProfileOutput{InstanceProfile: ptr(a.profileOut(p))}, nil
+		return &iam.GetInstanceProfileOutput{InstanceProfile: new(a.profileOut(p))}, nil
 	})
 }
 
@@ -38,7 +38,7 @@ func (c iamClient) GetRole(ctx context.Context, in *iam.GetRoleInput, _ ...func(
 		if err != nil {
 			return nil, err
 		}
-		return &iam.GetRoleOutput{Role: ptr(r.out())}, nil
+		return &iam.GetRoleOutput{Role: new(r.out())}, nil
 	})
 }
 

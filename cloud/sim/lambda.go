@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -105,10 +106,8 @@ func (r *region) function(name, qualifier *string) (*Function, string, error) {
 	if version == "$LATEST" {
 		return f, version, nil
 	}
-	for _, v := range f.Versions {
-		if v == version {
-			return f, version, nil
-		}
+	if slices.Contains(f.Versions, version) {
+		return f, version, nil
 	}
 	return nil, "", functionMissing(f.ARN + ":" + version)
 }

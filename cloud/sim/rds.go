@@ -193,7 +193,7 @@ func (c rdsClient) out(s *DBSnapshot) *types.DBSnapshot {
 	}
 	if now := c.w.now(); now.Before(s.Ends) {
 		o.Status = aws.String("creating")
-		o.PercentProgress = aws.Int32(int32(100 * now.Sub(s.Created) / s.Ends.Sub(s.Created)))
+		o.PercentProgress = int32Of(int(100 * now.Sub(s.Created) / s.Ends.Sub(s.Created)))
 	}
 	for _, k := range keysOf(s.Tags) {
 		o.TagList = append(o.TagList, types.Tag{Key: aws.String(k), Value: aws.String(s.Tags[k])})

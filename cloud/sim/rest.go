@@ -53,12 +53,14 @@ func pageOf[T any](all []T, marker *string, limit int32, most int, code string) 
 	return all[from:to], next, nil
 }
 
-func ptr[T any](v T) *T { return &v }
+// int32Of is a number of things as AWS' types have it.
+func int32Of(n int) *int32 {
+	return new(int32(n)) //nolint:gosec // counts of a simulation are small
+}
 
 // codeOf is the code of an error of AWS.
 func codeOf(err error) string {
-	var api smithy.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		return api.ErrorCode()
 	}
 	return ""

@@ -63,7 +63,7 @@ func (c s3Client) HeadObject(ctx context.Context, in *s3.HeadObjectInput, _ ...f
 		}
 		out.ServerSideEncryption, out.SSEKMSKeyId = o.encryption()
 		if n := len(o.Tags); n > 0 {
-			out.TagCount = aws.Int32(int32(n))
+			out.TagCount = int32Of(n)
 		}
 		if !o.LockUntil.IsZero() {
 			out.ObjectLockRetainUntilDate = aws.Time(o.LockUntil)
@@ -96,7 +96,7 @@ func (c s3Client) GetObject(ctx context.Context, in *s3.GetObjectInput, _ ...fun
 		}
 		out.ServerSideEncryption, out.SSEKMSKeyId = o.encryption()
 		if n := len(o.Tags); n > 0 {
-			out.TagCount = aws.Int32(int32(n))
+			out.TagCount = int32Of(n)
 		}
 		if !o.LockUntil.IsZero() {
 			out.ObjectLockRetainUntilDate = aws.Time(o.LockUntil)
@@ -117,30 +117,29 @@ func cutRange(body []byte, header string) ([]byte, *string, error) {
 		return body, nil, nil
 	}
 	size := len(body)
-	from, to := 0, size-1
-	var errFrom, errTo error
+	a, knowsA := number(first)
+	b, knowsB := number(last)
+	from, to := a, min(b, size-1)
 	switch {
-	case first == "":
-		var n int
-		n, errTo = strconv.Atoi(last)
-		from = max(0, size-n)
-		if n == 0 {
-			from = size
-		}
-	case last == "":
-		from, errFrom = strconv.Atoi(first)
-	default:
-		from, errFrom = strconv.Atoi(first)
-		to, errTo = strconv.Atoi(last)
-	}
-	if errFrom != nil || errTo != nil || from > to && from < size {
+	case first == "" && knowsB && b > 0:
+		from, to = max(0, size-b), size-1
+	case first == "" && knowsB:
+		from = size
+	case last == "" && knowsA:
+		to = size - 1
+	case !knowsA || !knowsB || a > b:
 		return body, nil, nil
 	}
 	if from >= size {
 		return nil, nil, fail("InvalidRange", "The requested range is not satisfiable")
 	}
-	to = min(to, size-1)
 	return body[from : to+1], aws.String(fmt.Sprintf("bytes %d-%d/%d", from, to, size)), nil
+}
+
+// number reads digits only.
+func number(s string) (int, bool) {
+	n, err := strconv.ParseUint(s, 10, 31)
+	return int(n), err == nil //nolint:gosec // 31 bits fit
 }
 
 func preconditionFailed() error {
@@ -312,7 +311,7 @@ func (c s3Client) ListObjectsV2(ctx context.Context, in *s3.ListObjectsV2Input, 
 		}
 		out := &s3.ListObjectsV2Output{
 			Name: in.Bucket, Prefix: in.Prefix, Delimiter: in.Delimiter, StartAfter: in.StartAfter, ContinuationToken: in.ContinuationToken,
-			MaxKeys: aws.Int32(int32(limit)), IsTruncated: aws.Bool(false),
+			MaxKeys: int32Of(limit), IsTruncated: aws.Bool(false),
 		}
 		n, last := 0, ""
 		for _, key := range keysOf(b.Objects) {
@@ -345,7 +344,7 @@ func (c s3Client) ListObjectsV2(ctx context.Context, in *s3.ListObjectsV2Input, 
 				Key: aws.String(key), ETag: aws.String(o.ETag), Size: aws.Int64(int64(len(o.Body))), LastModified: aws.Time(o.Modified), StorageClass: types.ObjectStorageClassStandard,
 			})
 		}
-		out.KeyCount = aws.Int32(int32(n))
+		out.KeyCount = int32Of(n)
 		return out, nil
 	})
 }

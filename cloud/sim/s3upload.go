@@ -80,7 +80,7 @@ func (c s3Client) ListParts(ctx context.Context, in *s3.ListPartsInput, _ ...fun
 		if in.MaxParts != nil {
 			limit = min(limit, int(*in.MaxParts))
 		}
-		out := &s3.ListPartsOutput{Bucket: in.Bucket, Key: in.Key, UploadId: in.UploadId, MaxParts: aws.Int32(int32(limit)), PartNumberMarker: in.PartNumberMarker, IsTruncated: aws.Bool(false)}
+		out := &s3.ListPartsOutput{Bucket: in.Bucket, Key: in.Key, UploadId: in.UploadId, MaxParts: int32Of(limit), PartNumberMarker: in.PartNumberMarker, IsTruncated: aws.Bool(false)}
 		for _, n := range keysOf(u.Parts) {
 			if n <= after {
 				continue
@@ -90,7 +90,7 @@ func (c s3Client) ListParts(ctx context.Context, in *s3.ListPartsInput, _ ...fun
 				break
 			}
 			p := u.Parts[n]
-			part := types.Part{PartNumber: aws.Int32(int32(n)), ETag: aws.String(p.ETag), Size: aws.Int64(int64(len(p.Body))), LastModified: aws.Time(p.Modified)}
+			part := types.Part{PartNumber: int32Of(n), ETag: aws.String(p.ETag), Size: aws.Int64(int64(len(p.Body))), LastModified: aws.Time(p.Modified)}
 			if p.SHA256 != "" {
 				part.ChecksumSHA256 = aws.String(p.SHA256)
 			}

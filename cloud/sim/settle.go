@@ -57,6 +57,7 @@ func (s *scope) next() *event {
 		}
 	}
 	s.instanceEvents(consider)
+	s.addressEvents(consider)
 	s.volumeEvents(consider)
 	s.profileEvents(consider)
 	s.flowEvents(consider)

@@ -107,7 +107,7 @@ func (c *Command) out() *types.Command {
 	o := &types.Command{
 		CommandId: aws.String(c.ID), DocumentName: aws.String(c.Document), DocumentVersion: aws.String(c.Version), Comment: aws.String(c.Comment), Parameters: c.Parameters,
 		RequestedDateTime: aws.Time(c.Requested), ExpiresAfter: aws.Time(c.Requested.Add(c.Timeout + c.Limit)), InstanceIds: keysOf(c.Runs),
-		TargetCount: int32(len(c.Runs)), TimeoutSeconds: aws.Int32(int32(c.Timeout.Seconds())), Status: c.status(), StatusDetails: aws.String(string(c.status())),
+		TargetCount: *int32Of(len(c.Runs)), TimeoutSeconds: int32Of(int(c.Timeout.Seconds())), Status: c.status(), StatusDetails: aws.String(string(c.status())),
 	}
 	for _, r := range c.Runs {
 		switch r.Status {

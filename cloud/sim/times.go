@@ -18,6 +18,9 @@ type Times struct {
 	CreateVolume, AttachVolume, DetachVolume time.Duration
 	// Metadata is pending to applied; Profile how long an association takes.
 	Metadata, Profile time.Duration
+	// NewAddress is until an interface that was launched with an automatic public
+	// address gets a new one, after its Elastic IP has gone.
+	NewAddress time.Duration
 	// Drain is how long a target drains; Register until it is healthy.
 	Drain, Register time.Duration
 	// Detach is how long an Auto Scaling group takes to let an instance go or to
@@ -38,7 +41,8 @@ func defaultTimes() Times {
 		SnapshotPerGiB: 6 * time.Second, CopyPerGiB: 5 * time.Second, SnapshotLeast: 20 * time.Second,
 		CreateVolume: 5 * time.Second, AttachVolume: 3 * time.Second, DetachVolume: 3 * time.Second,
 		Metadata: 4 * time.Second, Profile: 3 * time.Second,
-		Drain: 300 * time.Second, Register: 30 * time.Second,
+		NewAddress: 45 * time.Second,
+		Drain:      300 * time.Second, Register: 30 * time.Second,
 		Detach: 10 * time.Second, Unhealthy: 60 * time.Second, Replace: 20 * time.Second,
 		Untrack: time.Second,
 	}
@@ -56,7 +60,7 @@ func (w *World) times() Times {
 		{&t.Stop, d.Stop}, {&t.ShutDown, d.ShutDown}, {&t.Forget, d.Forget},
 		{&t.SnapshotPerGiB, d.SnapshotPerGiB}, {&t.CopyPerGiB, d.CopyPerGiB}, {&t.SnapshotLeast, d.SnapshotLeast},
 		{&t.CreateVolume, d.CreateVolume}, {&t.AttachVolume, d.AttachVolume}, {&t.DetachVolume, d.DetachVolume},
-		{&t.Metadata, d.Metadata}, {&t.Profile, d.Profile}, {&t.Drain, d.Drain}, {&t.Register, d.Register},
+		{&t.Metadata, d.Metadata}, {&t.Profile, d.Profile}, {&t.NewAddress, d.NewAddress}, {&t.Drain, d.Drain}, {&t.Register, d.Register},
 		{&t.Detach, d.Detach}, {&t.Unhealthy, d.Unhealthy}, {&t.Replace, d.Replace}, {&t.Untrack, d.Untrack},
 	} {
 		if *f.have == 0 {
