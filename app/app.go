@@ -15,6 +15,7 @@ import (
 	"github.com/guardroom/guardroom/config"
 	"github.com/guardroom/guardroom/durable"
 	"github.com/guardroom/guardroom/notify"
+	"github.com/guardroom/guardroom/respond/awscalls"
 	"github.com/guardroom/guardroom/source"
 	"github.com/guardroom/guardroom/source/guardduty"
 	"github.com/guardroom/guardroom/store"
@@ -49,6 +50,10 @@ type Options struct {
 	Notifiers map[string]notify.Notifier
 	// Keepers keep the audit head outside, beside the file and the log.
 	Keepers []audit.Keeper
+	// Responses replace AWS for responses, and Confirm GuardDuty's confirmation of
+	// a finding, for tests and the demo.
+	Responses awscalls.AWS
+	Confirm   Confirmer
 	// Checks are further checks of doctor (AWS).
 	Checks []func(ctx context.Context) []api.Check
 }
@@ -70,6 +75,8 @@ type App struct {
 	cloud   *cloud.Cloud
 	clock   *clock
 	archive *guardduty.Archiver
+	desk    *desk
+	runs    *runs
 	types   map[string]string
 	now     func() time.Time
 	log     *slog.Logger
@@ -139,6 +146,9 @@ func (a *App) build(ctx context.Context) (err error) {
 	}
 	a.deliver = &notify.Deliverer{Destinations: destinations, Views: a.views, Worker: a.db.executor, Tempo: tempo, Now: a.now, Observer: a.metrics, Logger: a.log,
 		Ledger: &ledger{store: a.db.DB, engine: a.engine, newID: a.ids.New, tempo: tempo, types: a.types, notice: notes.open}}
+	if err := a.buildResponses(tempo); err != nil {
+		return err
+	}
 	a.watch, err = a.buildWatch(ctx, notes, tempo)
 	return err
 }
@@ -163,7 +173,7 @@ func digestLimits(cfg *config.Config) map[string]int {
 }
 
 func (a *App) buildWatch(ctx context.Context, notes *notices, tempo notify.Tempo) (*watcher, error) {
-	w := &watcher{store: a.db.DB, engine: a.engine, notices: notes, newID: a.ids.New, now: a.now, log: a.log,
+	w := &watcher{store: a.db.DB, engine: a.engine, runs: a.runs, notices: notes, newID: a.ids.New, now: a.now, log: a.log,
 		worker: store.Worker{ID: a.db.executor, Mode: string(a.opts.Mode), Version: a.opts.Version, StartedAt: a.now()},
 		lease:  tempo.Scale(a.cfg.Worker.Lease.Std()), call: tempo.Limit(notify.ReconcileLimit), headEvery: a.cfg.Audit.Head.Interval.Std(),
 		undeliveredAfter: a.cfg.Watch.UndeliveredAfter.Std(), heartbeatURL: a.cfg.Watch.HeartbeatURL.Reveal(),
@@ -229,9 +239,16 @@ func (a *App) Deliver(ctx context.Context) error {
 	if err := a.watch.recover(ctx); err != nil {
 		return err
 	}
+	var carryOut durable.RunHandler
+	if a.opts.Mode == ModeServe {
+		if err := a.watch.recoverRuns(ctx); err != nil {
+			return err
+		}
+		carryOut = a.runs.carryOut
+	}
 	err := a.engine.Launch(func(ctx context.Context, item durable.Item) error {
 		return a.deliver.Deliver(ctx, item.Destination, item.Delivery, item.Generation)
-	}, nil)
+	}, carryOut)
 	a.delivering = err == nil
 	return err
 }

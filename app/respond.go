@@ -1,131 +1,225 @@
 package app
 
 import (
+	"cmp"
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
-	"errors"
+	"encoding/hex"
 	"fmt"
-	"io"
+	"net/http"
+	"strings"
 	"time"
 
 	"github.com/guardroom/guardroom/api"
-	"github.com/guardroom/guardroom/audit"
-	"github.com/guardroom/guardroom/evidence"
-	"github.com/guardroom/guardroom/incident"
+	"github.com/guardroom/guardroom/cloud"
+	"github.com/guardroom/guardroom/cloud/sim"
+	"github.com/guardroom/guardroom/config"
+	"github.com/guardroom/guardroom/durable"
+	"github.com/guardroom/guardroom/finding"
 	"github.com/guardroom/guardroom/internal/fault"
+	"github.com/guardroom/guardroom/notify"
+	"github.com/guardroom/guardroom/playbook"
 	"github.com/guardroom/guardroom/respond"
+	"github.com/guardroom/guardroom/respond/awscalls"
+	"github.com/guardroom/guardroom/respond/lambda"
+	"github.com/guardroom/guardroom/rule"
+	"github.com/guardroom/guardroom/source"
+	"github.com/guardroom/guardroom/source/guardduty"
 	"github.com/guardroom/guardroom/store"
 )
 
-// Responses implements api.Service.
-func (a *App) Responses() api.Responder { return responses{store: a.db.DB} }
-
-// responses is a responder without playbooks: it keeps the switch and the
-// tokens, and says of everything else that there is nothing to respond with.
-type responses struct{ store *store.DB }
-
-var _ api.Responder = responses{}
-
-func nothingToRespondWith() error {
-	return fault.New(fault.Unavailable, "this service has no playbooks", "guardroom playbook list")
-}
-
-// Playbooks implements api.Responder.
-func (responses) Playbooks() []api.Playbook { return []api.Playbook{} }
-
-// CreatePlan implements api.Responder.
-func (responses) CreatePlan(context.Context, api.PlanRequest, string) (api.PlanDetail, error) {
-	return api.PlanDetail{}, nothingToRespondWith()
-}
-
-// ApprovePlan implements api.Responder.
-func (responses) ApprovePlan(context.Context, respond.PlanID, string, string, api.Approver) (api.PlanDetail, error) {
-	return api.PlanDetail{}, nothingToRespondWith()
-}
-
-// RejectPlan implements api.Responder.
-func (responses) RejectPlan(context.Context, respond.PlanID, string, string) (api.PlanDetail, error) {
-	return api.PlanDetail{}, nothingToRespondWith()
-}
-
-// AbortRun implements api.Responder.
-func (responses) AbortRun(context.Context, respond.RunID, string, string) (respond.RunRow, error) {
-	return respond.RunRow{}, nothingToRespondWith()
-}
-
-// UndoRun implements api.Responder.
-func (responses) UndoRun(context.Context, respond.RunID, string) (api.PlanDetail, error) {
-	return api.PlanDetail{}, nothingToRespondWith()
-}
-
-// Switch implements api.Responder.
-func (r responses) Switch(ctx context.Context) (api.Switch, error) {
-	s, err := r.store.Switch(ctx)
-	return api.Switch(s), err
-}
-
-// SetSwitch implements api.Responder.
-func (r responses) SetSwitch(ctx context.Context, off bool, why, who string) (s api.Switch, err error) {
-	err = r.store.Write(ctx, func(tx *store.Tx) error {
-		before, err := tx.Switch(ctx)
+// buildResponses builds the desk, and what carries out its runs.
+func (a *App) buildResponses(tempo notify.Tempo) error {
+	policy, err := policyOf(a.cfg, a.db.path)
+	if err != nil {
+		return err
+	}
+	clock := playbook.Real{NowFunc: a.now, Scale: a.cfg.Worker.TimeScale}
+	reach, err := a.reach(clock)
+	if err != nil {
+		return err
+	}
+	fetch := lambda.HTTP(&http.Client{Timeout: time.Minute, Transport: a.clock.next})
+	d := &desk{store: a.db.DB, engine: runQueue{a.engine}, raise: a.engine, newID: a.ids.New, now: a.now, log: a.log, triager: a.triager,
+		playbooks: playbooks(), actions: actions(fetch), closings: closings(), aws: reach, policy: policy,
+		rules: respond.Rules{RequesterMayApprove: policy.RequesterMayApprove}, news: newBell(), tempo: tempo}
+	for _, n := range a.cfg.Respond.NeverTouch {
+		r, err := rule.Compile(n.Name, n.When)
+		if err != nil {
+			return describe("respond.never_touch "+n.Name, err)
+		}
+		d.never = append(d.never, r)
+	}
+	for _, p := range a.cfg.Respond.PreAuthorize {
+		one, err := preAuthorized(p, d.playbook)
 		if err != nil {
 			return err
 		}
-		now, err := tx.SetSwitch(ctx, off, who, why)
-		if err == nil && now.Off != before.Off {
-			tx.Audit(audit.Record{Who: who, Action: "respond.switched", Object: "respond", Before: before.String(), After: now.String(), Why: why})
+		d.before = append(d.before, one)
+	}
+	for _, r := range a.cfg.Routes {
+		if r.Playbook == "" {
+			continue
 		}
-		s = api.Switch(now)
+		if _, err := d.playbook(r.Playbook); err != nil {
+			return describe("routes: "+r.Name, err)
+		}
+	}
+	if d.seal, err = newSealer(policy.Evidence.SigningKey); err != nil {
 		return err
-	})
-	return s, err
-}
-
-// VerifyEvidence implements api.Responder.
-func (responses) VerifyEvidence(context.Context, incident.Number, string) (evidence.Report, error) {
-	return evidence.Report{}, nothingToRespondWith()
-}
-
-// ExportEvidence implements api.Responder.
-func (responses) ExportEvidence(context.Context, incident.Number, io.Writer, string) error {
-	return nothingToRespondWith()
-}
-
-// CreateToken implements api.Responder: only the SHA-256 of the secret is kept.
-func (r responses) CreateToken(ctx context.Context, name string, role api.Role, expires time.Time, who string) (string, error) {
-	raw := make([]byte, 32)
-	if _, err := rand.Read(raw); err != nil {
-		return "", fmt.Errorf("make a secret: %w", err)
 	}
-	secret := "grt_" + base64.RawURLEncoding.EncodeToString(raw)
-	hash := sha256.Sum256([]byte(secret))
-	err := r.store.Write(ctx, func(tx *store.Tx) error {
-		switch have, err := tx.LockToken(ctx, name); {
-		case err == nil && have.Good(tx.Now()):
-			return fault.New(fault.Conflict, name+" has a token already", "guardroom token revoke "+name)
-		case err != nil && !errors.Is(err, store.ErrNotFound):
-			return err
-		}
-		tx.Audit(audit.Record{Who: who, Action: "token.created", Object: "token/" + name, After: string(role)})
-		return tx.PutToken(ctx, store.Token{Name: name, Role: string(role), Hash: hash[:], CreatedAt: tx.Now(), CreatedBy: who, ExpiresAt: expires})
-	})
+	a.desk = d
+	a.runs = &runs{desk: d, worker: a.db.executor, clock: clock, call: min(callLimit, tempo.Scale(a.cfg.Worker.Lease.Std())/2)}
+	return nil
+}
+
+// callLimit is the deadline of one call of AWS.
+const callLimit = 30 * time.Second
+
+// reach is AWS as responses reach it: the simulated one where that is
+// configured, which then is the only one.
+func (a *App) reach(clock playbook.Clock) (awscalls.AWS, error) {
+	r := a.cfg.Respond
+	if a.opts.Responses != nil {
+		return a.opts.Responses, nil
+	}
+	if r.Simulate == "" {
+		return a.cloud.Responses(cloud.ResponseRoles{Read: a.cfg.AWS.ReadRole, Act: r.ActRole, Forensics: cmp.Or(r.ForensicsRole, r.ActRole)}), nil
+	}
+	w, err := sim.New(sim.Options{Clock: clock, File: r.Simulate})
 	if err != nil {
-		return "", err
+		return nil, fault.Wrap(fault.Usage, err, "open the simulated AWS", "nothing was started", "respond.simulate names a file that guardroom made")
 	}
-	return secret, nil
+	return w.AWS(), nil
 }
 
-// RevokeToken implements api.Responder.
-func (r responses) RevokeToken(ctx context.Context, name, who string) error {
-	return r.store.Write(ctx, func(tx *store.Tx) error {
-		have, err := tx.LockToken(ctx, name)
-		if err != nil || !have.RevokedAt.IsZero() {
-			return err
+func preAuthorized(p config.PreAuthorization, find func(string) (respond.Playbook, error)) (preAuthorization, error) {
+	r, err := rule.Compile(p.Name, p.When)
+	if err != nil {
+		return preAuthorization{}, describe("respond.pre_authorize "+p.Name, err)
+	}
+	for _, name := range p.Playbooks {
+		if _, err := find(name); err != nil {
+			return preAuthorization{}, describe("respond.pre_authorize "+p.Name, err)
 		}
-		have.RevokedAt = tx.Now()
-		tx.Audit(audit.Record{Who: who, Action: "token.revoked", Object: "token/" + name, Before: have.Role})
-		return tx.PutToken(ctx, have)
-	})
+	}
+	out := preAuthorization{rule: r, cfg: p}
+	if p.Hours != "" {
+		w, err := config.ParseHours(p.Hours)
+		if err != nil {
+			return preAuthorization{}, describe("respond.pre_authorize "+p.Name, err)
+		}
+		out.hours = &w
+	}
+	sum := sha256.Sum256([]byte(fmt.Sprintf("%q %q %q %q %q %q", p.Name, p.When, p.Playbooks, p.Hours, p.Owner, p.Reason)))
+	out.sha256 = hex.EncodeToString(sum[:])
+	return out, nil
 }
+
+// policyOf is the configuration in the words of respond.
+func policyOf(cfg *config.Config, storePath string) (respond.Policy, error) {
+	c := cfg.Respond
+	p := respond.DefaultPolicy()
+	p.Order, p.OutOfService, p.OpenWindow, p.NACL, p.WholeRole = c.Order, c.OutOfService, c.OpenWindow, c.NetworkACL, c.WholeRole
+	p.BreakGlass, p.Own, p.BlockFor, p.DryRun = c.BreakGlass, c.OwnNetworks, c.BlockFor.Std(), c.DryRun
+	p.Approvals, p.RequesterMayApprove, p.PlanAge = c.Approval.People, c.Approval.Requester != "may_not", c.Approval.Within.Std()
+	p.IsolationsAnHour, p.RevocationsAnHour, p.BlocksAnHour, p.ResponsesAnHour = c.Caps.Isolations, c.Caps.Revocations, c.Caps.Blocks, c.Caps.All
+	if parts := strings.Split(c.IPSet, "/"); len(parts) == 3 {
+		p.IPSet = respond.IPSet{Name: parts[0], ID: parts[1], Scope: parts[2]}
+	}
+	e := c.Evidence
+	bucket, prefix, _ := strings.Cut(strings.TrimPrefix(e.URL, "s3://"), "/")
+	p.Evidence = respond.Evidence{Bucket: bucket, Prefix: strings.Trim(prefix, "/"), Region: e.Region, KMSKey: e.KMSKey, LockMode: e.Lock, LockDays: e.LockDays,
+		SigningKey: e.SigningKey, WorkingDays: e.WorkingDays}
+	if p.Evidence.SigningKey == "" && storePath != "" {
+		p.Evidence.SigningKey = storePath + ".evidence-key"
+	}
+	f := c.Forensics
+	p.Forensics = respond.Forensics{Account: f.Account, TransferKey: f.TransferKey, Key: f.Key, Image: f.Image, ImageOwners: f.ImageOwners, Types: f.Types,
+		Subnets: f.Subnets, SecurityGroups: f.SecurityGroups, Profile: f.Profile, Memory: f.Memory, Hash: f.Hash,
+		MemoryTool: map[string]string{}, MemoryToolSHA256: map[string]string{}}
+	if parts := strings.Split(f.MemoryDocument, "/"); len(parts) == 3 {
+		p.Forensics.MemoryDocument, p.Forensics.MemoryDocVersion, p.Forensics.MemoryDocHash = parts[0], parts[1], parts[2]
+	}
+	for arch, tool := range f.MemoryTools {
+		key, sum, ok := strings.Cut(tool, "@")
+		if !ok || len(sum) != 64 {
+			return p, fault.New(fault.Usage, fmt.Sprintf("respond.forensics.memory_tools.%s is %q and not KEY@SHA256", arch, tool), "name the object in the evidence bucket and its SHA-256 in hex")
+		}
+		p.Forensics.MemoryTool[arch], p.Forensics.MemoryToolSHA256[arch] = key, sum
+	}
+	return p, nil
+}
+
+// runQueue enqueues runs in the store's transactions.
+type runQueue struct{ engine *durable.Engine }
+
+func (q runQueue) enqueueRun(ctx context.Context, tx *store.Tx, item durable.RunItem) error {
+	return q.engine.EnqueueRun(ctx, tx.SQL(), item)
+}
+
+// Responses implements api.Service.
+func (a *App) Responses() api.Responder { return a.desk }
+
+// confirm asks GuardDuty itself for a finding, and takes its answer as one that
+// was read from there. It reports whether the finding is known there.
+func (a *App) confirm(ctx context.Context, f store.Finding) (bool, error) {
+	if a.opts.Confirm != nil {
+		return a.opts.Confirm(ctx, f.ID)
+	}
+	client, err := a.cloud.GuardDuty(ctx, f.AccountID, "", f.Region)
+	if err != nil {
+		return false, err
+	}
+	body, known, err := guardduty.Confirm(ctx, client, f.DetectorID, f.ID)
+	if err != nil || !known {
+		return false, err
+	}
+	in := source.Input{Source: "guardduty:confirm", Body: body, ReceivedAt: a.now(), Confirmed: true, Refresh: true, Position: "read before a response"}
+	if _, err := a.flow.Take(ctx, in); err != nil {
+		return false, err
+	}
+	row, ok, err := a.db.GetFinding(ctx, f.ID)
+	return ok && row.Confirmed, err
+}
+
+// respond runs what responses need beside their runs, until ctx ends: the
+// sweeper of what is owed, plans that were wished for or have expired, and the
+// look at what is contained.
+func (a *App) respond(ctx context.Context) {
+	tempo := notify.Tempo(a.cfg.Worker.TimeScale)
+	jobs := []struct {
+		every time.Duration
+		do    func(context.Context) error
+		what  string
+	}{
+		{5 * time.Second, a.runs.sweep, "close what is owed"},
+		{time.Second, func(ctx context.Context) error { return a.desk.wishes(ctx, a.confirm) }, "make the plans that routes want"},
+		{5 * time.Second, a.desk.expire, "end plans that nobody approved"},
+		{10 * time.Second, a.runs.checks, "look at what is contained"},
+	}
+	done := make(chan struct{}, len(jobs))
+	for _, j := range jobs {
+		go func() {
+			defer func() { done <- struct{}{} }()
+			tick := time.NewTicker(max(tempo.Scale(j.every), 50*time.Millisecond))
+			defer tick.Stop()
+			for {
+				if err := j.do(ctx); err != nil && ctx.Err() == nil {
+					a.log.Warn("responses could not be looked after", "what", j.what, "error", err)
+				}
+				select {
+				case <-tick.C:
+				case <-ctx.Done():
+					return
+				}
+			}
+		}()
+	}
+	for range jobs {
+		<-done
+	}
+}
+
+// Confirmer says whether GuardDuty knows a finding.
+type Confirmer func(ctx context.Context, id finding.ID) (bool, error)

@@ -50,6 +50,7 @@ func (a *App) Serve(ctx context.Context, in Entrances) error {
 		return a.watch.run(innerCtx)
 	})
 	inside.Go(func() error { return a.archive.Run(innerCtx) })
+	inside.Go(func() error { a.respond(innerCtx); return nil })
 
 	outside, outerCtx := errgroup.WithContext(ctx)
 	var ready atomic.Bool

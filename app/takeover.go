@@ -11,6 +11,7 @@ import (
 	"github.com/guardroom/guardroom/durable"
 	"github.com/guardroom/guardroom/notify"
 	"github.com/guardroom/guardroom/notify/message"
+	"github.com/guardroom/guardroom/respond"
 	"github.com/guardroom/guardroom/store"
 	"github.com/guardroom/guardroom/store/postgres"
 )
@@ -88,6 +89,9 @@ func (w *watcher) earlier(ctx context.Context) error {
 		}
 	}
 	left, err := w.engine.Abandoned(func(executor string) bool { return !ended(executor) })
+	if err == nil {
+		err = w.takeOverRuns(ctx, func(executor string) bool { return !ended(executor) })
+	}
 	if err = errors.Join(err, failed); err != nil {
 		return err
 	}
@@ -127,9 +131,13 @@ func (w *watcher) takeOver(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	left, err := w.engine.Abandoned(func(executor string) bool {
+	alive := func(executor string) bool {
 		return slices.ContainsFunc(workers, func(o store.Worker) bool { return o.ID == executor && !o.Heartbeat.Before(before) })
-	})
+	}
+	if err := w.takeOverRuns(ctx, alive); err != nil {
+		return err
+	}
+	left, err := w.engine.Abandoned(alive)
 	if err != nil {
 		return err
 	}
@@ -165,6 +173,48 @@ func (w *watcher) takeUp(ctx context.Context, left []durable.Abandoned, claimed 
 		return 0, err
 	}
 	return n, w.engine.Discard(left)
+}
+
+// recoverRuns arms anew the runs that this worker had in hand when it last
+// ended, for the same reasons as deliveries.
+func (w *watcher) recoverRuns(ctx context.Context) error {
+	if w.ended != nil {
+		return nil // earlier runs of this worker are looked for with the others
+	}
+	list, err := w.store.OpenRuns(ctx)
+	if err != nil {
+		return err
+	}
+	list = slices.DeleteFunc(list, func(r respond.RunRow) bool { return r.Worker != w.worker.ID })
+	return w.runs.takeUp(ctx, list)
+}
+
+// takeOverRuns gives the runs of workers that are lost, or have ended, a new
+// generation, which fences the lost one, and has any worker take them.
+func (w *watcher) takeOverRuns(ctx context.Context, alive func(executor string) bool) error {
+	list, err := w.store.OpenRuns(ctx)
+	if err != nil {
+		return err
+	}
+	lost := slices.DeleteFunc(slices.Clone(list), func(r respond.RunRow) bool { return r.Worker == "" || r.Worker == w.worker.ID || alive(r.Worker) })
+	left, err := w.engine.AbandonedRuns(alive)
+	if err != nil {
+		return err
+	}
+	for _, item := range left {
+		// Taken from the queue and not begun.
+		at := slices.IndexFunc(list, func(r respond.RunRow) bool { return string(r.ID) == item.Run && r.Generation == item.Generation })
+		if at >= 0 && !slices.ContainsFunc(lost, func(r respond.RunRow) bool { return r.ID == list[at].ID }) {
+			lost = append(lost, list[at])
+		}
+	}
+	if err := w.runs.takeUp(ctx, lost); err != nil {
+		return err
+	}
+	if len(lost) > 0 {
+		w.log.Warn("took over runs of a lost worker", "count", len(lost))
+	}
+	return w.engine.DiscardRuns(left)
 }
 
 // forgetAfter is how long a lost worker is spoken of: a machine that was replaced

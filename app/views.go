@@ -53,6 +53,9 @@ func (v *views) Incident(ctx context.Context, i *incident.Incident, d notify.Del
 	if in.Elsewhere, err = v.elsewhere(ctx, d); err != nil {
 		return nil, err
 	}
+	if in.Runs, err = v.responses(ctx, i.Number); err != nil {
+		return nil, err
+	}
 	raw, ok, err := v.store.NewestRevisionOf(ctx, i.Lead.FindingID)
 	if err != nil {
 		return nil, err

@@ -23,6 +23,7 @@ import (
 type watcher struct {
 	store     *store.DB
 	engine    *durable.Engine
+	runs      *runs
 	notices   *notices
 	newID     func() string
 	keepers   []audit.Keeper

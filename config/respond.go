@@ -17,7 +17,8 @@ type Respond struct {
 	// ActRole is the name of the role that changes things in the attacked
 	// account. Empty: no response can be carried out there.
 	ActRole string `yaml:"act_role"`
-	// ForensicsRole is the name of the role in the forensic account.
+	// ForensicsRole is the name of the role that preserves evidence, in the
+	// forensic account where there is one. Empty: act_role does that as well.
 	ForensicsRole string `yaml:"forensics_role"`
 	// Order is isolate_first, volatile_first (memory and console before the
 	// network is cut), or auto: isolation first while data is leaving.

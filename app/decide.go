@@ -1,0 +1,426 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/guardroom/guardroom/api"
+	"github.com/guardroom/guardroom/audit"
+	"github.com/guardroom/guardroom/durable"
+	"github.com/guardroom/guardroom/incident"
+	"github.com/guardroom/guardroom/internal/fault"
+	"github.com/guardroom/guardroom/playbook"
+	"github.com/guardroom/guardroom/respond"
+	"github.com/guardroom/guardroom/respond/safety"
+	"github.com/guardroom/guardroom/store"
+)
+
+// ApprovePlan adds an approval. The last one that is needed starts the run, in
+// the same transaction, so that it starts once however often it is given.
+func (d *desk) ApprovePlan(ctx context.Context, id respond.PlanID, digest, reason string, by api.Approver) (api.PlanDetail, error) {
+	return d.approve(ctx, id, respond.Approval{Who: by.Name, How: by.How, Own: by.Own, Digest: digest, Reason: reason})
+}
+
+func (d *desk) approve(ctx context.Context, id respond.PlanID, a respond.Approval) (out api.PlanDetail, err error) {
+	var expired error
+	err = d.store.Write(ctx, func(tx *store.Tx) error {
+		expired = nil
+		row, plan, err := d.lock(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if sw, err := tx.Switch(ctx); err != nil {
+			return err
+		} else if sw.Off {
+			return offFault(sw)
+		}
+		waited := row.State == respond.PlanWaiting
+		before := len(row.Approvals)
+		approved, err := row.Approve(a, d.rules, tx.Now())
+		if err != nil {
+			if waited && row.State == respond.PlanExpired {
+				expired = err // what ended the plan is kept, and the approver told
+				return d.ended(ctx, tx, row, incident.Guardroom)
+			}
+			return err
+		}
+		if approved {
+			if err := d.start(ctx, tx, &row, plan); err != nil {
+				return err
+			}
+		}
+		out = api.PlanDetail{Row: row, Plan: plan, Canonical: string(row.Bytes)}
+		if len(row.Approvals) == before {
+			return nil
+		}
+		if err := tx.PutPlan(ctx, row); err != nil {
+			return err
+		}
+		last := row.Approvals[len(row.Approvals)-1]
+		tx.Audit(audit.Record{Who: a.Who, Action: "plan.approved", Object: "plan/" + string(id), After: approvalWords(row, last), Why: a.Reason})
+		return d.tell(ctx, tx, row.Incident, incident.KindPlanDecided, a.Who, fmt.Sprintf("approved plan %s (%s, sha256:%s), %d of %d: %s", id, row.Playbook, row.Digest[:8], len(row.Approvals), row.Needed, a.Reason))
+	})
+	if err == nil {
+		err = expired
+	}
+	return out, err
+}
+
+func approvalWords(row respond.PlanRow, a respond.Approval) string {
+	s := fmt.Sprintf("%d of %d by %s, sha256:%s", len(row.Approvals), row.Needed, a.How, a.Digest)
+	if a.Rule != "" {
+		s += ", rule " + a.Rule + " sha256:" + a.RuleSHA256
+	}
+	if row.Run != "" {
+		s += ", " + string(row.Run)
+	}
+	return s
+}
+
+func offFault(sw store.Switch) error {
+	f := fault.New(fault.Conflict, sw.String(), "guardroom respond on --reason …, when it is safe again")
+	f.Safe = "nothing was changed"
+	return f
+}
+
+func (d *desk) lock(ctx context.Context, tx *store.Tx, id respond.PlanID) (respond.PlanRow, *respond.Plan, error) {
+	row, err := tx.LockPlan(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return row, nil, fault.New(fault.NotFound, fmt.Sprintf("there is no plan %q", id), "guardroom plan list")
+	}
+	if err != nil {
+		return row, nil, err
+	}
+	plan, err := openPlan(row)
+	return row, plan, err
+}
+
+// start stores the run of an approved plan and enqueues its work. The caps are
+// asked once more: between the plan and its approval others were approved.
+func (d *desk) start(ctx context.Context, tx *store.Tx, row *respond.PlanRow, plan *respond.Plan) error {
+	class := respond.Other
+	if p, err := d.playbook(plan.Playbook); err == nil {
+		class = classOf(p)
+	}
+	if plan.UndoOf != "" {
+		class = respond.Release
+	}
+	q := safety.Question{Target: plan.Target, Class: class, Policy: d.policy, Now: tx.Now()}
+	if err := d.ask(ctx, tx, &q); err != nil {
+		return err
+	}
+	if g := safety.Cap(q); g.Answer == respond.Refuse {
+		f := fault.New(fault.Conflict, "the plan cannot be carried out now: "+g.Why, g.Hint)
+		f.Safe = "nothing was changed; the plan waits until " + row.ExpiresAt.UTC().Format("15:04 UTC")
+		return f
+	}
+	row.Run = respond.RunID("run_" + d.newID())
+	run := respond.RunRow{ID: row.Run, Plan: row.ID, Incident: row.Incident, Playbook: row.Playbook, Target: row.Target, Account: plan.Target.Account,
+		Class: class, State: respond.RunQueued, Generation: 1, UndoOf: plan.UndoOf, CreatedAt: tx.Now(), Simulated: plan.Simulated}
+	if err := tx.PutRun(ctx, run); err != nil {
+		return err
+	}
+	var parts []string
+	for _, t := range plan.Parts {
+		if t.Key() != row.Target {
+			parts = append(parts, t.Key())
+		}
+	}
+	if err := tx.HoldTargets(ctx, run.ID, parts...); err != nil {
+		return err
+	}
+	tx.Audit(audit.Record{Who: row.DecidedBy, Action: "run.queued", Object: "run/" + string(run.ID), After: string(run.State), Why: "plan " + string(row.ID) + " sha256:" + row.Digest})
+	return d.engine.enqueueRun(ctx, tx, durable.RunItem{Run: string(run.ID), Generation: run.Generation})
+}
+
+// RejectPlan ends a plan that waits.
+func (d *desk) RejectPlan(ctx context.Context, id respond.PlanID, why, who string) (out api.PlanDetail, err error) {
+	err = d.store.Write(ctx, func(tx *store.Tx) error {
+		row, plan, err := d.lock(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if err := row.Reject(who, why, tx.Now()); err != nil {
+			return err
+		}
+		out = api.PlanDetail{Row: row, Plan: plan, Canonical: string(row.Bytes)}
+		return d.ended(ctx, tx, row, who)
+	})
+	return out, err
+}
+
+// ended stores a plan that was ended without a run.
+func (d *desk) ended(ctx context.Context, tx *store.Tx, row respond.PlanRow, who string) error {
+	if err := tx.PutPlan(ctx, row); err != nil {
+		return err
+	}
+	tx.Audit(audit.Record{Who: who, Action: "plan." + string(row.State), Object: "plan/" + string(row.ID), After: string(row.State), Why: row.Why})
+	return d.tell(ctx, tx, row.Incident, incident.KindPlanDecided, who, fmt.Sprintf("plan %s (%s) is %s%s", row.ID, row.Playbook, row.State, because(row.Why)))
+}
+
+// expire ends the plans that nobody approved in time.
+func (d *desk) expire(ctx context.Context) error {
+	list, err := d.store.ExpiredPlans(ctx, d.now(), 100)
+	if err != nil {
+		return err
+	}
+	for _, p := range list {
+		err := d.store.Write(ctx, func(tx *store.Tx) error {
+			row, _, err := d.lock(ctx, tx, p.ID)
+			if err != nil {
+				return err
+			}
+			if !row.Expire(tx.Now()) {
+				return nil
+			}
+			return d.ended(ctx, tx, row, incident.Guardroom)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// AbortRun stops a run before its next change. What it opened is closed, and
+// what is contained stays contained. Repeating it changes nothing.
+func (d *desk) AbortRun(ctx context.Context, id respond.RunID, why, who string) (run respond.RunRow, err error) {
+	err = d.store.Write(ctx, func(tx *store.Tx) error {
+		run, err = tx.LockRun(ctx, id)
+		if errors.Is(err, store.ErrNotFound) {
+			return fault.New(fault.NotFound, fmt.Sprintf("there is no run %q", id), "guardroom run list")
+		}
+		if err != nil {
+			return err
+		}
+		if run.State.Ended() {
+			f := fault.New(fault.Conflict, fmt.Sprintf("run %s has ended: it is %s", id, run.State), "to take back what it did: guardroom run undo "+string(id))
+			f.Safe = "nothing more is changed by it"
+			return f
+		}
+		if !run.AbortedAt.IsZero() {
+			return nil
+		}
+		run.AbortedBy, run.AbortWhy, run.AbortedAt = who, why, tx.Now()
+		if err := tx.PutRun(ctx, run); err != nil {
+			return err
+		}
+		body, err := json.Marshal(map[string]string{"who": who, "why": why})
+		if err != nil {
+			return err
+		}
+		if err := tx.SendMessage(ctx, id, playbook.AbortTopic, body); err != nil {
+			return err
+		}
+		tx.Audit(audit.Record{Who: who, Action: "run.aborted", Object: "run/" + string(id), Why: why})
+		return d.tell(ctx, tx, run.Incident, incident.KindRunEnded, who, fmt.Sprintf("aborted %s: it stops before its next change, and what is contained stays so%s", id, because(why)))
+	})
+	if err == nil {
+		d.news.ring()
+	}
+	return run, err
+}
+
+// Switch says whether responses are switched off.
+func (d *desk) Switch(ctx context.Context) (api.Switch, error) {
+	sw, err := d.store.Switch(ctx)
+	return api.Switch(sw), err
+}
+
+// SetSwitch switches responses off or on.
+func (d *desk) SetSwitch(ctx context.Context, off bool, why, who string) (out api.Switch, err error) {
+	err = d.store.Write(ctx, func(tx *store.Tx) error {
+		before, err := tx.Switch(ctx)
+		if err != nil {
+			return err
+		}
+		sw, err := tx.SetSwitch(ctx, off, who, why)
+		if err != nil {
+			return err
+		}
+		out = api.Switch(sw)
+		if before.Off == sw.Off {
+			return nil
+		}
+		word := map[bool]string{true: "off", false: "on"}
+		tx.Audit(audit.Record{Who: who, Action: "respond.switched", Object: "respond", Before: word[before.Off], After: word[off], Why: why})
+		return nil
+	})
+	if err == nil {
+		d.news.ring()
+	}
+	return out, err
+}
+
+// UndoRun prepares the plan that takes back what a run did, from what the run
+// recorded. It compares before it restores, and waits for approval.
+func (d *desk) UndoRun(ctx context.Context, id respond.RunID, who string) (api.PlanDetail, error) {
+	var none api.PlanDetail
+	run, err := d.store.GetRun(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return none, fault.New(fault.NotFound, fmt.Sprintf("there is no run %q", id), "guardroom run list")
+	}
+	if err != nil {
+		return none, err
+	}
+	switch {
+	case !run.State.Ended():
+		return none, fault.New(fault.Conflict, fmt.Sprintf("run %s is %s", id, run.State), "wait for its end, or stop it: guardroom run abort "+string(id))
+	case run.UndoOf != "":
+		return none, fault.New(fault.Conflict, fmt.Sprintf("run %s is itself the undo of %s", id, run.UndoOf), "to contain again: guardroom plan create --incident "+run.Incident.String())
+	case run.UndoneBy != "":
+		return none, fault.New(fault.Conflict, fmt.Sprintf("run %s was undone by %s", id, run.UndoneBy), "guardroom run show "+string(run.UndoneBy))
+	}
+	row, err := d.store.GetPlan(ctx, run.Plan)
+	if err != nil {
+		return none, err
+	}
+	plan, err := openPlan(row)
+	if err != nil {
+		return none, err
+	}
+	records, err := d.store.Steps(ctx, id)
+	if err != nil {
+		return none, err
+	}
+	undo, err := respond.UndoPlan(plan, id, byName(records), d.actions)
+	if err != nil {
+		return none, err
+	}
+	now := d.now().UTC().Truncate(time.Microsecond)
+	undo.ID, undo.Requester, undo.Approvals = respond.PlanID("pln_"+d.newID()), who, max(1, d.policy.Approvals)
+	undo.CreatedAt, undo.ExpiresAt = now, now.Add(d.tempo.Scale(d.policy.PlanAge))
+	undo.DryRun = d.policy.DryRun
+	q := safety.Question{Target: plan.Target, Class: respond.Release}
+	if err := d.ask(ctx, d.store, &q); err != nil {
+		return none, err
+	}
+	undo.Guards = []respond.Guard{safety.Busy(q)}
+	kept, err := d.keep(ctx, undo, respond.World{Facts: undo.Facts, Before: []byte("{}")}, who)
+	return api.PlanDetail{Row: kept, Plan: undo, Canonical: string(kept.Bytes)}, err
+}
+
+func byName(list []playbook.Record) map[string]playbook.Record {
+	out := make(map[string]playbook.Record, len(list))
+	for _, r := range list {
+		out[r.Name] = r
+	}
+	return out
+}
+
+// Playbooks lists the responses that can be planned.
+func (d *desk) Playbooks() []api.Playbook {
+	out := []api.Playbook{}
+	for _, p := range d.playbooks {
+		out = append(out, api.Playbook{Name: p.Name(), Version: p.Version(), Summary: p.Summary()})
+	}
+	return out
+}
+
+// wishes makes the plans that routes want, once GuardDuty has confirmed their
+// findings, and approves those that a rule approves beforehand.
+func (d *desk) wishes(ctx context.Context, confirm func(ctx context.Context, id store.Finding) (bool, error)) error {
+	list, err := d.store.DueWishes(ctx, d.now(), 20)
+	if err != nil {
+		return err
+	}
+	for _, w := range list {
+		if err := d.wish(ctx, w, confirm); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// givesUp is for how long a plan is wished for: what GuardDuty does not confirm
+// in that time it does not know.
+const givesUp = 24 * time.Hour
+
+func (d *desk) wish(ctx context.Context, w store.Wish, confirm func(ctx context.Context, f store.Finding) (bool, error)) error {
+	later := func(why string) error {
+		w.Tries++
+		w.Why = why
+		w.NextAt = d.now().Add(d.tempo.Scale(min(time.Minute, 2*time.Second<<min(w.Tries, 10))))
+		if d.now().Sub(w.At) > d.tempo.Scale(givesUp) {
+			return d.endWish(ctx, w, "no plan was made by itself: "+why)
+		}
+		return d.store.Write(ctx, func(tx *store.Tx) error { return tx.PostponeWish(ctx, w) })
+	}
+	f, ok, err := d.store.GetFinding(ctx, w.Finding)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return d.endWish(ctx, w, "")
+	}
+	if !f.Confirmed {
+		known, err := confirm(ctx, f)
+		switch {
+		case err != nil:
+			return later("GuardDuty could not be asked: " + fault.Of(err).Error())
+		case !known:
+			return later("GuardDuty in " + f.AccountID + " does not know the finding")
+		}
+	}
+	row, plan, err := d.create(ctx, api.PlanRequest{Incident: w.Incident, Playbook: w.Playbook}, incident.Guardroom, true)
+	if err != nil {
+		if c := fault.CodeOf(err); c == fault.Unavailable || c == fault.Internal {
+			return later(fault.Of(err).Error())
+		}
+		return d.endWish(ctx, w, "no plan was made by itself: "+fault.Of(err).Error())
+	}
+	if err := d.endWish(ctx, w, ""); err != nil {
+		return err
+	}
+	return d.preAuthorize(ctx, row, plan)
+}
+
+func (d *desk) endWish(ctx context.Context, w store.Wish, why string) error {
+	return d.store.Write(ctx, func(tx *store.Tx) error {
+		ended, err := tx.EndWish(ctx, w.Incident, w.Playbook, why)
+		if err != nil || !ended || why == "" {
+			return err
+		}
+		return d.tell(ctx, tx, w.Incident, incident.KindPlanDecided, incident.Guardroom, why)
+	})
+}
+
+// preAuthorize approves a plan by a rule: only one that can be undone whole,
+// that no guard has a word about, and whose finding is confirmed.
+func (d *desk) preAuthorize(ctx context.Context, row respond.PlanRow, plan *respond.Plan) error {
+	if row.State != respond.PlanWaiting || plan.Approvals > 1 || plan.DryRun || !plan.Reversible() {
+		return nil
+	}
+	if slices.ContainsFunc(plan.Guards, func(g respond.Guard) bool { return g.Answer != respond.Pass }) ||
+		slices.ContainsFunc(plan.Steps, func(s respond.Step) bool { return s.Approval != "" }) {
+		return nil
+	}
+	i, err := d.store.GetIncident(ctx, row.Incident)
+	if err != nil {
+		return err
+	}
+	f, confirmed, err := d.leading(ctx, i)
+	if err != nil || !confirmed {
+		return err
+	}
+	env := d.triager.Env(ctx, f)
+	for _, p := range d.before {
+		if !slices.Contains(p.cfg.Playbooks, plan.Playbook) || p.hours != nil && !p.hours.Contains(d.now()) {
+			continue
+		}
+		match, err := p.rule.Match(env)
+		if err != nil || !match {
+			continue // what cannot be evaluated approves nothing
+		}
+		_, err = d.approve(ctx, row.ID, respond.Approval{Who: "rule " + p.cfg.Name, How: "rule", Digest: row.Digest, Reason: p.cfg.Reason + " (owner: " + p.cfg.Owner + ")", Rule: p.cfg.Name, RuleSHA256: p.sha256})
+		if fault.CodeOf(err) == fault.Conflict {
+			return nil // a cap or the switch: people decide
+		}
+		return err
+	}
+	return nil
+}

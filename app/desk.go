@@ -1,0 +1,391 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/guardroom/guardroom/api"
+	"github.com/guardroom/guardroom/audit"
+	"github.com/guardroom/guardroom/config"
+	"github.com/guardroom/guardroom/durable"
+	"github.com/guardroom/guardroom/finding"
+	"github.com/guardroom/guardroom/incident"
+	"github.com/guardroom/guardroom/internal/fault"
+	"github.com/guardroom/guardroom/notify"
+	"github.com/guardroom/guardroom/respond"
+	"github.com/guardroom/guardroom/respond/awscalls"
+	"github.com/guardroom/guardroom/respond/safety"
+	"github.com/guardroom/guardroom/rule"
+	"github.com/guardroom/guardroom/store"
+	"github.com/guardroom/guardroom/triage"
+)
+
+// desk is where plans are made and decided, and runs are started, aborted and
+// undone. Each decision is one transaction with its audit record, its timeline
+// entry and the deliveries that must now show it.
+type desk struct {
+	store   *store.DB
+	engine  runEnqueuer
+	raise   enqueuer
+	newID   func() string
+	now     func() time.Time
+	log     *slog.Logger
+	triager *triage.Triager
+
+	playbooks []respond.Playbook
+	actions   respond.Actions
+	closings  map[string]respond.Closing
+	aws       awscalls.AWS
+	policy    respond.Policy
+	rules     respond.Rules
+	never     []*rule.Rule
+	before    []preAuthorization
+	news      *bell // rung when something was sent to a run
+	tempo     notify.Tempo
+	seal      sealer
+}
+
+// runEnqueuer adds the work of a run inside a transaction.
+type runEnqueuer interface {
+	enqueueRun(ctx context.Context, tx *store.Tx, item durable.RunItem) error
+}
+
+// preAuthorization is a compiled rule that approves plans beforehand.
+type preAuthorization struct {
+	rule   *rule.Rule
+	cfg    config.PreAuthorization
+	hours  *config.Window
+	sha256 string
+}
+
+// describeLimit is how long describing a live resource may take.
+const describeLimit = 90 * time.Second
+
+func (d *desk) playbook(name string) (respond.Playbook, error) {
+	names := make([]string, 0, len(d.playbooks))
+	for _, p := range d.playbooks {
+		if p.Name() == name {
+			return p, nil
+		}
+		names = append(names, p.Name())
+	}
+	return nil, fault.New(fault.NotFound, fmt.Sprintf("there is no playbook %q", name), "guardroom playbook list: "+strings.Join(names, ", "))
+}
+
+// CreatePlan describes the live resource and stores what would be done to it.
+func (d *desk) CreatePlan(ctx context.Context, r api.PlanRequest, who string) (api.PlanDetail, error) {
+	row, plan, err := d.create(ctx, r, who, false)
+	if err != nil {
+		return api.PlanDetail{}, err
+	}
+	return api.PlanDetail{Row: row, Plan: plan, Canonical: string(row.Bytes)}, nil
+}
+
+func (d *desk) create(ctx context.Context, r api.PlanRequest, who string, byItself bool) (respond.PlanRow, *respond.Plan, error) {
+	var none respond.PlanRow
+	q, p, req, err := d.question(ctx, r, who)
+	if err != nil {
+		return none, nil, err
+	}
+	q.ByItself = byItself
+	look, cancel := context.WithTimeout(ctx, describeLimit)
+	defer cancel()
+	world, err := p.Describe(look, d.aws, req)
+	if err != nil {
+		err = respond.Explain(err, fmt.Sprintf("describe %s in %s/%s", req.Target.ID, req.Target.Account, req.Target.Region), "nothing was changed")
+		d.noteFailure(ctx, r.Incident, who, err)
+		return none, nil, err
+	}
+	draft, err := p.Draft(world, req)
+	if err != nil {
+		return none, nil, err
+	}
+	plan := d.plan(p, req, world, draft, who)
+	plan.DryRun = r.DryRun || d.policy.DryRun
+	q.Target = plan.Target
+	if err := d.ask(ctx, d.store, &q); err != nil {
+		return none, nil, err
+	}
+	plan.Guards = append(safety.Guards(q), draft.Guards...)
+	if plan.DryRun {
+		plan.WillNot = append([]string{"change anything: this is a dry run"}, plan.WillNot...)
+	}
+	row, err := d.keep(ctx, plan, world, who)
+	return row, plan, err
+}
+
+// question finds out what is asked: the incident, its leading finding, the
+// target and the playbook.
+func (d *desk) question(ctx context.Context, r api.PlanRequest, who string) (q safety.Question, p respond.Playbook, req respond.Request, err error) {
+	i, err := d.store.GetIncident(ctx, r.Incident)
+	if errors.Is(err, store.ErrNotFound) {
+		return q, p, req, fault.New(fault.NotFound, "there is no "+r.Incident.String(), "guardroom incident list")
+	}
+	if err != nil {
+		return q, p, req, err
+	}
+	f, confirmed, err := d.leading(ctx, i)
+	if err != nil {
+		return q, p, req, err
+	}
+	targets := respond.Targets(f)
+	if r.Resource != "" {
+		at := slices.IndexFunc(targets, func(t respond.Target) bool { return t.ID == r.Resource || t.ARN == r.Resource })
+		if at < 0 {
+			return q, p, req, fault.New(fault.NotFound, fmt.Sprintf("the leading finding of %s names no resource %q", i.Number, r.Resource), "it names "+targetWords(targets))
+		}
+		targets = targets[at : at+1]
+	}
+	if len(targets) == 0 {
+		return q, p, req, fault.New(fault.Conflict, fmt.Sprintf("the leading finding of %s (%s) names no resource that can be described", i.Number, f.Type.Name), "respond by hand; guardroom finding show "+string(f.ID))
+	}
+	target, policy := targets[0], d.policy
+	switch {
+	case r.Playbook != "":
+		if p, err = d.playbook(r.Playbook); err != nil {
+			return q, p, req, err
+		}
+		if _, many := p.(respond.Sequence); !many {
+			at := slices.IndexFunc(targets, p.Fits)
+			if at < 0 {
+				return q, p, req, fault.New(fault.Conflict, fmt.Sprintf("playbook %s fits none of the resources: %s", p.Name(), targetWords(targets)), "guardroom playbook list")
+			}
+			target = targets[at]
+		}
+	case f.Resource.Kind == finding.KindAttackSequence && r.Resource == "":
+		if p, err = d.playbook(respond.Sequence{}.Name()); err != nil {
+			return q, p, req, err
+		}
+	default:
+		at := slices.IndexFunc(d.playbooks, func(p respond.Playbook) bool { return p.Fits(target) && suits(p, policy) })
+		if at < 0 {
+			return q, p, req, fault.New(fault.Conflict, fmt.Sprintf("no playbook fits %s %s", target.Kind, target.ID), "guardroom playbook list")
+		}
+		p = d.playbooks[at]
+	}
+	req = respond.Request{Incident: i, Type: f.Type.Name, Role: f.Role, Target: target, Others: others(targets, target), Policy: policy, Requester: who, Now: d.now()}
+	q = safety.Question{Incident: i, Finding: f, Confirmed: confirmed, Target: target, Class: classOf(p), Policy: policy, Env: d.triager.Env(ctx, f), Never: d.never, Now: d.now()}
+	return q, p, req, nil
+}
+
+func others(all []respond.Target, one respond.Target) []respond.Target {
+	var out []respond.Target
+	for _, t := range all {
+		if t.Key() != one.Key() {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+func targetWords(list []respond.Target) string {
+	words := make([]string, len(list))
+	for i, t := range list {
+		words[i] = fmt.Sprintf("%s %s", t.Kind, t.ID)
+	}
+	if len(words) == 0 {
+		return "none"
+	}
+	return strings.Join(words, ", ")
+}
+
+// suits reports whether a playbook is one to take where nobody named any: some
+// need more of the configuration than others.
+func suits(p respond.Playbook, policy respond.Policy) bool {
+	s, asks := p.(interface{ Suits(respond.Policy) bool })
+	return !asks || s.Suits(policy)
+}
+
+// leading returns the newest revision of the incident's leading finding, and
+// whether GuardDuty itself confirmed it.
+func (d *desk) leading(ctx context.Context, i *incident.Incident) (*finding.Finding, bool, error) {
+	rev, ok, err := d.store.NewestRevisionOf(ctx, i.Lead.FindingID)
+	if err != nil {
+		return nil, false, err
+	}
+	if !ok || len(rev.Raw) == 0 {
+		return nil, false, fault.New(fault.NotFound, fmt.Sprintf("the leading finding of %s is not in the store any more", i.Number), "import it again: guardroom finding import FILE")
+	}
+	raw, err := store.Unpack(rev.Raw)
+	if err != nil {
+		return nil, false, err
+	}
+	var f *finding.Finding
+	err = finding.Decode(strings.NewReader(string(raw)), finding.Limits{}, func(item finding.Item) bool { f = item.Finding; return f == nil })
+	if err == nil && f == nil {
+		err = errors.New("it is no finding")
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("read the leading finding of %s: %w", i.Number, err)
+	}
+	row, _, err := d.store.GetFinding(ctx, f.ID)
+	f.Archived = row.Archived
+	return f, row.Confirmed, err
+}
+
+// asker is what the guards' counts are read from: the store, or a transaction.
+type asker interface {
+	ActiveRun(ctx context.Context, target string) (respond.RunID, bool, error)
+	Runs(ctx context.Context, f store.RunFilter) ([]respond.RunRow, error)
+	CountRuns(ctx context.Context, account string, class respond.Class, since time.Time) (int, error)
+}
+
+// ask fills in what runs there are.
+func (d *desk) ask(ctx context.Context, from asker, q *safety.Question) (err error) {
+	if q.Active, _, err = from.ActiveRun(ctx, q.Target.Key()); err != nil {
+		return err
+	}
+	runs, err := from.Runs(ctx, store.RunFilter{Target: q.Target.Key(), Limit: 50})
+	if err != nil {
+		return err
+	}
+	for _, r := range runs {
+		if r.Contained && r.UndoneBy == "" {
+			q.Contained = r.ID
+			break
+		}
+	}
+	since := d.now().Add(-d.tempo.Scale(time.Hour))
+	if q.Recent, err = from.CountRuns(ctx, q.Target.Account, q.Class, since); err != nil {
+		return err
+	}
+	q.RecentAll, err = from.CountRuns(ctx, "", "", since)
+	return err
+}
+
+// classOf says what a playbook counts as.
+func classOf(p respond.Playbook) respond.Class {
+	if c, ok := p.(interface{ Class() respond.Class }); ok {
+		return c.Class()
+	}
+	switch name := p.Name(); {
+	case strings.HasPrefix(name, "ec2"), name == "sequence", strings.HasPrefix(name, "lambda"):
+		return respond.Isolation
+	case strings.HasPrefix(name, "iam"):
+		return respond.Revocation
+	case strings.HasPrefix(name, "block"):
+		return respond.Block
+	case strings.HasPrefix(name, "s3"):
+		return respond.Isolation
+	}
+	return respond.Other
+}
+
+// plan puts a draft into its final form.
+func (d *desk) plan(p respond.Playbook, r respond.Request, w respond.World, draft respond.Draft, who string) *respond.Plan {
+	now := d.now().UTC().Truncate(time.Microsecond)
+	target := draft.Target
+	if target.ID == "" {
+		target = r.Target
+	}
+	return &respond.Plan{Schema: respond.SchemaVersion, ID: respond.PlanID("pln_" + d.newID()), Incident: r.Incident.Number, Playbook: p.Name(), Version: p.Version(),
+		Target: target, Parts: draft.Parts, Steps: draft.Steps, WillNot: some(draft.WillNot), AlsoHits: some(draft.AlsoHits), Guards: some(draft.Guards),
+		Irreversible: some(draft.Irreversible), Manual: draft.Manual, Undo: draft.Undo, ShortestSeconds: draft.ShortestSeconds, LongestSeconds: draft.LongestSeconds,
+		CostCents: draft.CostCents, CostWhy: draft.CostWhy, Facts: some(w.Facts), BeforeSHA256: respond.Digest(w.Before), Simulated: d.aws.Simulated(),
+		Requester: who, Approvals: max(1, d.policy.Approvals), CreatedAt: now, ExpiresAt: now.Add(d.tempo.Scale(d.policy.PlanAge))}
+}
+
+func some[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+// keep stores a plan. One that a guard refuses is stored too, so that people see why.
+func (d *desk) keep(ctx context.Context, plan *respond.Plan, w respond.World, who string) (row respond.PlanRow, err error) {
+	bytes, err := respond.Canonical(plan)
+	if err != nil {
+		return row, err
+	}
+	row = respond.PlanRow{ID: plan.ID, Incident: plan.Incident, Playbook: plan.Playbook, Target: plan.Target.Key(), Bytes: bytes, Before: w.Before,
+		Digest: respond.Digest(bytes), World: respond.WorldDigest(plan.Facts), State: respond.PlanWaiting, Requester: who, Needed: plan.Approvals,
+		Approvals: []respond.Approval{}, UndoOf: plan.UndoOf, CreatedAt: plan.CreatedAt, ExpiresAt: plan.ExpiresAt}
+	if g, refused := plan.Refused(); refused {
+		row.State, row.Why, row.DecidedBy, row.DecidedAt = respond.PlanRefused, g.Name+": "+g.Why, incident.Guardroom, plan.CreatedAt
+	}
+	if !changes(plan) && row.State == respond.PlanWaiting && len(plan.Steps) == 0 {
+		row.State, row.Why, row.DecidedBy, row.DecidedAt = respond.PlanRefused, "there is nothing that guardroom can do here; see the manual steps", incident.Guardroom, plan.CreatedAt
+	}
+	err = d.store.Write(ctx, func(tx *store.Tx) error {
+		if err := tx.PutPlan(ctx, row); err != nil {
+			return err
+		}
+		tx.Audit(audit.Record{Who: who, Action: "plan.created", Object: "plan/" + string(row.ID), After: string(row.State) + " sha256:" + row.Digest,
+			Why: fmt.Sprintf("%s for %s on %s", plan.Playbook, plan.Incident, row.Target) + because(row.Why)})
+		kind, text := incident.KindPlanWaits, fmt.Sprintf("plan %s (%s, sha256:%s) waits for approval until %s", row.ID, plan.Playbook, row.Digest[:8], row.ExpiresAt.UTC().Format("15:04 UTC"))
+		if row.State != respond.PlanWaiting {
+			kind, text = incident.KindPlanDecided, fmt.Sprintf("plan %s (%s) was refused: %s", row.ID, plan.Playbook, row.Why)
+		}
+		return d.tell(ctx, tx, plan.Incident, kind, who, text)
+	})
+	return row, err
+}
+
+func because(why string) string {
+	if why == "" {
+		return ""
+	}
+	return ": " + why
+}
+
+func changes(p *respond.Plan) bool {
+	return slices.ContainsFunc(p.Steps, func(s respond.Step) bool { return s.Effect != respond.NoChange })
+}
+
+// tell writes a timeline entry, its audit record, and raises the deliveries.
+func (d *desk) tell(ctx context.Context, tx *store.Tx, n incident.Number, kind incident.Kind, who, text string) error {
+	return d.change(ctx, tx, n, true, func(i *incident.Incident, now time.Time) []incident.Entry {
+		return i.Responded(kind, who, text, now)
+	})
+}
+
+// change changes an incident in a transaction and raises what shows it.
+func (d *desk) change(ctx context.Context, tx *store.Tx, n incident.Number, urgent bool, do func(i *incident.Incident, now time.Time) []incident.Entry) error {
+	i, err := tx.Incident(ctx, n)
+	if err != nil {
+		return err
+	}
+	revision := i.Revision
+	entries := do(i, tx.Now())
+	if i.Revision == revision {
+		return nil
+	}
+	if err := tx.PutIncident(ctx, i, false, entries); err != nil {
+		return err
+	}
+	for _, e := range entries {
+		tx.Audit(entryRecord(i, e, ""))
+	}
+	r := raiser{store: d.store, engine: d.raise, newID: d.newID, tx: tx}
+	_, err = r.incident(ctx, i, urgent)
+	return err
+}
+
+// noteFailure tells in the incident that a plan could not be made.
+func (d *desk) noteFailure(ctx context.Context, n incident.Number, who string, cause error) {
+	err := d.store.Write(ctx, func(tx *store.Tx) error {
+		return d.tell(ctx, tx, n, incident.KindPlanDecided, who, "no plan could be made: "+fault.Of(cause).Error())
+	})
+	if err != nil {
+		d.log.Warn("that a plan could not be made was not recorded", "incident", n.String(), "error", err)
+	}
+}
+
+// openPlan reads a stored plan.
+func openPlan(row respond.PlanRow) (*respond.Plan, error) {
+	if got := respond.Digest(row.Bytes); got != row.Digest {
+		return nil, fault.New(fault.Corrupt, fmt.Sprintf("the stored bytes of plan %s have the digest %s and not %s", row.ID, got, row.Digest), "guardroom audit verify; make the plan again")
+	}
+	var p respond.Plan
+	if err := json.Unmarshal(row.Bytes, &p); err != nil {
+		return nil, fault.Wrap(fault.Corrupt, err, "read plan "+string(row.ID), "nothing was changed", "make the plan again")
+	}
+	return &p, nil
+}

@@ -1,0 +1,148 @@
+package app
+
+import (
+	"archive/tar"
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/guardroom/guardroom/audit"
+	"github.com/guardroom/guardroom/evidence"
+	"github.com/guardroom/guardroom/incident"
+	"github.com/guardroom/guardroom/internal/fault"
+	"github.com/guardroom/guardroom/respond/forensics"
+	"github.com/guardroom/guardroom/store"
+)
+
+// manifests returns the sealed manifests of an incident, the first first.
+func (d *desk) manifests(ctx context.Context, n incident.Number) ([]evidence.Sealed, error) {
+	if _, err := d.store.GetIncident(ctx, n); err != nil {
+		if errors.Is(err, store.ErrNotFound) {
+			return nil, fault.New(fault.NotFound, "there is no "+n.String(), "guardroom incident list")
+		}
+		return nil, err
+	}
+	list, err := d.store.Manifests(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]evidence.Sealed, len(list))
+	for i, m := range list {
+		if err := json.Unmarshal(m.Bytes, &out[i]); err != nil {
+			return nil, fault.Wrap(fault.Corrupt, err, fmt.Sprintf("read manifest %d of %s", m.Revision, n), "", "the store was changed by hand, or is damaged: guardroom audit verify")
+		}
+	}
+	if len(out) == 0 {
+		return nil, fault.New(fault.NotFound, "no evidence of "+n.String()+" is sealed", "it is sealed at the end of a run: guardroom run list")
+	}
+	return out, nil
+}
+
+// VerifyEvidence computes every hash again from what is stored. The digest that
+// each manifest had when it was sealed stands in the audit chain as well.
+func (d *desk) VerifyEvidence(ctx context.Context, n incident.Number, who string) (evidence.Report, error) {
+	list, err := d.manifests(ctx, n)
+	if err != nil {
+		return evidence.Report{}, err
+	}
+	newest := list[len(list)-1]
+	o := evidence.Options{Earlier: list[:len(list)-1], At: d.now()}
+	if d.seal.key != nil {
+		o.Trusted = d.seal.key.Public().(ed25519.PublicKey)
+	}
+	if o.Recorded, err = d.recorded(ctx, n, newest.Revision); err != nil {
+		return evidence.Report{}, err
+	}
+	reader := d.reader(n)
+	report, err := evidence.Verify(ctx, newest, reader, reader, o)
+	if err != nil {
+		return report, err
+	}
+	after := "good"
+	if !report.Good() {
+		after = fmt.Sprintf("%d problems", len(report.Problems))
+	}
+	return report, d.store.Write(ctx, func(tx *store.Tx) error {
+		tx.Audit(audit.Record{Who: who, Action: "evidence.verified", Object: n.String(), After: after, Why: fmt.Sprintf("manifest %d sha256:%s", newest.Revision, newest.SHA256)})
+		return tx.AddCustody(ctx, n, "", []evidence.Custody{{At: tx.Now(), Who: who, Action: "verified", Item: fmt.Sprintf("manifest revision %d", newest.Revision), Reason: after}})
+	})
+}
+
+func (d *desk) reader(n incident.Number) forensics.Reader {
+	return forensics.Reader{AWS: d.aws, Incident: n.String()}
+}
+
+// recorded is the digest of a manifest as the audit chain has it; empty where it
+// has none.
+func (d *desk) recorded(ctx context.Context, n incident.Number, revision int) (string, error) {
+	found := ""
+	object := sealedObject(n, revision)
+	err := d.store.AuditRecords(ctx, 0, 0, func(r audit.Record) bool {
+		if r.Action == "evidence.sealed" && r.Object == object {
+			found = r.After
+		}
+		return true
+	})
+	return found, err
+}
+
+func sealedObject(n incident.Number, revision int) string {
+	return fmt.Sprintf("%s/manifest/%d", n, revision)
+}
+
+// ExportEvidence writes manifests and objects as a tar stream, once everything
+// is here and has the hash that the manifest says.
+func (d *desk) ExportEvidence(ctx context.Context, n incident.Number, w io.Writer, who string) error {
+	list, err := d.manifests(ctx, n)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "guardroom-export-")
+	if err != nil {
+		return fmt.Errorf("make a folder for the export: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	out, err := evidence.Export(ctx, filepath.Join(dir, n.String()), list, d.reader(n))
+	if err != nil {
+		return err
+	}
+	err = d.store.Write(ctx, func(tx *store.Tx) error {
+		tx.Audit(audit.Record{Who: who, Action: "evidence.exported", Object: n.String(), After: fmt.Sprintf("%d files, %d bytes", len(out.Files), out.Bytes)})
+		return tx.AddCustody(ctx, n, "", []evidence.Custody{{At: tx.Now(), Who: who, Action: "exported", Item: "manifest and objects"}})
+	})
+	if err != nil {
+		return err
+	}
+	t := tar.NewWriter(w)
+	files := slices.Clone(out.Files)
+	slices.Sort(files)
+	for _, name := range files {
+		if err := addFile(t, out.Folder, name); err != nil {
+			return err
+		}
+	}
+	return t.Close()
+}
+
+func addFile(t *tar.Writer, folder, name string) error {
+	f, err := os.Open(filepath.Join(folder, name))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if err := t.WriteHeader(&tar.Header{Name: filepath.ToSlash(name), Mode: 0o600, Size: info.Size(), ModTime: info.ModTime()}); err != nil {
+		return err
+	}
+	_, err = io.Copy(t, f)
+	return err
+}

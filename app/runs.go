@@ -1,0 +1,558 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/guardroom/guardroom/audit"
+	"github.com/guardroom/guardroom/durable"
+	"github.com/guardroom/guardroom/incident"
+	"github.com/guardroom/guardroom/internal/fault"
+	"github.com/guardroom/guardroom/playbook"
+	"github.com/guardroom/guardroom/respond"
+	"github.com/guardroom/guardroom/store"
+)
+
+// runs carries out approved plans. A run is a row, its journal, and a work item
+// of the durable engine; whoever takes the item takes the row, which fences
+// every worker before.
+type runs struct {
+	*desk
+	worker string
+	clock  playbook.Clock
+	call   time.Duration // deadline of one call of AWS; it ends before the lease does
+}
+
+// The steps that every run has beside those of its plan.
+const (
+	stepWorld = "guardroom/world" // is the world still what was approved?
+	stepSeal  = "guardroom/seal"  // the evidence manifest
+)
+
+// carryOut is the handler of a run's work item. It returns an error only when
+// the item must be worked on again.
+func (r *runs) carryOut(ctx context.Context, item durable.RunItem) error {
+	run, plan, err := r.take(ctx, item)
+	if err != nil || plan == nil {
+		return err
+	}
+	log := r.log.With("run", string(run.ID), "incident", run.Incident.String())
+	if run.Epoch > 1 {
+		// An earlier life of this run may have left something open.
+		r.closeOwed(ctx, run.ID)
+	}
+	p := &progress{runs: r, run: run, plan: plan, states: map[string]playbook.State{}}
+	known, err := r.store.Steps(ctx, run.ID)
+	if err != nil {
+		return err
+	}
+	for _, rec := range known {
+		p.states[rec.Name] = rec.State
+	}
+	runner := &playbook.Runner{Journal: r.store.Journal(run.ID, run.Epoch, p.after(ctx)), Clock: r.clock, CallLimit: r.call,
+		Poll: r.tempo.Scale(time.Second), Wake: r.news.wait, Log: log}
+	err = runner.Run(ctx, func(c playbook.Context) error { return r.play(ctx, c, run, plan) })
+	switch {
+	case err == nil, errors.Is(err, playbook.ErrFenced):
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	}
+	log.Error("a run could not be carried out and is taken up again", "error", err, "hint", "guardroom run show "+string(run.ID))
+	return err
+}
+
+// take takes the run of an item for this worker. plan is nil where the item is void.
+func (r *runs) take(ctx context.Context, item durable.RunItem) (run respond.RunRow, plan *respond.Plan, err error) {
+	id := respond.RunID(item.Run)
+	void := false
+	err = r.store.Write(ctx, func(tx *store.Tx) error {
+		void = false
+		run, err = tx.LockRun(ctx, id)
+		if errors.Is(err, store.ErrNotFound) {
+			void = true
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if void = run.State.Ended() || run.Generation != item.Generation; void {
+			return nil
+		}
+		first := run.State == respond.RunQueued
+		if run, err = tx.TakeRun(ctx, id, r.worker); err != nil {
+			return err
+		}
+		action := "run.taken"
+		if first {
+			run.State, run.StartedAt, action = respond.RunRunning, tx.Now(), "run.started"
+			if err := tx.PutRun(ctx, run); err != nil {
+				return err
+			}
+		}
+		tx.Audit(audit.Record{Who: incident.Guardroom, Action: action, Object: "run/" + string(id), After: fmt.Sprintf("worker %s, epoch %d", r.worker, run.Epoch)})
+		if !first {
+			return nil
+		}
+		return r.tell(ctx, tx, run.Incident, incident.KindRunStarted, incident.Guardroom, fmt.Sprintf("%s began: %s on %s", id, run.Playbook, run.Target))
+	})
+	if err != nil || void {
+		return run, nil, err
+	}
+	row, err := r.store.GetPlan(ctx, run.Plan)
+	if err != nil {
+		return run, nil, err
+	}
+	if plan, err = openPlan(row); err != nil {
+		// Nothing is done by a plan that is not what was approved.
+		return run, nil, r.finish(ctx, run, nil, respond.RunFailed, false, nil, fault.Of(err).Error())
+	}
+	return run, plan, nil
+}
+
+// play is the run itself: look whether the world is what was approved, do the
+// steps of the plan, seal the evidence, and say how it ended.
+func (r *runs) play(ctx context.Context, c playbook.Context, run respond.RunRow, plan *respond.Plan) error {
+	if changed, err := r.changed(c, plan); err != nil || len(changed) > 0 {
+		if err != nil {
+			return err
+		}
+		return r.changedWorld(ctx, run, changed)
+	}
+	e := respond.Executor{Actions: r.actions, AWS: r.aws, Owed: owing{r.desk}, Policy: r.policy}
+	records, err := e.Execute(c, run.ID, plan)
+	if err != nil {
+		return err
+	}
+	if err := r.sealRun(c, run, plan); err != nil {
+		return err
+	}
+	now, err := r.store.GetRun(ctx, run.ID)
+	if err != nil {
+		return err
+	}
+	state, contained, open, summary := respond.Result(plan, records, !now.AbortedAt.IsZero())
+	return r.finish(ctx, run, plan, state, contained, open, summary)
+}
+
+// changed describes the world again, before the first change of a run, and says
+// in what it differs from the one that was approved.
+func (r *runs) changed(c playbook.Context, plan *respond.Plan) ([]string, error) {
+	if plan.UndoOf != "" {
+		return nil, nil // its steps compare by themselves
+	}
+	rec, err := c.Step(stepWorld, playbook.Options{Timeout: 10 * time.Minute, Transient: respond.Transient}, func(s playbook.Step) (playbook.Outcome, error) {
+		p, err := r.playbook(plan.Playbook)
+		if err != nil {
+			return playbook.Outcome{}, playbook.Permanent(err)
+		}
+		var w respond.World
+		err = s.Look(func(ctx context.Context) (err error) {
+			i, err := r.store.GetIncident(ctx, plan.Incident)
+			if err != nil {
+				return err
+			}
+			req := respond.Request{Incident: i, Target: plan.Target, Policy: r.policy, Requester: plan.Requester, Now: plan.CreatedAt}
+			for _, t := range plan.Parts {
+				if t.Key() != plan.Target.Key() {
+					req.Others = append(req.Others, t)
+				}
+			}
+			w, err = p.Describe(ctx, r.aws, req)
+			return err
+		})
+		if err != nil {
+			return playbook.Outcome{}, respond.Explain(err, "look at the resource again", "nothing was changed")
+		}
+		if respond.WorldDigest(some(w.Facts)) == respond.WorldDigest(plan.Facts) {
+			return playbook.Outcome{Message: "the world is what was approved"}, nil
+		}
+		return playbook.Outcome{State: playbook.Completed, Message: "the world has changed"}, s.Save("differences", respond.Differences(plan.Facts, w.Facts))
+	})
+	if err != nil {
+		return nil, err
+	}
+	var list []string
+	rec.Load("differences", &list)
+	if rec.State == playbook.Failed {
+		list = []string{rec.Message}
+	}
+	return list, nil
+}
+
+// changedWorld ends a run before its first change. Its plan needs to be made
+// again, and approved again.
+func (r *runs) changedWorld(ctx context.Context, run respond.RunRow, differences []string) error {
+	err := r.store.Write(ctx, func(tx *store.Tx) error {
+		row, err := tx.LockPlan(ctx, run.Plan)
+		if err != nil || row.State == respond.PlanChanged {
+			return err
+		}
+		row.Change(differences, tx.Now())
+		return r.ended(ctx, tx, row, incident.Guardroom)
+	})
+	if err != nil {
+		return err
+	}
+	return r.finish(ctx, run, nil, respond.RunFailed, false, nil, "nothing was changed; what was approved is not what is there now: "+joinShort(differences))
+}
+
+func joinShort(list []string) string {
+	s := ""
+	for i, d := range list {
+		if i == 3 {
+			return fmt.Sprintf("%s and %d more", s, len(list)-i)
+		}
+		if i > 0 {
+			s += "; "
+		}
+		s += d
+	}
+	return s
+}
+
+// firstCheck is when a containment is looked at for the first time after it.
+const firstCheck = time.Minute
+
+// finish stores how a run ended, with all that follows from it.
+func (r *runs) finish(ctx context.Context, run respond.RunRow, plan *respond.Plan, state respond.RunState, contained bool, open []string, summary string) error {
+	return r.store.Write(ctx, func(tx *store.Tx) error {
+		now, err := tx.LockRun(ctx, run.ID)
+		if err != nil {
+			return err
+		}
+		if now.Epoch != run.Epoch || now.State.Ended() {
+			return nil
+		}
+		now.State, now.EndedAt, now.Summary, now.Contained, now.StillOpen = state, tx.Now(), summary, contained, open
+		if contained && now.NextCheck.IsZero() {
+			now.NextCheck = tx.Now().Add(r.tempo.Scale(firstCheck))
+		}
+		if err := tx.PutRun(ctx, now); err != nil {
+			return err
+		}
+		tx.Audit(audit.Record{Who: incident.Guardroom, Action: "run.ended", Object: "run/" + string(run.ID), Before: string(respond.RunRunning), After: string(state), Why: summary})
+		if now.UndoOf != "" && (state == respond.RunCompleted || state == respond.RunPartFailed) {
+			if err := r.undone(ctx, tx, now); err != nil {
+				return err
+			}
+		}
+		return r.change(ctx, tx, run.Incident, true, func(i *incident.Incident, at time.Time) []incident.Entry {
+			text := fmt.Sprintf("%s (%s) %s: %s", run.ID, run.Playbook, state, summary)
+			if now.Simulated {
+				text = "simulated: " + text
+			}
+			entries := i.Responded(incident.KindRunEnded, incident.Guardroom, text, at)
+			switch {
+			case contained:
+				entries = append(entries, i.Contain(fmt.Sprintf("%s is contained, as a second look at AWS showed (%s)", nameOf(plan), run.ID), at)...)
+			case now.UndoOf != "" && state == respond.RunCompleted:
+				entries = append(entries, i.Release(fmt.Sprintf("%s was taken back by %s", now.UndoOf, run.ID), at)...)
+			}
+			return entries
+		})
+	})
+}
+
+func nameOf(p *respond.Plan) string {
+	if p == nil {
+		return "the resource"
+	}
+	if p.Target.Name != "" {
+		return fmt.Sprintf("%s (%s)", p.Target.Name, p.Target.ID)
+	}
+	return p.Target.ID
+}
+
+// undone marks the run that was taken back.
+func (r *runs) undone(ctx context.Context, tx *store.Tx, undo respond.RunRow) error {
+	old, err := tx.LockRun(ctx, undo.UndoOf)
+	if err != nil {
+		return err
+	}
+	if undo.State == respond.RunPartFailed {
+		return nil // it can be undone again; what was restored stays
+	}
+	old.State, old.UndoneBy, old.Contained, old.NextCheck = respond.RunUndone, undo.ID, false, time.Time{}
+	tx.Audit(audit.Record{Who: incident.Guardroom, Action: "run.undone", Object: "run/" + string(old.ID), After: string(old.State), Why: "by " + string(undo.ID)})
+	return tx.PutRun(ctx, old)
+}
+
+// progress is told each record of a run in the transaction that keeps it.
+type progress struct {
+	*runs
+	run  respond.RunRow
+	plan *respond.Plan
+
+	mu     sync.Mutex
+	told   time.Time
+	states map[string]playbook.State
+}
+
+// tellEvery is how often destinations are shown a run's progress at most; they
+// space their edits themselves as well.
+const tellEvery = 2 * time.Second
+
+func (p *progress) after(ctx context.Context) func(tx *store.Tx, rec playbook.Record) error {
+	return func(tx *store.Tx, rec playbook.Record) error {
+		items, gaps, custody := respond.EvidenceOf(rec)
+		if len(items) > 0 {
+			if err := tx.PutEvidence(ctx, p.run.Incident, p.run.ID, items); err != nil {
+				return err
+			}
+		}
+		if len(gaps) > 0 {
+			if err := tx.PutGaps(ctx, p.run.Incident, p.run.ID, gaps); err != nil {
+				return err
+			}
+		}
+		if len(custody) > 0 {
+			if err := tx.AddCustody(ctx, p.run.Incident, p.run.ID, custody); err != nil {
+				return err
+			}
+		}
+		if rec.State.Ended() {
+			tx.Audit(audit.Record{Who: incident.Guardroom, Action: "step." + string(rec.State), Object: "run/" + string(p.run.ID), After: rec.Name, Why: rec.Message})
+		}
+		if p.contains(rec) {
+			return p.contained(ctx, tx)
+		}
+		if !p.due(tx.Now(), rec.State.Ended()) {
+			return nil
+		}
+		return p.change(ctx, tx, p.run.Incident, false, func(i *incident.Incident, now time.Time) []incident.Entry {
+			i.Progressed(now)
+			return nil
+		})
+	}
+}
+
+// contains reports whether the record completes the containment: evidence may
+// take hours more, and people must know at once.
+func (p *progress) contains(rec playbook.Record) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.states[rec.Name] = rec.State
+	if p.plan.UndoOf != "" || rec.State != playbook.Completed {
+		return false
+	}
+	if s, ok := p.plan.Step(rec.Name); !ok || !s.Contains {
+		return false
+	}
+	for _, s := range p.plan.Steps {
+		if s.Contains && p.states[s.ID] != playbook.Completed {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *progress) contained(ctx context.Context, tx *store.Tx) error {
+	run, err := tx.LockRun(ctx, p.run.ID)
+	if err != nil || run.Contained {
+		return err
+	}
+	run.Contained, run.NextCheck = true, tx.Now().Add(p.tempo.Scale(firstCheck))
+	if err := tx.PutRun(ctx, run); err != nil {
+		return err
+	}
+	tx.Audit(audit.Record{Who: incident.Guardroom, Action: "run.contained", Object: "run/" + string(run.ID), After: run.Target})
+	return p.change(ctx, tx, run.Incident, true, func(i *incident.Incident, at time.Time) []incident.Entry {
+		return i.Contain(fmt.Sprintf("%s is contained, as a second look at AWS showed (%s)", nameOf(p.plan), run.ID), at)
+	})
+}
+
+// due reports whether destinations should be shown what is new.
+func (p *progress) due(now time.Time, ended bool) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	every := p.tempo.Scale(tellEvery)
+	if !ended {
+		every *= 5
+	}
+	if now.Sub(p.told) < every {
+		return false
+	}
+	p.told = now
+	return true
+}
+
+// bell wakes those that wait for something that was sent to a run of this process.
+type bell struct {
+	mu sync.Mutex
+	ch chan struct{}
+}
+
+func newBell() *bell { return &bell{ch: make(chan struct{})} }
+
+func (b *bell) wait() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.ch
+}
+
+func (b *bell) ring() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	close(b.ch)
+	b.ch = make(chan struct{})
+}
+
+// owing is the store's, with what the closings say about themselves.
+type owing struct{ d *desk }
+
+// Owe implements respond.Owing.
+func (o owing) Owe(ctx context.Context, owed respond.Owed) error {
+	c, known := o.d.closings[owed.Kind]
+	if !known {
+		return playbook.Permanent(fmt.Errorf("nobody knows how to close %s", owed.Kind))
+	}
+	owed.Expires = c.Expires
+	return o.d.store.Owe(ctx, owed)
+}
+
+// Settle implements respond.Owing.
+func (o owing) Settle(ctx context.Context, id string) error { return o.d.store.Settle(ctx, id) }
+
+// sweep closes what is owed and due: after a crash, or when its time has come.
+func (r *runs) sweep(ctx context.Context) error {
+	list, err := r.store.OwedDue(ctx, r.now(), 100)
+	if err != nil {
+		return err
+	}
+	return r.closeAll(ctx, list)
+}
+
+// closeOwed closes what a run owes that it should not have left open.
+func (r *runs) closeOwed(ctx context.Context, id respond.RunID) {
+	list, err := r.store.OwedOf(ctx, id)
+	if err == nil {
+		list = slices.DeleteFunc(list, func(o respond.Owed) bool { return o.Expires || o.Due.Sub(o.OpenedAt) > 10*time.Minute })
+		err = r.closeAll(ctx, list)
+	}
+	if err != nil {
+		r.log.Warn("what a run left open is not closed yet", "run", string(id), "error", err)
+	}
+}
+
+func (r *runs) closeAll(ctx context.Context, list []respond.Owed) error {
+	var errs []error
+	for _, o := range list {
+		c, known := r.closings[o.Kind]
+		if !known {
+			errs = append(errs, fmt.Errorf("nobody knows how to close %s (%s)", o.ID, o.Kind))
+			continue
+		}
+		if c.Expires && r.now().Before(o.Due) {
+			continue
+		}
+		call, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.call)
+		err := c.Close(call, r.aws, o, r.now())
+		cancel()
+		if err != nil {
+			o.Attempts++
+			o.Error = fault.Of(err).Error()
+			r.log.Warn("what a run opened could not be closed", "run", string(o.Run), "owed", o.ID, "attempt", o.Attempts, "error", err)
+			err = r.store.Write(ctx, func(tx *store.Tx) error { return tx.PutOwed(ctx, o) })
+		} else {
+			err = r.store.Write(ctx, func(tx *store.Tx) error { _, err := tx.SettleSeen(ctx, o); return err })
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// checks looks whether what is contained is so still: at 1, 5, 15 and 60
+// minutes, then hourly. What somebody changed back is told, and not repaired.
+func (r *runs) checks(ctx context.Context) error {
+	list, err := r.store.DueChecks(ctx, r.now(), 20)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, run := range list {
+		errs = append(errs, r.check(ctx, run))
+	}
+	return errors.Join(errs...)
+}
+
+func (r *runs) check(ctx context.Context, run respond.RunRow) error {
+	var drift []string
+	row, err := r.store.GetPlan(ctx, run.Plan)
+	if err != nil {
+		return err
+	}
+	plan, err := openPlan(row)
+	if err == nil {
+		drift, err = r.drift(ctx, plan, run)
+	}
+	gaps := []time.Duration{4 * time.Minute, 10 * time.Minute, 45 * time.Minute}
+	next := time.Hour
+	if run.Checks < len(gaps) {
+		next = gaps[run.Checks]
+	}
+	failed := err
+	if failed != nil {
+		next = min(next, 5*time.Minute)
+	}
+	return r.store.Write(ctx, func(tx *store.Tx) error {
+		now, err := tx.LockRun(ctx, run.ID)
+		if err != nil || now.NextCheck.IsZero() {
+			return err
+		}
+		now.NextCheck = tx.Now().Add(r.tempo.Scale(next))
+		if failed == nil {
+			now.Checks++
+		}
+		news := failed == nil && !slices.Equal(now.Drift, drift)
+		if failed == nil {
+			now.Drift = drift
+		}
+		if err := tx.PutRun(ctx, now); err != nil || !news {
+			return err
+		}
+		text := "the containment by " + string(run.ID) + " holds again"
+		if len(drift) > 0 {
+			text = "the containment by " + string(run.ID) + " no longer holds: " + joinShort(drift) + "; guardroom does not repair it by itself"
+		}
+		tx.Audit(audit.Record{Who: incident.Guardroom, Action: "run.drift", Object: "run/" + string(run.ID), After: joinShort(drift)})
+		return r.tell(ctx, tx, run.Incident, incident.KindDrift, incident.Guardroom, text)
+	})
+}
+
+func (r *runs) drift(ctx context.Context, plan *respond.Plan, run respond.RunRow) ([]string, error) {
+	list, err := r.store.Steps(ctx, run.ID)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, describeLimit)
+	defer cancel()
+	return drift(ctx, r.aws, plan, byName(list))
+}
+
+// takeUp gives the runs of lost workers to whoever comes next.
+func (r *runs) takeUp(ctx context.Context, list []respond.RunRow) error {
+	for _, run := range list {
+		err := r.store.Write(ctx, func(tx *store.Tx) error {
+			now, err := tx.LockRun(ctx, run.ID)
+			if err != nil || now.State.Ended() || now.Generation != run.Generation || now.Worker != run.Worker {
+				return err
+			}
+			now.Generation++
+			now.Epoch++ // the one that had it touches nothing any more
+			if err := tx.PutRun(ctx, now); err != nil {
+				return err
+			}
+			tx.Audit(audit.Record{Who: incident.Guardroom, Action: "run.taken_over", Object: "run/" + string(run.ID), Before: "worker " + run.Worker})
+			return r.engine.enqueueRun(ctx, tx, durable.RunItem{Run: string(run.ID), Generation: now.Generation})
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
