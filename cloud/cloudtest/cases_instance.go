@@ -309,8 +309,9 @@ func images(w *World) {
 		return len(got[*ec2.DescribeImageAttributeOutput](w, "shares")(c.DescribeImageAttribute(ctx, &ec2.DescribeImageAttributeInput{ImageId: s(id), Attribute: types.ImageAttributeNameLaunchPermission})).LaunchPermissions)
 	}
 	w.Is("shared with nobody", shares(), 0)
-	w.Code("share", change(types.LaunchPermissionModifications{Add: []types.LaunchPermission{friend, {Group: types.PermissionGroupAll}}}), "")
-	w.Is("shared", shares(), 2)
-	w.Code("take the shares away", change(types.LaunchPermissionModifications{Remove: []types.LaunchPermission{friend, {Group: types.PermissionGroupAll}}}), "")
+	w.Code("share", change(types.LaunchPermissionModifications{Add: []types.LaunchPermission{friend}}), "")
+	w.Code("share again", change(types.LaunchPermissionModifications{Add: []types.LaunchPermission{friend}}), "")
+	w.Is("shared", shares(), 1)
+	w.Code("take the share away", change(types.LaunchPermissionModifications{Remove: []types.LaunchPermission{friend}}), "")
 	w.Is("shared with nobody again", shares(), 0)
 }

@@ -26,3 +26,8 @@ func TestMotoBehindTheProxyKeepsTheContract(t *testing.T) {
 	t.Parallel()
 	cloudtest.Run(t, cloudtest.MotoBackend(motoURL))
 }
+
+func TestTheSimulatorKeepsTheContract(t *testing.T) {
+	t.Parallel()
+	cloudtest.Run(t, cloudtest.SimBackend())
+}
