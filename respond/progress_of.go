@@ -158,7 +158,12 @@ func (g *Progress) steps(p *Plan, records []playbook.Record, undo, ended bool, n
 		byName[rec.Name] = rec
 	}
 	g.Steps = []StepProgress{}
-	planned := map[string]bool{}
+	for _, rec := range records {
+		if rec.Name == StepWorld { // it comes before the plan's own steps
+			g.Steps = append(g.Steps, beside(rec, undo, now))
+		}
+	}
+	planned := map[string]bool{StepWorld: true}
 	if p != nil {
 		for _, s := range p.Steps {
 			planned[s.ID] = true
@@ -173,10 +178,7 @@ func (g *Progress) steps(p *Plan, records []playbook.Record, undo, ended bool, n
 	}
 	for _, rec := range records {
 		if !planned[rec.Name] {
-			st := stepProgress(rec, undo, now)
-			st.ID, st.Title = rec.Name, rec.Name
-			st.Stage, _, _ = strings.Cut(rec.Name, "/")
-			g.Steps = append(g.Steps, st)
+			g.Steps = append(g.Steps, beside(rec, undo, now))
 		}
 		items, gaps, _ := EvidenceOf(rec)
 		g.Evidence, g.Gaps = append(g.Evidence, items...), append(g.Gaps, gaps...)
@@ -201,6 +203,30 @@ func (g *Progress) steps(p *Plan, records []playbook.Record, undo, ended bool, n
 			g.Connect = "aws ssm start-session --target " + i.Location + " --region " + i.Region
 		}
 	}
+}
+
+// The steps that every run has beside those of its plan.
+const (
+	StepWorld = "guardroom/world" // is the world still what was approved?
+	StepSeal  = "guardroom/seal"  // the evidence manifest
+)
+
+// beside is a step that is not in the plan.
+func beside(rec playbook.Record, undo bool, now time.Time) StepProgress {
+	switch rec.Name {
+	case StepWorld:
+		s := stepProgress(rec, false, now)
+		s.ID, s.Stage, s.Title = rec.Name, "check", "is the resource still as it was approved"
+		return s
+	case StepSeal:
+		s := stepProgress(rec, false, now)
+		s.ID, s.Stage, s.Title = rec.Name, "seal", "the evidence manifest"
+		return s
+	}
+	s := stepProgress(rec, undo, now)
+	s.ID, s.Title = rec.Name, rec.Name
+	s.Stage, _, _ = strings.Cut(rec.Name, "/")
+	return s
 }
 
 func waiting(s StepProgress) string {

@@ -31,7 +31,7 @@ func (s *speaker) response(e incident.Entry) (Text, bool) {
 		if known && len(r.Evidence) > 0 {
 			return s.evidence(r), true
 		}
-		return told("Evidence is ready", e.Text), true
+		return s.workstations(told("Evidence is ready", e.Text)), true
 	case incident.KindDrift:
 		return told("The containment no longer holds", e.Text), true
 	}
@@ -82,6 +82,16 @@ func (s *speaker) evidence(r Run) Text {
 		t = t.Words(". ").Join(w)
 	}
 	return t.Words(".")
+}
+
+// workstations adds where the newest evidence can be examined.
+func (s *speaker) workstations(t Text) Text {
+	for _, r := range slices.Backward(s.runs) {
+		if w := r.workstation(); !w.IsEmpty() {
+			return t.Words(" ").Join(w).Words(".")
+		}
+	}
+	return t
 }
 
 // upper is t with a capital at its beginning, where that is a word of ours.
