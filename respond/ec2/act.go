@@ -89,7 +89,10 @@ func ends(err error) bool {
 // that passes: what AWS made is not at once seen everywhere.
 func fresh(x *respond.Exec, err error) error {
 	if err != nil && respond.Gone(err) && x.Now().Sub(x.Started()) < time.Minute {
-		return fault.Wrap(fault.Unavailable, err, "AWS does not know yet what it just made", "nothing else was changed", "it is asked again")
+		// Not wrapped: the code of AWS says that it does not pass.
+		f := fault.New(fault.Unavailable, "AWS does not know yet what it just made: "+err.Error(), "it is asked again")
+		f.Safe = "nothing else was changed"
+		return f
 	}
 	return err
 }

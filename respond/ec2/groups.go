@@ -30,7 +30,7 @@ func containGroup(x *respond.Exec) (playbook.Outcome, error) {
 	var id string
 	if !x.Load(savedGroup, &id) {
 		for _, name := range []string{containName, containName + "-" + string(x.RunID)} {
-			g, foreign, err := ownGroup(x, p.VPC, name, "Lets nothing through. Made by guardroom; do not add rules.")
+			g, foreign, err := ownGroup(x, p.VPC, name, "Lets nothing through. Made by guardroom; do not add rules.", savedMade)
 			if err != nil {
 				return playbook.Outcome{}, err
 			}
@@ -46,7 +46,9 @@ func containGroup(x *respond.Exec) (playbook.Outcome, error) {
 			return playbook.Outcome{}, err
 		}
 	}
-	if err := emptyGroup(x, id); err != nil {
+	var made bool
+	x.Load(savedMade, &made)
+	if err := emptyGroup(x, id, made); err != nil {
 		return playbook.Outcome{}, fresh(x, err)
 	}
 	return done(id + " in " + p.VPC + " has no rules")
@@ -54,10 +56,14 @@ func containGroup(x *respond.Exec) (playbook.Outcome, error) {
 
 // ownGroup returns the id of our group with the name, made when there is none.
 // A group of the name without our tag is foreign and never adopted.
-func ownGroup(x *respond.Exec, vpc, name, description string) (id string, foreign bool, err error) {
+// That it was made here is saved under a key.
+func ownGroup(x *respond.Exec, vpc, name, description, key string) (id string, foreign bool, err error) {
 	id, foreign, err = findGroup(x, vpc, name)
 	if err != nil || id != "" || foreign {
 		return id, foreign, err
+	}
+	if err := x.Save(key, true); err != nil {
+		return "", false, err
 	}
 	err = change(x, awscalls.AWS.EC2, func(ctx context.Context, c awscalls.EC2) error {
 		out, err := c.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{GroupName: &name, Description: &description, VpcId: &vpc,
@@ -68,6 +74,9 @@ func ownGroup(x *respond.Exec, vpc, name, description string) (id string, foreig
 		return err
 	})
 	if respond.Is(err, "InvalidGroup.Duplicate") { // another run was quicker, or our own answer was lost
+		if err := x.Save(key, false); err != nil {
+			return "", false, err
+		}
 		ok, lookErr := seen(x, func() (bool, error) {
 			id, foreign, err = findGroup(x, vpc, name)
 			return id != "" || foreign, err
@@ -101,16 +110,25 @@ func findGroup(x *respond.Exec, vpc, name string) (id string, foreign bool, err 
 }
 
 // emptyGroup takes every rule away from a group of ours, of both directions and
-// both families, and looks that none is left.
-func emptyGroup(x *respond.Exec, id string) error {
-	left := 0
-	for range 4 {
+// both families, and looks that none is left. A group that this step made is
+// born with rules: as long as none was seen, none being there is not believed.
+func emptyGroup(x *respond.Exec, id string, made bool) error {
+	for {
 		rules, err := rulesOf(x, id)
 		if err != nil {
 			return err
 		}
-		if left = len(rules); left == 0 {
-			return nil
+		var revoked bool
+		x.Load(savedRevoked, &revoked)
+		young := made && !revoked && x.Now().Sub(x.Started()) < seenWait
+		switch {
+		case len(rules) == 0 && !young:
+			return visible(x, id)
+		case len(rules) == 0:
+			if err := x.Sleep(time.Second); err != nil {
+				return err
+			}
+			continue
 		}
 		var in, out []string
 		for _, r := range rules {
@@ -124,8 +142,28 @@ func emptyGroup(x *respond.Exec, id string) error {
 		if err != nil && !respond.Is(err, "InvalidPermission.NotFound", "InvalidSecurityGroupRuleId.NotFound") {
 			return err
 		}
+		if err := x.Save(savedRevoked, true); err != nil {
+			return err
+		}
+		if x.Now().Sub(x.Started()) > 5*time.Minute {
+			return unseen(fmt.Sprintf("%s still has %d rules", id, len(rules)))
+		}
 	}
-	return unseen(fmt.Sprintf("%s still has %d rules", id, left))
+}
+
+// visible fails while AWS does not show the group: what is not shown has no
+// rules either.
+func visible(x *respond.Exec, id string) error {
+	list, err := see(x, awscalls.AWS.EC2, func(ctx context.Context, c awscalls.EC2) ([]types.SecurityGroup, error) {
+		return listGroups(ctx, c, &ec2.DescribeSecurityGroupsInput{GroupIds: []string{id}})
+	})
+	switch {
+	case err != nil:
+		return err
+	case len(list) != 1 || len(list[0].IpPermissions)+len(list[0].IpPermissionsEgress) > 0:
+		return unseen(id + " without rules")
+	}
+	return nil
 }
 
 func revoke(ctx context.Context, c awscalls.EC2, id string, in, out []string) error {

@@ -110,6 +110,8 @@ const (
 	savedWidened     = "widened"     // the interface was in the convert group for the window
 	savedSuspended   = "suspended"   // ReplaceUnhealthy was suspended by us
 	savedReplacement = "replacement" // of an undo: the member that is ended
+	savedMade        = "made"        // this step makes the group
+	savedRevoked     = "revoked"     // rules of the group were seen and taken away
 	savedStart       = "start"       // an undo's look at the world before it changes anything
 )
 

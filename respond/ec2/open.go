@@ -53,7 +53,7 @@ func openGroup(x *respond.Exec) (playbook.Outcome, error) {
 	if err := x.Change(func(ctx context.Context) error { return x.Owed.Owe(ctx, owed) }); err != nil {
 		return playbook.Outcome{}, err
 	}
-	id, foreign, err := ownGroup(x, p.VPC, n.Name, "Lets everything through, for seconds, so that connections can be cut. Made by guardroom.")
+	id, foreign, err := ownGroup(x, p.VPC, n.Name, "Lets everything through, for seconds, so that connections can be cut. Made by guardroom.", savedMade)
 	switch {
 	case err != nil:
 		return playbook.Outcome{}, err
