@@ -87,6 +87,23 @@ func refusal(service, who, action string) error {
 	return fail(code, "User: %s is not authorized to perform: %s", who, action)
 }
 
+// throttleCode is what a service says to who asks too often.
+func throttleCode(service string) string {
+	switch service {
+	case "EC2":
+		return "RequestLimitExceeded"
+	case "S3":
+		return "SlowDown"
+	case "Lambda":
+		return "TooManyRequestsException"
+	case "EBS":
+		return "RequestThrottledException"
+	case "SSM", "KMS", "WAFV2":
+		return "ThrottlingException"
+	}
+	return "Throttling"
+}
+
 // principal is the ARN of the role that a place is called as.
 func (w *World) principal(p awscalls.Place) string {
 	if w.opts.Principal != nil {

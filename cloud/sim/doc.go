@@ -9,7 +9,12 @@
 //
 // It must never be taken for AWS: whatever a person sees of it says "simulated".
 // What it does otherwise than AWS on purpose: latencies are short, ids count up,
-// and policies know only the conditions that our own policies use.
+// and policies know only the conditions that our own policies use. Everybody of
+// an account may do what nothing denies: allow statements matter for other
+// accounts and for strangers only. Whether a bucket's policy is public is said of
+// the policy alone, whatever its public access block makes of it. Signed
+// addresses hide nothing, tokens can be guessed, and calls for an ended session
+// of Systems Manager succeed.
 //
 // Read World.
 package sim

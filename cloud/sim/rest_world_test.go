@@ -94,7 +94,7 @@ func TestThrottledCallsAreRefusedAndLaterLetThrough(t *testing.T) {
 	for range 2 {
 		wantCode(t, putRole(c, "web", "x", denyAll), "")
 	}
-	wantCode(t, putRole(c, "web", "x", denyAll), "ThrottlingException")
+	wantCode(t, putRole(c, "web", "x", denyAll), "Throttling")
 	w.pass(time.Second)
 	wantCode(t, putRole(c, "web", "x", denyAll), "")
 }

@@ -229,11 +229,7 @@ func do[O any](ctx context.Context, c client, service, operation string, changes
 	slow := w.throttled(c.place, service, changes)
 	w.mu.Unlock()
 	if slow {
-		code := "RequestLimitExceeded"
-		if service != "EC2" {
-			code = "ThrottlingException"
-		}
-		return nil, w.answered(call, wrap(service, operation, fail(code, "Request limit exceeded.")))
+		return nil, w.answered(call, wrap(service, operation, fail(throttleCode(service), "Rate exceeded.")))
 	}
 	if w.opts.Hook != nil {
 		if err := w.opts.Hook(Before, call); err != nil {
