@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/guardroom/guardroom/playbook"
 	"github.com/guardroom/guardroom/respond/awscalls"
@@ -74,8 +74,8 @@ func (e *Executor) Execute(c playbook.Context, run RunID, p *Plan) (map[string]p
 // know the call. What waits for such a step must not wait for an hour.
 const strangeAnswers = 3
 
-// notOfAWS reports whether what was answered is no answer of AWS.
+// notOfAWS reports whether something answered that is not AWS: without a code.
 func notOfAWS(err error) bool {
-	var shape *smithy.DeserializationError
-	return errors.As(err, &shape) && Code(err) == ""
+	var answer *smithyhttp.ResponseError
+	return errors.As(err, &answer) && Code(err) == ""
 }

@@ -32,6 +32,7 @@ type Image struct {
 	Name         string `json:"name,omitempty"`
 	Owner        string `json:"owner"`
 	Root         string `json:"root"` // its root device
+	RootGiB      int32  `json:"root_gib,omitempty"`
 	Architecture string `json:"architecture"`
 }
 
@@ -124,7 +125,7 @@ func resolveImage(ctx context.Context, a awscalls.AWS, c awscalls.EC2, place aws
 		return Image{}, fault.New(fault.NotFound, "the workstation's image "+id+" ("+p.Image+") does not exist, or account "+place.Account+" may not use it", "set forensics.image")
 	}
 	i := out.Images[0]
-	img := Image{ID: id, Name: aws.ToString(i.Name), Owner: aws.ToString(i.OwnerId), Root: aws.ToString(i.RootDeviceName), Architecture: string(i.Architecture)}
+	img := Image{ID: id, RootGiB: rootSize(i), Name: aws.ToString(i.Name), Owner: aws.ToString(i.OwnerId), Root: aws.ToString(i.RootDeviceName), Architecture: string(i.Architecture)}
 	if i.State != "" && i.State != types.ImageStateAvailable {
 		return Image{}, fault.New(fault.Conflict, "the workstation's image "+id+" is "+string(i.State), "set forensics.image")
 	}
@@ -173,4 +174,14 @@ func public(ctx context.Context, c awscalls.EC2, subnet, vpc string) string {
 		}
 	}
 	return ""
+}
+
+// rootSize is how large the root volume of an image is; 0 where it does not say.
+func rootSize(i types.Image) int32 {
+	for _, m := range i.BlockDeviceMappings {
+		if m.Ebs != nil && aws.ToString(m.DeviceName) == aws.ToString(i.RootDeviceName) {
+			return aws.ToInt32(m.Ebs.VolumeSize)
+		}
+	}
+	return 0
 }

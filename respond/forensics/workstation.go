@@ -162,6 +162,9 @@ func machineOf(i types.Instance, img Image) machine {
 
 func run(x *respond.Exec, p machineParams, img Image, typ string, subnet Subnet, try int) (machine, error) {
 	root := &types.EbsBlockDevice{Encrypted: aws.Bool(true), DeleteOnTermination: aws.Bool(true), VolumeType: types.VolumeTypeGp3}
+	if img.RootGiB > 0 {
+		root.VolumeSize = aws.Int32(max(img.RootGiB, 8)) // a double of AWS may want it said
+	}
 	if p.Key != "" {
 		root.KmsKeyId = aws.String(p.Key)
 	}
