@@ -164,7 +164,7 @@ func looking() []need {
 		{step: "describe snapshots", as: reads, calls: of("EC2", "DescribeSnapshotAttribute", "DescribeLockedSnapshots"), why: "to know who may use a snapshot, and until when it is locked"},
 		{step: "describe sharing", as: reads, calls: slices.Concat(of("EC2", "DescribeImageAttribute"), of("RDS", "DescribeDBSnapshots", "DescribeDBSnapshotAttributes", "DescribeDBClusterSnapshotAttributes")),
 			why: "to know with whom images and database snapshots are shared"},
-		{step: "describe buckets", as: reads, calls: of("S3", "GetBucketLocation", "GetBucketPolicy", "GetBucketPolicyStatus", "GetPublicAccessBlock", "GetBucketVersioning", "GetBucketAcl", "GetBucketOwnershipControls"),
+		{step: "describe buckets", as: reads, calls: of("S3", "GetBucketLocation", "GetBucketPolicy", "GetBucketPolicyStatus", "GetPublicAccessBlock", "GetBucketVersioning", "GetBucketAcl", "GetBucketOwnershipControls", "GetBucketTagging"),
 			resource: "the bucket", arns: []string{anyBucket}, why: "to record what the bucket's doors were"},
 		{step: "describe objects", as: reads, calls: of("S3", "HeadObject", "GetObjectTagging"), resource: "the object", arns: []string{anyObject}, why: "to name the version that is quarantined"},
 		{step: "describe functions", as: reads, calls: of("Lambda", "GetFunction", "GetFunctionConcurrency", "GetPolicy", "ListEventSourceMappings"), why: "to keep the code and to know what calls it"},

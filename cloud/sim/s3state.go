@@ -29,6 +29,8 @@ type Bucket struct {
 	Ownership string `json:"ownership,omitempty"`
 	// PublicACL are the permissions that its ACL gives to everybody: READ, WRITE.
 	PublicACL []string `json:"public_acl,omitempty"`
+	// Tags of the bucket; none at all is absent.
+	Tags map[string]string `json:"tags,omitempty"`
 	// ObjectLock allows retention; such a bucket stays versioned.
 	ObjectLock bool                 `json:"object_lock,omitempty"`
 	Objects    map[string][]*Object `json:"objects,omitempty"` // versions, the newest last

@@ -175,6 +175,7 @@ func describeBucket(ctx context.Context, api awscalls.S3, p awscalls.Place, name
 		return s, err
 	}
 	s.try("whether the policy is public", s.readStatus(ctx, api, p.Account))
+	s.try("the tags", s.readTags(ctx, api, p.Account))
 	s.try("the ACL", s.readACL(ctx, api, p.Account))
 	s.try("the ownership controls", s.readOwnership(ctx, api, p.Account))
 	return s, nil
@@ -229,6 +230,21 @@ func (s *bucketState) readStatus(ctx context.Context, api awscalls.S3, owner str
 		s.Public = "public"
 	default:
 		s.Public = "not public"
+	}
+	return nil
+}
+
+func (s *bucketState) readTags(ctx context.Context, api awscalls.S3, owner string) error {
+	out, err := api.GetBucketTagging(ctx, &s3.GetBucketTaggingInput{Bucket: &s.Name, ExpectedBucketOwner: &owner})
+	if respond.Is(err, "NoSuchTagSet") {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s.Tags = map[string]string{}
+	for _, t := range out.TagSet {
+		s.Tags[aws.ToString(t.Key)] = aws.ToString(t.Value)
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ func recordBucket() respond.Action {
 	return respond.Action{
 		Name: "s3.record-bucket",
 		Calls: map[awscalls.Role][]string{
-			awscalls.Read:      {"S3.GetBucketPolicy", "S3.GetPublicAccessBlock", "S3.GetBucketVersioning", "S3.GetBucketPolicyStatus", "S3.GetBucketAcl", "S3.GetBucketOwnershipControls"},
+			awscalls.Read:      {"S3.GetBucketPolicy", "S3.GetPublicAccessBlock", "S3.GetBucketVersioning", "S3.GetBucketPolicyStatus", "S3.GetBucketAcl", "S3.GetBucketOwnershipControls", "S3.GetBucketTagging"},
 			awscalls.Forensics: kit.KeepCalls(),
 		},
 		Options: playbook.Options{Timeout: 2 * time.Minute},

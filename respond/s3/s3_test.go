@@ -186,6 +186,16 @@ func TestTheEvidenceBucketIsRefused(t *testing.T) {
 	}
 }
 
+func TestATagOnTheBucketForbidsIt(t *testing.T) {
+	t.Parallel()
+	for _, b := range []*kittest.Bench{bucketBench(t, "s3-bucket"), bucketBench(t, "s3-public"), objectBench(t, true)} {
+		edit(b, func(k *sim.Bucket) { k.Tags = map[string]string{respond.TagNever: "true", "team": "web"} })
+		if _, refused := b.Plan().Refused(); !refused {
+			t.Error("the plan is not refused")
+		}
+	}
+}
+
 func TestAColleaguesChangeOfTheBucketIsNotOverwritten(t *testing.T) {
 	t.Parallel()
 	b := bucketBench(t, "s3-bucket")

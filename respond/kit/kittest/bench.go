@@ -7,7 +7,6 @@ package kittest
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,6 +20,7 @@ import (
 
 	"github.com/guardroom/guardroom/cloud/sim"
 	"github.com/guardroom/guardroom/incident"
+	"github.com/guardroom/guardroom/internal/fault"
 	"github.com/guardroom/guardroom/playbook"
 	"github.com/guardroom/guardroom/respond"
 	"github.com/guardroom/guardroom/respond/awscalls"
@@ -132,32 +132,18 @@ func (b *Bench) Plan() *respond.Plan {
 		WillNot: d.WillNot, AlsoHits: d.AlsoHits, Guards: d.Guards, Irreversible: d.Irreversible, Manual: d.Manual, Undo: d.Undo}
 }
 
-// UndoPlan is made from what a run recorded, the lowest rank first, one step
-// after the other.
+// UndoPlan is made from what a run recorded, as in production; without steps
+// where nothing can be taken back.
 func (b *Bench) UndoPlan(p *respond.Plan, records map[string]playbook.Record) *respond.Plan {
 	b.T.Helper()
-	steps := slices.Clone(p.Steps)
-	slices.Reverse(steps)
-	slices.SortStableFunc(steps, func(x, y respond.Step) int {
-		return cmp.Compare(b.Actions[x.Action].UndoRank, b.Actions[y.Action].UndoRank)
-	})
-	u := &respond.Plan{Schema: respond.SchemaVersion, ID: "pln_01undo", Incident: 42, Playbook: p.Playbook, Target: p.Target, UndoOf: Run}
-	for _, s := range steps {
-		a := b.Actions[s.Action]
-		if a.Undo == nil {
-			continue
-		}
-		undo, err := a.Undo(s, records[s.ID])
-		if err != nil {
-			b.T.Fatal(err)
-		}
-		for _, n := range undo {
-			if len(u.Steps) > 0 {
-				n.After = []string{u.Steps[len(u.Steps)-1].ID}
-			}
-			u.Steps = append(u.Steps, n)
-		}
+	u, err := respond.UndoPlan(p, Run, records, b.Actions)
+	if err != nil && fault.CodeOf(err) == fault.Conflict {
+		return &respond.Plan{UndoOf: Run}
 	}
+	if err != nil {
+		b.T.Fatal(err)
+	}
+	u.ID = "pln_01undo"
 	return u
 }
 
