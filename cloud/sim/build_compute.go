@@ -296,7 +296,8 @@ func (e *Editor) finish(accountID, regionName string, n *eni, spec InstanceSpec,
 	}
 }
 
-// VolumesOf are the ids of the volumes of an instance, by their devices.
+// VolumesOf are the ids of the volumes of an instance, the root first, then by
+// device.
 func (e *Editor) VolumesOf(accountID, regionName, instanceID string) []string {
 	var out []string
 	for _, m := range e.scope(accountID, regionName).mounts(instanceID) {

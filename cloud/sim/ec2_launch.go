@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
@@ -167,7 +168,7 @@ func (s *scope) publicAddress() string {
 	return fmt.Sprintf("203.0.%d.%d", 113+n/250, 1+n%250)
 }
 
-// networks of an instance, by their index.
+// enisOf are the interfaces of an instance, by their index.
 func (s *scope) enisOf(instanceID string) []*eni {
 	var out []*eni
 	for _, n := range inOrder(s.ENIs) {
@@ -175,17 +176,12 @@ func (s *scope) enisOf(instanceID string) []*eni {
 			out = append(out, n)
 		}
 	}
-	for a := range out {
-		for b := a + 1; b < len(out); b++ {
-			if out[b].Index < out[a].Index {
-				out[a], out[b] = out[b], out[a]
-			}
-		}
-	}
+	slices.SortStableFunc(out, func(a, b *eni) int { return int(a.Index - b.Index) })
 	return out
 }
 
-// mounts are the volumes of an instance with their attachments, by device.
+// mounts are the volumes of an instance with their attachments: the root, then by
+// device.
 func (s *scope) mounts(instanceID string) []mounted {
 	var out []mounted
 	for _, v := range inOrder(s.Volumes) {
@@ -195,13 +191,19 @@ func (s *scope) mounts(instanceID string) []mounted {
 			}
 		}
 	}
-	for a := range out {
-		for b := a + 1; b < len(out); b++ {
-			if strings.Compare(out[b].at.Device, out[a].at.Device) < 0 {
-				out[a], out[b] = out[b], out[a]
-			}
-		}
+	root := ""
+	if i := s.Instances[instanceID]; i != nil {
+		root = i.RootDevice
 	}
+	slices.SortStableFunc(out, func(a, b mounted) int {
+		if (a.at.Device == root) != (b.at.Device == root) {
+			if a.at.Device == root {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(a.at.Device, b.at.Device)
+	})
 	return out
 }
 
