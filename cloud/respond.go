@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
@@ -79,7 +80,18 @@ type responses struct {
 
 var _ awscalls.AWS = (*responses)(nil)
 
-type sessionKey struct{ partition, account, role, incident string }
+type sessionKey struct {
+	partition, account, role, incident string
+	signs                              bool
+}
+
+const (
+	// sessionLength is the longest that AWS allows for every role.
+	sessionLength = time.Hour
+	// signingWindow is for how long a session that signs addresses lives on at
+	// least: an address ends with its session.
+	signingWindow = 45 * time.Minute
+)
 
 type session struct {
 	key      sessionKey
@@ -93,8 +105,9 @@ var (
 	sessionForm = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
 )
 
-// at is the SDK's configuration for a place.
-func (r *responses) at(ctx context.Context, p awscalls.Place) (aws.Config, error) {
+// at is the SDK's configuration for a place; signs is for addresses that others
+// use later.
+func (r *responses) at(ctx context.Context, p awscalls.Place, signs bool) (aws.Config, error) {
 	if !accountForm.MatchString(p.Account) {
 		return aws.Config{}, fault.New(fault.Usage, fmt.Sprintf("%q is no AWS account", p.Account), "an account has twelve digits")
 	}
@@ -114,7 +127,7 @@ func (r *responses) at(ctx context.Context, p awscalls.Place) (aws.Config, error
 			return cfg, err
 		}
 	} else {
-		cfg.Credentials = r.session(cfg, p, name)
+		cfg.Credentials = r.session(cfg, p, name, signs)
 	}
 	cfg.APIOptions = append(slices.Clone(cfg.APIOptions), r.pacer.option(p.Account, cfg.Region))
 	return cfg, nil
@@ -136,8 +149,12 @@ func (r *responses) ours(ctx context.Context, p awscalls.Place, setting string) 
 
 // session is the role's credentials for an incident. They are fetched by the
 // first call, and renewed before they end.
-func (r *responses) session(cfg aws.Config, p awscalls.Place, role string) aws.CredentialsProvider {
-	key := sessionKey{Partition(cfg.Region), p.Account, strings.TrimPrefix(role, "/"), p.Incident}
+func (r *responses) session(cfg aws.Config, p awscalls.Place, role string, signs bool) aws.CredentialsProvider {
+	key := sessionKey{Partition(cfg.Region), p.Account, strings.TrimPrefix(role, "/"), p.Incident, signs}
+	window := expiryWindow
+	if signs {
+		window = signingWindow
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if e, ok := r.sessions[key]; ok {
@@ -146,12 +163,12 @@ func (r *responses) session(cfg aws.Config, p awscalls.Place, role string) aws.C
 	}
 	arn := fmt.Sprintf("arn:%s:iam::%s:role/%s", key.partition, key.account, key.role)
 	assume := stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg), arn, func(o *stscreds.AssumeRoleOptions) {
-		o.RoleSessionName, o.SourceIdentity = p.Incident, aws.String(p.Incident)
+		o.RoleSessionName, o.SourceIdentity, o.Duration = p.Incident, aws.String(p.Incident), sessionLength
 		if r.cloud.cfg.ExternalID.IsSet() {
 			o.ExternalID = aws.String(r.cloud.cfg.ExternalID.Reveal())
 		}
 	})
-	s := &session{key: key, provider: aws.NewCredentialsCache(assume, func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = expiryWindow })}
+	s := &session{key: key, provider: aws.NewCredentialsCache(assume, func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = window })}
 	r.sessions[key] = r.used.PushFront(s)
 	if r.used.Len() > maxSessions {
 		oldest := r.used.Remove(r.used.Back()).(*session)
@@ -166,7 +183,7 @@ func (*responses) Simulated() bool { return false }
 // client makes a client of a service for a place. The first result is always
 // an interface's nil when there is an error.
 func client[I any](ctx context.Context, r *responses, p awscalls.Place, from func(aws.Config) I) (I, error) {
-	cfg, err := r.at(ctx, p)
+	cfg, err := r.at(ctx, p, false)
 	if err != nil {
 		var none I
 		return none, err

@@ -275,6 +275,35 @@ func TestAPlaceThatIsNotCompleteIsRefusedBeforeAnyCall(t *testing.T) {
 	}
 }
 
+func TestAnAddressIsSignedByASessionThatLivesLongEnough(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, config.AWS{}, nil, fakeguardduty.Options{})
+	r, p := w.cloud.Responses(responseRoles), place(awscalls.Forensics, "INC-42")
+	describe(t, r, p)
+	for range 2 {
+		signer, err := r.Presign(t.Context(), p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u, err := signer.PresignUploadPart(t.Context(), &s3.UploadPartInput{Bucket: aws.String("evidence"), Key: aws.String("INC-42/memory"), UploadId: aws.String("u"), PartNumber: aws.Int32(1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if q, err := url.Parse(u.URL); err != nil || q.Path != "/evidence/INC-42/memory" || q.Query().Get("X-Amz-Security-Token") == "" {
+			t.Errorf("%s, %v", u.URL, err)
+		}
+	}
+	list := assumed(t, w)
+	if len(list) != 2 {
+		t.Fatalf("%d sessions, not one that calls and one that signs", len(list))
+	}
+	for _, v := range list {
+		if v.Get("DurationSeconds") != "3600" {
+			t.Errorf("a session of %s s", v.Get("DurationSeconds"))
+		}
+	}
+}
+
 func TestRememberedSessionsAreBounded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, config.AWS{}, nil, fakeguardduty.Options{})
