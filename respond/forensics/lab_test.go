@@ -16,6 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"github.com/aws/smithy-go"
+
 	"github.com/guardroom/guardroom/cloud/sim"
 	"github.com/guardroom/guardroom/evidence"
 	"github.com/guardroom/guardroom/playbook"
@@ -47,6 +49,7 @@ type setting func(o *sim.Options, p *respond.Policy, e *edits)
 // edits are what is done to the world before and after the instance is there.
 type edits struct {
 	instance sim.InstanceSpec
+	first    []func(e *sim.Editor)
 	then     []func(e *sim.Editor, volumes []string)
 	noAgent  bool
 }
@@ -59,7 +62,7 @@ func newBench(t *testing.T, settings ...setting) *bench {
 	b.policy.Forensics.MemoryToolSHA256 = map[string]string{"x86_64": evidence.Digest(tool)}
 	b.policy.Evidence.Region = region
 	o := sim.Options{Clock: b.clock, Latency: 50 * time.Millisecond, Hook: b.life.hook, SmallParts: true}
-	e := &edits{instance: sim.InstanceSpec{ID: instance, Type: "m5.large", Profile: "web", UserData: "cGFzc3dvcmQ9aHVudGVyMg==", Console: "login:",
+	e := &edits{instance: sim.InstanceSpec{ID: instance, Type: "m5.large", Profile: "web", UserData: "password=hunter2", Console: "login:",
 		Volumes: []sim.VolumeSpec{{GiB: 8}, {GiB: 100}, {GiB: 1}}}}
 	for _, s := range settings {
 		s(&o, &b.policy, e)
@@ -75,6 +78,9 @@ func newBench(t *testing.T, settings ...setting) *bench {
 	}
 	err = w.Edit(func(ed *sim.Editor) {
 		ed.AddVPC(victim, region, sim.VPCSpec{})
+		for _, f := range e.first {
+			f(ed)
+		}
 		id := ed.AddInstance(victim, region, e.instance)
 		b.volumes = ed.VolumesOf(victim, region, id)
 		vpc := ed.AddVPC(home, region, sim.VPCSpec{ID: "vpc-lab"})
@@ -387,4 +393,9 @@ func (m mortal) Standing(ctx context.Context) (playbook.Standing, error) {
 		return playbook.Standing{Fenced: true}, nil
 	}
 	return m.Memory.Standing(ctx)
+}
+
+// refusal is an error of AWS with a code.
+func refusal(code string) error {
+	return &smithy.GenericAPIError{Code: code, Message: "as the test says", Fault: smithy.FaultClient}
 }

@@ -148,7 +148,7 @@ func (b *drafting) snapshots() {
 func (b *drafting) snapshot(v Volume) {
 	wait := of(stageSnapshot, v.ID)
 	_, longest := estimate(v.GiB)
-	patience := int64((4*longest + 2*time.Hour) / time.Second)
+	patience := int64((4*longest + 24*time.Hour) / time.Second)
 	b.lock(of(stageLock, v.ID), StepSnapshots, v, awscalls.Act)
 	b.add(respond.Step{ID: wait, Action: actSnapshot, Role: awscalls.Read, Effect: respond.NoChange, Needs: []string{StepSnapshots}, TimeoutSeconds: patience,
 		Title: fmt.Sprintf("%s: wait until its snapshot is complete", v.ID)}, snapshotParams{Volume: v, From: StepSnapshots})

@@ -1,0 +1,269 @@
+package forensics_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
+	"github.com/guardroom/guardroom/cloud/sim"
+	"github.com/guardroom/guardroom/playbook"
+	"github.com/guardroom/guardroom/respond"
+	"github.com/guardroom/guardroom/respond/awscalls"
+	"github.com/guardroom/guardroom/respond/forensics"
+)
+
+// actionsCalls are all calls that actions of acquisition may make.
+func actionsCalls() []string {
+	var out []string
+	for _, a := range forensics.Actions() {
+		for _, list := range a.Calls {
+			out = append(out, list...)
+		}
+	}
+	return out
+}
+
+// undoPlan is the undo of what the run did, in the order of the ranks.
+func (b *bench) undoPlan() *respond.Plan {
+	b.t.Helper()
+	records, err := b.journal.Records(b.t.Context())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	actions := respond.NewActions(forensics.Actions())
+	type ranked struct {
+		rank int
+		step respond.Step
+	}
+	var list []ranked
+	for _, rec := range records {
+		s, ok := b.plan.Step(rec.Name)
+		a := actions[s.Action]
+		if !ok || a.Undo == nil {
+			continue
+		}
+		steps, err := a.Undo(s, rec)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		for _, u := range steps {
+			list = append(list, ranked{a.UndoRank, u})
+		}
+	}
+	slices.SortStableFunc(list, func(x, y ranked) int { return x.rank - y.rank })
+	p := &respond.Plan{Schema: respond.SchemaVersion, ID: "pln_2", Incident: 42, Playbook: forensics.Name, Target: b.plan.Target, UndoOf: runID}
+	for n, x := range list {
+		for _, earlier := range list[:n] {
+			if earlier.rank < x.rank {
+				x.step.After = append(x.step.After, earlier.step.ID)
+			}
+		}
+		p.Steps = append(p.Steps, x.step)
+	}
+	return p
+}
+
+// undo carries out the undo of the run.
+func (b *bench) undo() map[string]playbook.Record {
+	b.t.Helper()
+	records, err := b.carryOut(b.undoPlan(), "run_2", &playbook.Memory{})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return records
+}
+
+func TestTheUndoRemovesTheWorkingCopiesAndNothingElse(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.completed(b.run())
+	plan := b.undoPlan()
+	if len(plan.Steps) != 7 {
+		t.Errorf("%d steps, want 3 to detach, 3 to delete, 1 to terminate", len(plan.Steps))
+	}
+	for id, r := range b.undo() {
+		if r.State != playbook.Completed {
+			t.Errorf("%s is %s: %s", id, r.State, r.Message)
+		}
+	}
+	if v, w := len(b.copies(victim)), len(b.workstations(victim)); v != 0 || w != 0 {
+		t.Errorf("%d volumes and %d workstations are left", v, w)
+	}
+	if n := len(b.snapshots(victim)); n != 3 {
+		t.Errorf("%d snapshots are left", n)
+	}
+	locks, err := b.ec2(victim).DescribeLockedSnapshots(t.Context(), &ec2.DescribeLockedSnapshotsInput{})
+	if err != nil || len(locks.Snapshots) != 3 {
+		t.Errorf("%d locks are left: %v", len(locks.Snapshots), err)
+	}
+	for _, c := range b.calls("EC2.TerminateInstances") {
+		if slices.Contains(c.Input.(*ec2.TerminateInstancesInput).InstanceIds, instance) {
+			t.Error("the attacked instance was to be terminated")
+		}
+	}
+}
+
+func TestAnUndoThatIsRepeatedFindsItDone(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, quick)
+	b.completed(b.run())
+	b.undo()
+	for id, r := range b.undo() {
+		if r.State != playbook.Completed {
+			t.Errorf("%s is %s: %s", id, r.State, r.Message)
+		}
+	}
+}
+
+func TestTheUndoStopsAtWhatAColleagueTookOver(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, quick)
+	b.completed(b.run())
+	w := aws.ToString(b.workstations(victim)[0].InstanceId)
+	v := aws.ToString(b.copies(victim)[0].VolumeId)
+	err := b.world.Edit(func(e *sim.Editor) {
+		e.SetTag(victim, region, w, respond.TagRun, "a colleague's")
+		e.SetTag(victim, region, v, respond.TagRun, "a colleague's")
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	records := b.undo()
+	for _, id := range []string{"terminate/" + w, "delete/" + v} {
+		if r := records[id]; r.State != playbook.Failed || !strings.Contains(r.Message, "does not carry the tag") {
+			t.Errorf("%s is %s: %s", id, r.State, r.Message)
+		}
+	}
+	if i := b.instance(w); i != "running" {
+		t.Errorf("the workstation is %s", i)
+	}
+}
+
+func (b *bench) instance(id string) string {
+	b.t.Helper()
+	out, err := b.ec2(victim).DescribeInstances(b.t.Context(), &ec2.DescribeInstancesInput{InstanceIds: []string{id}})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return string(out.Reservations[0].Instances[0].State.Name)
+}
+
+func TestWorkingCopiesAreCleanedUpWhenTheirTimeIsOverAndNotBefore(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, quick)
+	records := b.run()
+	b.completed(records)
+	items, _, _ := b.evidence(records)
+	clean := func(at time.Time) []forensics.Released {
+		return forensics.Cleanup(t.Context(), b.world.AWS(), "INC-42", runID, items, at)
+	}
+	if r := clean(noon.AddDate(0, 0, 13)); len(r) != 0 {
+		t.Errorf("a day before: %+v", r)
+	}
+	due := noon.AddDate(0, 0, 15)
+	for n := 0; ; n++ {
+		open := 0
+		for _, r := range clean(due) {
+			if r.Err != nil {
+				t.Fatal(r.Err)
+			}
+			if !r.Done {
+				open++
+			}
+		}
+		if open == 0 && n > 0 && len(b.workstations(victim)) == 0 {
+			break
+		}
+		if n > 20 {
+			t.Fatal("it comes to no end")
+		}
+		if err := b.clock.Sleep(t.Context(), 10*time.Second, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(b.copies(victim)); n != 0 {
+		t.Errorf("%d volumes are left", n)
+	}
+	if n := len(b.snapshots(victim)); n != 2 {
+		t.Errorf("%d snapshots are left", n)
+	}
+	if i := b.instance(instance); i != "running" {
+		t.Errorf("the attacked instance is %s", i)
+	}
+}
+
+func TestActionsCallWhatTheyNameAndInTheNamedRole(t *testing.T) {
+	t.Parallel()
+	named := map[string]bool{}
+	for _, a := range forensics.Actions() {
+		for role, list := range a.Calls {
+			for _, c := range list {
+				named[string(role)+" "+c] = true
+			}
+		}
+	}
+	for _, c := range forensics.Closings() {
+		for role, list := range c.Calls {
+			for _, x := range list {
+				named[string(role)+" "+x] = true
+			}
+		}
+	}
+	seen := map[string]bool{}
+	collect := func(b *bench, from int) {
+		for _, c := range b.world.Calls()[from:] {
+			if c.Place.Role != "observer" {
+				seen[string(c.Place.Role)+" "+c.String()] = true
+			}
+		}
+	}
+	for _, settings := range [][]setting{{small, hashed}, {quick, toLab, awsKey}} {
+		b := newBench(t, settings...)
+		b.draft()
+		from := len(b.world.Calls())
+		b.completed(b.run())
+		b.undo()
+		collect(b, from)
+	}
+	for c := range seen {
+		if !named[c] {
+			t.Errorf("%s is called and not named by any action", c)
+		}
+	}
+	_ = awscalls.Read
+	for c := range named {
+		if !seen[c] && !slices.Contains(rare, c) {
+			t.Errorf("%s is named and never called", c)
+		}
+	}
+}
+
+// rare are calls that a good run does not make: they are in the tests of what
+// goes wrong.
+var rare = []string{"act EC2.CreateSnapshot", "act EC2.DescribeSnapshots", "act SSM.CancelCommand", "act KMS.RetireGrant", "forensics S3.AbortMultipartUpload", "read SSM.ListCommands"}
+
+func hashed(_ *sim.Options, p *respond.Policy, _ *edits) { p.Forensics.Hash = "auto" }
+
+func TestTheSecondRunOfAnIncidentSealsTheNextRevision(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, quick)
+	first := b.run()
+	b.completed(first)
+	records, err := b.carryOut(b.plan, "run_9", &playbook.Memory{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, err := forensics.Manifest(first[forensics.StepSeal])
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := forensics.Manifest(records[forensics.StepSeal])
+	if err != nil || two.Revision != 2 || !strings.Contains(string(two.Bytes), fmt.Sprintf("%q:%q", "previous", one.SHA256)) {
+		t.Errorf("revision %d: %v", two.Revision, err)
+	}
+}
