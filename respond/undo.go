@@ -31,7 +31,7 @@ func UndoPlan(p *Plan, run RunID, records map[string]playbook.Record, actions Ac
 		case !known:
 			return nil, fault.New(fault.Internal, fmt.Sprintf("step %s did %s, which this guardroom does not know", s.ID, s.Action), "undo it with the version that did it")
 		case a.Undo == nil:
-			if s.Effect != NoChange && s.Effect != Creates && rec.State == playbook.Completed {
+			if s.Effect == Irreversible && rec.State == playbook.Completed {
 				u.WillNot = append(u.WillNot, "take back: "+s.Title)
 			}
 			continue
