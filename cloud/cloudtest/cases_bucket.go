@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
@@ -95,6 +97,8 @@ func bucketSettings(w *World) {
 		w.Code("versioning "+string(to), err, "")
 		w.Is("versioning is "+string(to), version(), string(to))
 	}
+	_, err = c.GetBucketTagging(ctx, &s3.GetBucketTaggingInput{Bucket: b})
+	w.Code("no tags", err, "NoSuchTagSet")
 	_, err = c.GetBucketOwnershipControls(ctx, &s3.GetBucketOwnershipControlsInput{Bucket: b})
 	w.Code("no controls", err, "OwnershipControlsNotFoundError")
 	acl := got[*s3.GetBucketAclOutput](w, "ACL")(c.GetBucketAcl(ctx, &s3.GetBucketAclInput{Bucket: b}))
@@ -184,13 +188,37 @@ func objectVersions(w *World) {
 	w.Code("a version that is not there", tag(s("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"), types.Tag{Key: s("a"), Value: s("1")}), "NoSuchVersion")
 }
 
+// fetch is what somebody does who holds a signed address.
+func (w *World) fetch(to *v4.PresignedHTTPRequest, body []byte) (status int, answer []byte) {
+	w.Helper()
+	req := got[*http.Request](w, "use a signed address")(http.NewRequestWithContext(w.Context(), to.Method, to.URL, bytes.NewReader(body)))
+	resp := got[*http.Response](w, "use a signed address")(w.HTTP().Do(req))
+	answer = got[[]byte](w, "use a signed address")(io.ReadAll(resp.Body))
+	if err := resp.Body.Close(); err != nil {
+		w.Fatal(err)
+	}
+	if to.Method == http.MethodPut {
+		answer = []byte(resp.Header.Get("Etag"))
+	}
+	return resp.StatusCode, answer
+}
+
+// part uploads a part by a signed address and returns its tag.
+func (w *World) part(bucket, key, upload *string, number int32, body []byte) string {
+	w.Helper()
+	signed := got[*v4.PresignedHTTPRequest](w, "sign")(use(w, w.aws.Presign).PresignUploadPart(w.Context(), &s3.UploadPartInput{Bucket: bucket, Key: key, UploadId: upload, PartNumber: aws.Int32(number)}))
+	status, tag := w.fetch(signed, body)
+	w.Is("write by a signed address", status, 200)
+	return string(tag)
+}
+
 func multipart(w *World) {
 	ctx, c := w.Context(), use(w, w.aws.S3)
 	b, key := s(w.bucketName("parts")), s("INC-1/memory.lime")
 	w.Bucket(*b, false)
 	begun := got[*s3.CreateMultipartUploadOutput](w, "begin")(c.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: b, Key: key}))
 	large, small := bytes.Repeat([]byte("x"), 5<<20), []byte("end")
-	tags := []string{w.Part(*b, *key, str(begun.UploadId), 1, large), w.Part(*b, *key, str(begun.UploadId), 2, small)}
+	tags := []string{w.part(b, key, begun.UploadId, 1, large), w.part(b, key, begun.UploadId, 2, small)}
 	list := got[*s3.ListPartsOutput](w, "parts")(c.ListParts(ctx, &s3.ListPartsInput{Bucket: b, Key: key, UploadId: begun.UploadId}))
 	w.Is("two parts", len(list.Parts), 2)
 	w.Is("their sizes", []int64{aws.ToInt64(list.Parts[0].Size), aws.ToInt64(list.Parts[1].Size)}, []int64{5 << 20, 3})
@@ -199,6 +227,9 @@ func multipart(w *World) {
 	w.Code("complete", err, "")
 	head := got[*s3.HeadObjectOutput](w, "head")(c.HeadObject(ctx, &s3.HeadObjectInput{Bucket: b, Key: key}))
 	w.Is("the whole", aws.ToInt64(head.ContentLength), 5<<20+3)
+	signed := got[*v4.PresignedHTTPRequest](w, "sign")(use(w, w.aws.Presign).PresignGetObject(ctx, &s3.GetObjectInput{Bucket: b, Key: key}))
+	status, body := w.fetch(signed, nil)
+	w.Is("read by a signed address", []int{status, len(body)}, []int{200, 5<<20 + 3})
 	another := got[*s3.CreateMultipartUploadOutput](w, "begin")(c.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{Bucket: b, Key: key}))
 	_, err = c.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: b, Key: key, UploadId: another.UploadId})
 	w.Code("abort", err, "")

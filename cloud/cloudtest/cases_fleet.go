@@ -16,6 +16,7 @@ import (
 func fleetCases() []Case {
 	return []Case{
 		{"an instance leaves its group", detachInstance},
+		{"the replacement of an instance ends", endReplacement},
 		{"an instance is on standby", standby},
 		{"processes of a group", processes},
 		{"targets", targets},
@@ -90,6 +91,33 @@ func detachInstance(w *World) {
 	w.Code("attach above the most", err, "ValidationError")
 	groups := got[*autoscaling.DescribeAutoScalingGroupsOutput](w, "no group")(c.DescribeAutoScalingGroups(ctx, &autoscaling.DescribeAutoScalingGroupsInput{AutoScalingGroupNames: []string{"none"}}))
 	w.Is("no group of that name", len(groups.AutoScalingGroups), 0)
+}
+
+func endReplacement(w *World) {
+	ctx, c := w.Context(), use(w, w.aws.AutoScaling)
+	ids := w.Group("web", w.Subnet(w.VPC(false), "a"), 1, 1, 1)
+	w.Until("one in service", func() bool { return w.inService("web") == 1 })
+	_, err := c.DetachInstances(ctx, &autoscaling.DetachInstancesInput{AutoScalingGroupName: s("web"), InstanceIds: ids, ShouldDecrementDesiredCapacity: aws.Bool(false)})
+	w.Code("detach", err, "")
+	w.Until("its replacement", func() bool { return w.life(ids[0]) == "-" && w.inService("web") == 1 })
+	replacement := str(w.asg("web").Instances[0].InstanceId)
+	_, err = c.UpdateAutoScalingGroup(ctx, &autoscaling.UpdateAutoScalingGroupInput{AutoScalingGroupName: s("web"), MaxSize: aws.Int32(2)})
+	w.Code("make room", err, "")
+	_, err = c.AttachInstances(ctx, &autoscaling.AttachInstancesInput{AutoScalingGroupName: s("web"), InstanceIds: ids})
+	w.Code("attach", err, "")
+	w.Until("two in service", func() bool { return w.inService("web") == 2 })
+	_, err = c.TerminateInstanceInAutoScalingGroup(ctx, &autoscaling.TerminateInstanceInAutoScalingGroupInput{InstanceId: s(replacement), ShouldDecrementDesiredCapacity: aws.Bool(true)})
+	w.Code("end the replacement", err, "")
+	w.Until("one member", func() bool { return len(w.asg("web").Instances) == 1 })
+	w.Is("it is the one that came back", w.life(ids[0]), "InService")
+	_, err = c.UpdateAutoScalingGroup(ctx, &autoscaling.UpdateAutoScalingGroupInput{AutoScalingGroupName: s("web"), MaxSize: aws.Int32(1)})
+	w.Code("take the room away", err, "")
+	w.Is("the size is as it was", size(w.asg("web")), "1/1/1")
+	w.Until("the end of the replacement", func() bool { return w.instance(replacement).State.Name == "terminated" })
+	_, err = c.UpdateAutoScalingGroup(ctx, &autoscaling.UpdateAutoScalingGroupInput{AutoScalingGroupName: s("none"), MaxSize: aws.Int32(1)})
+	w.Code("of no group", err, "ValidationError")
+	_, err = c.TerminateInstanceInAutoScalingGroup(ctx, &autoscaling.TerminateInstanceInAutoScalingGroupInput{InstanceId: s("i-0123456789abcdef0"), ShouldDecrementDesiredCapacity: aws.Bool(true)})
+	w.Code("of no member", err, "ValidationError")
 }
 
 func standby(w *World) {

@@ -1,6 +1,9 @@
 package cloudtest
 
-import "time"
+import (
+	"net/http"
+	"time"
+)
 
 // Scenery builds what a case starts from. Its methods fail the test on an error.
 type Scenery interface {
@@ -32,8 +35,8 @@ type Scenery interface {
 
 	// Bucket makes a bucket; versioned ones keep versions.
 	Bucket(name string, versioned bool)
-	// Part uploads a part of a multipart upload, as the holder of a signed URL.
-	Part(bucket, key, upload string, number int32, body []byte) (etag string)
+	// HTTP is the client of somebody who holds a signed address.
+	HTTP() *http.Client
 	// Function makes a function, Database a database.
 	Function(name string)
 	Database(name string)

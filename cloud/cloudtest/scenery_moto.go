@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net/http"
 	"testing"
 	"time"
 
@@ -228,12 +229,8 @@ func (m *MotoScenery) Bucket(name string, versioned bool) {
 	}
 }
 
-// Part implements Scenery.
-func (m *MotoScenery) Part(bucket, key, upload string, number int32, body []byte) string {
-	m.t.Helper()
-	out := built[*s3.UploadPartOutput](m, "a part")(m.s3().UploadPart(m.t.Context(), &s3.UploadPartInput{Bucket: aws.String(bucket), Key: aws.String(key), UploadId: aws.String(upload), PartNumber: aws.Int32(number), Body: bytes.NewReader(body)}))
-	return aws.ToString(out.ETag)
-}
+// HTTP implements Scenery.
+func (m *MotoScenery) HTTP() *http.Client { return http.DefaultClient }
 
 // Function implements Scenery.
 func (m *MotoScenery) Function(name string) {

@@ -1,7 +1,6 @@
 package cloudtest
 
 import (
-	"bytes"
 	"context"
 	"net/http"
 	"testing"
@@ -9,7 +8,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/guardroom/guardroom/cloud/sim"
 	"github.com/guardroom/guardroom/respond/awscalls"
@@ -198,35 +196,14 @@ func (c *simScenery) Bucket(name string, versioned bool) {
 	c.edit(func(e *sim.Editor) { e.AddBucket(c.account, b) })
 }
 
-// Part implements Scenery.
-func (c *simScenery) Part(bucket, key, upload string, number int32, body []byte) string {
-	c.t.Helper()
-	ctx := c.t.Context()
-	signer, err := c.world.AWS().Presign(ctx, c.place())
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	to, err := signer.PresignUploadPart(ctx, &s3.UploadPartInput{Bucket: aws.String(bucket), Key: aws.String(key), UploadId: aws.String(upload), PartNumber: aws.Int32(number)})
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	req, err := http.NewRequestWithContext(ctx, to.Method, to.URL, bytes.NewReader(body))
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	resp, err := c.world.Transport().RoundTrip(req)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	if err := resp.Body.Close(); err != nil || resp.StatusCode != http.StatusOK {
-		c.t.Fatalf("a part: %s, %v", resp.Status, err)
-	}
-	return resp.Header.Get("Etag")
-}
+// HTTP implements Scenery.
+func (c *simScenery) HTTP() *http.Client { return &http.Client{Transport: c.world.Transport()} }
 
 // Function implements Scenery.
 func (c *simScenery) Function(name string) {
-	c.edit(func(e *sim.Editor) { e.AddFunction(c.account, Region, sim.Function{Name: name, Code: []byte("archive")}) })
+	c.edit(func(e *sim.Editor) {
+		e.AddFunction(c.account, Region, sim.Function{Name: name, Code: []byte("archive")})
+	})
 }
 
 // Database implements Scenery.

@@ -78,30 +78,36 @@ func (w *World) unused() {
 // Is compares what was seen with what AWS documents.
 func (w *World) Is(check string, got, documented any) {
 	w.Helper()
-	have, want := text(got), text(documented)
-	i := slices.IndexFunc(Known, func(k Difference) bool { return k.Case == w.name && k.Check == check })
-	if i < 0 {
-		if have != want {
-			w.Errorf("%s: %s; AWS: %s", check, have, want)
-		}
-		return
-	}
 	w.mu.Lock()
 	w.used[check] = true
 	w.mu.Unlock()
-	k := Known[i]
-	if k.AWS != want {
-		w.Errorf("%s: the list of known differences says that AWS documents %s; the case says %s", check, k.AWS, want)
+	if problem := verdict(Known, w.backend, w.name, check, text(got), text(documented)); problem != "" {
+		w.Error(problem)
 	}
-	here, differs := k.on(w.backend)
+}
+
+// verdict is what is wrong with an answer; empty: nothing.
+func verdict(known []Difference, backend, name, check, have, want string) string {
+	i := slices.IndexFunc(known, func(k Difference) bool { return k.Case == name && k.Check == check })
+	if i < 0 {
+		if have != want {
+			return fmt.Sprintf("%s: %s; AWS: %s", check, have, want)
+		}
+		return ""
+	}
+	k := known[i]
+	here, differs := k.on(backend)
 	switch {
+	case k.AWS != want:
+		return fmt.Sprintf("%s: the list of known differences says that AWS documents %s; the case says %s", check, k.AWS, want)
 	case !differs && have != want:
-		w.Errorf("%s: %s; AWS: %s", check, have, want)
+		return fmt.Sprintf("%s: %s; AWS: %s", check, have, want)
 	case differs && have == want:
-		w.Errorf("%s: %s as AWS does: take it out of the list of known differences", check, have)
+		return fmt.Sprintf("%s: %s as AWS does: take it out of the list of known differences", check, have)
 	case differs && have != here:
-		w.Errorf("%s: %s; the list of known differences says %s", check, have, here)
+		return fmt.Sprintf("%s: %s; the list of known differences says %s", check, have, here)
 	}
+	return ""
 }
 
 // Code compares the error of a call with the code that AWS documents; empty is

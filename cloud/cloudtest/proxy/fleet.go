@@ -88,6 +88,16 @@ func (p *Proxy) guardMembers(r *request) answer {
 	return answer{}
 }
 
+// guardMember refuses an instance that is in no group, on which moto breaks.
+func (p *Proxy) guardMember(r *request) answer {
+	id := r.form.Get("InstanceId")
+	tree, ok := p.query(r, "autoscaling", autoScalingVersion, "DescribeAutoScalingInstances", "InstanceIds.member.1", id)
+	if !ok || len(tree.members("DescribeAutoScalingInstancesResult/AutoScalingInstances")) == 0 {
+		return r.invalid("Instance Id not found - No managed instance found for instance ID %s", id)
+	}
+	return answer{}
+}
+
 // guardJoin refuses what does not fit into the group, and what has a group.
 func (p *Proxy) guardJoin(r *request) answer {
 	g := p.asGroup(r)
