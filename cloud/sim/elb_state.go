@@ -112,7 +112,7 @@ func (s *scope) healthy(g *targetGroup, t *target) (state, reason string) {
 	if i == nil || i.State != "running" {
 		return "unused", "Target.InvalidState"
 	}
-	if !i.Bad.IsZero() || !s.reachable(n, t.Port) {
+	if !s.reachable(n, t.Port) {
 		return "unhealthy", "Target.Timeout"
 	}
 	if s.now.Before(t.Since.Add(s.w.times().Register)) {
