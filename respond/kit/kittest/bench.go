@@ -52,6 +52,7 @@ type Bench struct {
 	Closings []respond.Closing
 	Policy   respond.Policy
 	Target   respond.Target
+	Others   []respond.Target // of a plan over several resources
 	Type     string
 	// Ended, when set, is told each step once it has ended.
 	Ended func(playbook.Record)
@@ -102,7 +103,7 @@ func (b *Bench) Hook(h sim.Hook) {
 // Request is what the plan is asked for.
 func (b *Bench) Request() respond.Request {
 	n := incident.Number(42)
-	return respond.Request{Incident: &incident.Incident{Number: n, FirstSeen: Start.Add(-time.Hour)}, Type: b.Type, Target: b.Target, Policy: b.Policy, Requester: "ada", Now: b.Clock.Now()}
+	return respond.Request{Incident: &incident.Incident{Number: n, FirstSeen: Start.Add(-time.Hour)}, Type: b.Type, Target: b.Target, Others: b.Others, Policy: b.Policy, Requester: "ada", Now: b.Clock.Now()}
 }
 
 // Describe describes the target.
