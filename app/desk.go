@@ -12,6 +12,7 @@ import (
 
 	"github.com/guardroom/guardroom/api"
 	"github.com/guardroom/guardroom/audit"
+	"github.com/guardroom/guardroom/cloud/sim"
 	"github.com/guardroom/guardroom/config"
 	"github.com/guardroom/guardroom/durable"
 	"github.com/guardroom/guardroom/finding"
@@ -42,13 +43,15 @@ type desk struct {
 	actions   respond.Actions
 	closings  map[string]respond.Closing
 	aws       awscalls.AWS
-	policy    respond.Policy
-	rules     respond.Rules
-	never     []*rule.Rule
-	before    []preAuthorization
-	news      *bell // rung when something was sent to a run
-	tempo     notify.Tempo
-	seal      sealer
+	// simulation is what aws is where respond.simulate says so, else nil.
+	simulation *sim.World
+	policy     respond.Policy
+	rules      respond.Rules
+	never      []*rule.Rule
+	before     []preAuthorization
+	news       *bell // rung when something was sent to a run
+	tempo      notify.Tempo
+	seal       sealer
 }
 
 // runEnqueuer adds the work of a run inside a transaction.
@@ -96,6 +99,9 @@ func (d *desk) create(ctx context.Context, r api.PlanRequest, who string, byItse
 	q.ByItself = byItself
 	look, cancel := context.WithTimeout(ctx, describeLimit)
 	defer cancel()
+	if err := d.furnish(look, req); err != nil {
+		return none, nil, err
+	}
 	world, err := p.Describe(look, d.aws, req)
 	if err != nil {
 		err = respond.Explain(err, fmt.Sprintf("describe %s in %s/%s", req.Target.ID, req.Target.Account, req.Target.Region), "nothing was changed")

@@ -20,7 +20,6 @@ import (
 	"github.com/guardroom/guardroom/notify"
 	"github.com/guardroom/guardroom/playbook"
 	"github.com/guardroom/guardroom/respond"
-	"github.com/guardroom/guardroom/respond/awscalls"
 	"github.com/guardroom/guardroom/respond/lambda"
 	"github.com/guardroom/guardroom/rule"
 	"github.com/guardroom/guardroom/source"
@@ -35,13 +34,22 @@ func (a *App) buildResponses(tempo notify.Tempo) error {
 		return err
 	}
 	clock := playbook.Real{NowFunc: a.now, Scale: a.cfg.Worker.TimeScale}
-	reach, err := a.reach(clock)
-	if err != nil {
-		return err
+	reach, fetching := a.opts.Responses, a.clock.next
+	var simulated *sim.World
+	switch {
+	case reach != nil:
+	case a.cfg.Respond.Simulate != "":
+		if simulated, err = openSimulation(a.cfg.Respond.Simulate, clock, a.cfg.Worker.TimeScale, &policy); err != nil {
+			return err
+		}
+		reach, fetching = simulated.AWS(), simulated.Transport()
+	default:
+		r := a.cfg.Respond
+		reach = a.cloud.Responses(cloud.ResponseRoles{Read: a.cfg.AWS.ReadRole, Act: r.ActRole, Forensics: cmp.Or(r.ForensicsRole, r.ActRole)})
 	}
-	fetch := lambda.HTTP(&http.Client{Timeout: time.Minute, Transport: a.clock.next})
+	fetch := lambda.HTTP(&http.Client{Timeout: time.Minute, Transport: fetching})
 	d := &desk{store: a.db.DB, engine: runQueue{a.engine}, raise: a.engine, newID: a.ids.New, now: a.now, log: a.log, triager: a.triager,
-		playbooks: playbooks(), actions: actions(fetch), closings: closings(), aws: reach, policy: policy,
+		playbooks: playbooks(), actions: actions(fetch), closings: closings(), aws: reach, simulation: simulated, policy: policy,
 		rules: respond.Rules{RequesterMayApprove: policy.RequesterMayApprove}, news: newBell(), tempo: tempo}
 	for _, n := range a.cfg.Respond.NeverTouch {
 		r, err := rule.Compile(n.Name, n.When)
@@ -75,23 +83,6 @@ func (a *App) buildResponses(tempo notify.Tempo) error {
 
 // callLimit is the deadline of one call of AWS.
 const callLimit = 30 * time.Second
-
-// reach is AWS as responses reach it: the simulated one where that is
-// configured, which then is the only one.
-func (a *App) reach(clock playbook.Clock) (awscalls.AWS, error) {
-	r := a.cfg.Respond
-	if a.opts.Responses != nil {
-		return a.opts.Responses, nil
-	}
-	if r.Simulate == "" {
-		return a.cloud.Responses(cloud.ResponseRoles{Read: a.cfg.AWS.ReadRole, Act: r.ActRole, Forensics: cmp.Or(r.ForensicsRole, r.ActRole)}), nil
-	}
-	w, err := sim.New(sim.Options{Clock: clock, File: r.Simulate})
-	if err != nil {
-		return nil, fault.Wrap(fault.Usage, err, "open the simulated AWS", "nothing was started", "respond.simulate names a file that guardroom made")
-	}
-	return w.AWS(), nil
-}
 
 func preAuthorized(p config.PreAuthorization, find func(string) (respond.Playbook, error)) (preAuthorization, error) {
 	r, err := rule.Compile(p.Name, p.When)
