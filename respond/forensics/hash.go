@@ -24,8 +24,10 @@ const (
 	// window is how many blocks are read side by side; with 512 KiB each, that is
 	// the memory that one volume needs.
 	window = 32
-	// partBlocks is how many blocks one object of the block manifest lists.
-	partBlocks = 2048
+	// A block manifest has at most partsMany parts, of at least partBlocks each: so
+	// much is read again after a crash, and no more is kept in the journal.
+	partsMany  = 256
+	partBlocks = 256
 	// zeroPart is after how many bytes of nothing the state is saved.
 	zeroPart = 16 << 30
 )
@@ -251,7 +253,7 @@ func (h *hasher) take(index int64, data []byte) error {
 	fmt.Fprintf(&h.lines, "%d %s\n", index, evidence.Digest(data))
 	h.count++
 	h.first = index + 1
-	if h.count >= partBlocks {
+	if h.count >= max(partBlocks, h.size/int64(h.at.Size)/partsMany) {
 		return h.part()
 	}
 	return nil
@@ -276,15 +278,27 @@ func (h *hasher) fill(to int64) error {
 	return nil
 }
 
-// part keeps the lines so far as an object and saves how far the hash is.
+// part keeps the lines so far as an object and saves how far the hash is. A
+// repeat after a crash writes the same bytes under the same name.
 func (h *hasher) part() error {
 	body := bytes.Clone(h.lines.Bytes())
-	n := len(h.at.Parts)
-	s, err := keep(h.x, fmt.Sprintf("blocks/%s/%05d.txt", h.id, n), "text/plain", func() ([]byte, error) { return body, nil })
-	if err != nil {
+	s := stored{Key: key(h.x, fmt.Sprintf("blocks/%s/%05d.txt", h.id, len(h.at.Parts))), SHA256: evidence.Digest(body), Bytes: int64(len(body))}
+	s.lock(h.x)
+	version, err := put(h.x, s, "text/plain", body)
+	if s.Mode != "" && noObjectLock(err) {
+		s.Mode = ""
+		version, err = put(h.x, s, "text/plain", body)
+	}
+	switch {
+	case respond.Is(err, "PreconditionFailed", "ConditionalRequestConflict"):
+		if err := taken(h.x, &s); err != nil {
+			return err
+		}
+		version = s.Version
+	case err != nil:
 		return err
 	}
-	h.at.Parts = append(h.at.Parts, evidence.BlockPart{Location: location(h.x.Policy.Evidence.Bucket, s.Key), Version: s.Version, SHA256: s.SHA256, Bytes: s.Bytes, Blocks: h.count})
+	h.at.Parts = append(h.at.Parts, evidence.BlockPart{Location: location(h.x.Policy.Evidence.Bucket, s.Key), Version: version, SHA256: s.SHA256, Bytes: s.Bytes, Blocks: h.count})
 	h.at.Count += h.count
 	h.at.Next, h.count = h.first, 0
 	return h.save()

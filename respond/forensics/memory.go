@@ -50,7 +50,7 @@ const (
 	// the session that signed them.
 	addressesLive = 6 * time.Hour
 	// noProgress is after how long without another part the command is cancelled.
-	noProgress = 15 * time.Minute
+	noProgress = 10 * time.Minute
 )
 
 // memory drafts the taking of memory, or says why it cannot be taken.

@@ -81,10 +81,7 @@ func keep(x *respond.Exec, name, contentType string, get func() ([]byte, error))
 		return stored{}, err
 	}
 	s = stored{Key: key(x, name), SHA256: evidence.Digest(data), Bytes: int64(len(data)), Earlier: earlier}
-	e := x.Policy.Evidence
-	if e.LockDays > 0 && (e.LockMode == "governance" || e.LockMode == "compliance") {
-		s.Mode, s.Until = e.LockMode, x.Started().UTC().Truncate(time.Second).AddDate(0, 0, e.LockDays)
-	}
+	s.lock(x)
 	if err := x.Save(saved, s); err != nil {
 		return s, err
 	}
@@ -111,6 +108,19 @@ func keep(x *respond.Exec, name, contentType string, get func() ([]byte, error))
 	}
 	s.Version, s.Done = version, true
 	return s, x.Save(saved, s)
+}
+
+// lock sets the Object Lock that the policy wants.
+func (s *stored) lock(x *respond.Exec) {
+	e := x.Policy.Evidence
+	if e.LockDays > 0 && (e.LockMode == "governance" || e.LockMode == "compliance") {
+		s.Mode, s.Until = e.LockMode, x.Started().UTC().Truncate(time.Second).AddDate(0, 0, e.LockDays)
+	}
+}
+
+// noObjectLock reports whether a bucket has no Object Lock.
+func noObjectLock(err error) bool {
+	return respond.Is(err, "InvalidRequest", "ObjectLockConfigurationNotFound*", "NotImplemented")
 }
 
 // is takes what was found under the name for what was to be written, by this

@@ -1,0 +1,243 @@
+package forensics_test
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/guardroom/guardroom/cloud/sim"
+	"github.com/guardroom/guardroom/evidence"
+	"github.com/guardroom/guardroom/playbook"
+	"github.com/guardroom/guardroom/respond"
+	"github.com/guardroom/guardroom/respond/forensics"
+)
+
+// sealedRun acquires one small volume with hashes, and returns the manifest.
+func sealedRun(t *testing.T) (*bench, evidence.Sealed, string) {
+	t.Helper()
+	b := newBench(t, small, hashed, func(o *sim.Options, _ *respond.Policy, _ *edits) { o.Latency = 0 }, also(func(e *sim.Editor, volumes []string) {
+		blocks := map[int32][]byte{}
+		for n := range int32(40) {
+			blocks[n*50] = []byte{byte(n), 7}
+		}
+		e.SetBlocks(victim, region, volumes[0], blocks)
+	}))
+	records := b.run()
+	b.completed(records)
+	s, err := forensics.Manifest(records[forensics.StepSeal])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b, s, aws.ToString(b.snapshots(victim)[0].SnapshotId)
+}
+
+func TestVerificationReadsWhatIsStoredAndNamesOneChangedByte(t *testing.T) {
+	t.Parallel()
+	b, s, snapshot := sealedRun(t)
+	verify := func(s evidence.Sealed) evidence.Report {
+		t.Helper()
+		read := forensics.Reader{AWS: b.world.AWS(), Incident: "INC-42"}
+		r, err := evidence.Verify(t.Context(), s, read, read, evidence.Options{At: b.clock.Now()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	named := func(r evidence.Report) string {
+		var out []string
+		for _, p := range r.Problems {
+			out = append(out, p.What)
+		}
+		return strings.Join(out, " | ")
+	}
+	good := verify(s)
+	if !good.Good() {
+		t.Fatalf("as it is: %+v", good.Problems)
+	}
+	checked := 0
+	for _, i := range good.Items {
+		if i.Good {
+			checked++
+		}
+	}
+	if checked < 7 { // manifest, snapshot, block list, picture, output, metadata, user data, memory
+		t.Errorf("only %d items were checked: %+v", checked, good.Items)
+	}
+	image := make([]byte, 1<<30)
+	for n := range 40 {
+		at := image[n*50*sim.BlockSize : (n*50+1)*sim.BlockSize]
+		for k := range at {
+			at[k] = []byte{byte(n), 7}[k%2]
+		}
+	}
+	m, err := evidence.Decode(s.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := slices.IndexFunc(m.Items, func(i evidence.Item) bool { return i.Location == snapshot })
+	if n < 0 || m.Items[n].SHA256 != evidence.Digest(image) {
+		t.Errorf("the hash of %s is not that of its image with zeros in the gaps", snapshot)
+	}
+	err = b.world.Edit(func(e *sim.Editor) {
+		e.ChangeBlock(victim, region, snapshot, 100, []byte{1, 2, 3})
+		o := e.Object("evidence", "INC-42/run_1/console.txt")
+		o.Body = bytes.Clone(o.Body)
+		o.Body[0] ^= 1
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Bytes = bytes.Replace(s.Bytes, []byte("simulated"), []byte("simulatef"), 1)
+	if got := named(verify(s)); got != "manifest revision 1" {
+		t.Errorf("a manifest that cannot be read is named as %q", got)
+	}
+	s.Bytes = bytes.Replace(s.Bytes, []byte("simulatef"), []byte("simulated"), 1)
+	s.Bytes = bytes.Replace(s.Bytes, []byte("picture of"), []byte("picture oF"), 1)
+	volume := b.volumes[0]
+	want := "manifest revision 1 | snapshot/" + volume + ", block 100 of " + snapshot + " | snapshot/" + volume + " | volatile/console"
+	if got := named(verify(s)); got != want {
+		t.Errorf("one byte of the manifest, of a block and of an object are named as\n%q, want\n%q", got, want)
+	}
+}
+
+func TestTheManifestInTheBucketIsTheOneOfTheRecord(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, quick)
+	records := b.run()
+	b.completed(records)
+	s, err := forensics.Manifest(records[forensics.StepSeal])
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = b.world.Edit(func(e *sim.Editor) {
+		if o := e.Object("evidence", "INC-42/manifest/0001.json"); o == nil || !bytes.Equal(o.Body, s.Bytes) || o.Version != s.Version {
+			t.Errorf("the object is %+v", o)
+		}
+		if o := e.Object("evidence", "INC-42/manifest/0001.sig.json"); o == nil || !bytes.Contains(o.Body, []byte(s.SHA256)) {
+			t.Errorf("the signature is %+v", o)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestABlockThatDoesNotFitItsChecksumIsAnErrorAndNoHash(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, small, hashed)
+	b.draft()
+	b.life.script = func(phase sim.Phase, c sim.Call) error { return nil }
+	b.journal.OnPut = func(r playbook.Record) {
+		if r.Name != "lock/"+b.volumes[0] || r.State != playbook.Completed {
+			return
+		}
+		err := b.world.Edit(func(e *sim.Editor) {
+			var by map[string]struct{ ID string }
+			list, _ := b.journal.Records(t.Context())
+			for _, rec := range list {
+				if rec.Load("snapshots", &by) {
+					e.CorruptBlock(victim, region, by[b.volumes[0]].ID, 0)
+				}
+			}
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	records := b.run()
+	b.completed(records, "hash/"+b.volumes[0])
+	r := records["hash/"+b.volumes[0]]
+	if r.State != playbook.Failed || !strings.Contains(r.Message, "does not fit the checksum") {
+		t.Errorf("the hash is %s: %s", r.State, r.Message)
+	}
+	items, _, _ := b.evidence(records)
+	for _, i := range items {
+		if i.Kind == evidence.Snapshot && (i.SHA256 != "" || i.Gap == "") {
+			t.Errorf("%s has the hash %q, gap %q", i.ID, i.SHA256, i.Gap)
+		}
+	}
+}
+
+func TestAHashGoesOnWhereItWasAfterACrash(t *testing.T) {
+	t.Parallel()
+	full := func(o *sim.Options, _ *respond.Policy, e *edits) {
+		o.Latency, e.noAgent = 0, true
+		e.then = append(e.then, func(e *sim.Editor, volumes []string) {
+			blocks := map[int32][]byte{}
+			for n := range int32(300) { // more than one part of the list
+				blocks[n] = []byte{1}
+			}
+			e.SetBlocks(victim, region, volumes[0], blocks)
+		})
+	}
+	whole := newBench(t, small, hashed, full)
+	want := whole.run()
+	whole.completed(want)
+
+	b := newBench(t, small, hashed, full)
+	b.draft()
+	hash := "hash/" + b.volumes[0]
+	reads := 0
+	b.life.script = func(phase sim.Phase, c sim.Call) error {
+		if c.String() == "EBS.GetSnapshotBlock" && phase == sim.Before {
+			reads++
+		}
+		return nil
+	}
+	b.journal.OnPut = func(r playbook.Record) {
+		var at struct{ Next int64 }
+		if r.Name == hash && r.Load("hashing", &at) && at.Next > 0 && !r.State.Ended() {
+			b.life.mu.Lock()
+			b.life.dead = true
+			b.life.mu.Unlock()
+		}
+	}
+	if _, err := b.execute(); err == nil {
+		t.Fatal("the process did not die")
+	}
+	b.journal.OnPut, b.life.dead = nil, false
+	again := reads
+	records := b.run()
+	b.completed(records)
+	if records[hash].Message != want[hash].Message {
+		t.Errorf("the hash is another: %s, want %s", records[hash].Message, want[hash].Message)
+	}
+	if again < 256 || reads-again != 300-256 {
+		t.Errorf("%d blocks were read before and %d after, of 300", again, reads-again)
+	}
+}
+
+func TestTheSlowestSnapshotAndTheBootAreTheWholeTime(t *testing.T) {
+	b := newBench(t)
+	b.draft()
+	start := b.clock.Now()
+	records := b.run()
+	b.completed(records)
+	took := func(id string) time.Duration { return records[id].Ended.Sub(records[id].Started) }
+	end := time.Time{}
+	slowest, slowVolume, slowAttach, sum := time.Duration(0), time.Duration(0), time.Duration(0), took(forensics.StepSnapshots)
+	for _, v := range b.volumes {
+		slowest = max(slowest, took("snapshot/"+v))
+		slowVolume, slowAttach = max(slowVolume, took("volume/"+v)), max(slowAttach, took("attach/"+v))
+		sum += took("snapshot/"+v) + took("lock/"+v) + took("volume/"+v) + took("attach/"+v)
+		if e := records["attach/"+v].Ended; e.After(end) {
+			end = e
+		}
+	}
+	boot := took(forensics.StepWorkstation) + took(forensics.StepReady)
+	sum += boot + took(forensics.StepMemory)
+	critical := took(forensics.StepSnapshots) + max(slowest, boot) + slowVolume + slowAttach
+	total := end.Sub(start)
+	t.Logf("three volumes of 8, 100 and 1 GiB: all attached after %s; one after the other the same steps take %s", total, sum)
+	t.Log("\n" + forensics.Timeline(b.plan, records))
+	if total > critical+15*time.Second { // one look at the longest pause may come late
+		t.Errorf("it took %s, and the critical path is %s", total, critical)
+	}
+	if total*3/2 > sum {
+		t.Errorf("it took %s, and one after the other takes only %s", total, sum)
+	}
+}
