@@ -147,6 +147,9 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 	}
 	res, err := c.http.Do(req)
 	if err != nil {
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return nil, fault.Wrap(fault.Unavailable, err, "read the answer of "+c.Where, "", "it broke off; the log of the service says why")
+		}
 		var op *net.OpError
 		if errors.As(err, &op) || errors.Is(err, os.ErrNotExist) {
 			return nil, fault.Wrap(fault.Unavailable, err, "reach "+c.Where, "", "is it running? guardroom doctor")

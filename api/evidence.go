@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -86,7 +87,8 @@ func (h *handler) exportEvidence(w http.ResponseWriter, r *http.Request) error {
 	return missing(err, n.String(), "guardroom incident list")
 }
 
-// lateHeader sets the media type with the first byte.
+// lateHeader sets the media type with the first byte, and sends both at once, so
+// that what breaks off later does so for the reader too.
 type lateHeader struct {
 	w     http.ResponseWriter
 	kind  string
@@ -97,9 +99,17 @@ var _ io.Writer = (*lateHeader)(nil)
 
 // Write implements io.Writer.
 func (l *lateHeader) Write(b []byte) (int, error) {
-	if !l.begun {
-		l.begun = true
-		l.w.Header().Set("Content-Type", l.kind)
+	if l.begun {
+		return l.w.Write(b)
 	}
-	return l.w.Write(b)
+	l.begun = true
+	l.w.Header().Set("Content-Type", l.kind)
+	n, err := l.w.Write(b)
+	if err == nil {
+		// A writer that cannot is one inside this process, and keeps nothing back.
+		if ferr := http.NewResponseController(l.w).Flush(); !errors.Is(ferr, http.ErrNotSupported) {
+			err = ferr
+		}
+	}
+	return n, err
 }
