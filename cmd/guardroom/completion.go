@@ -105,6 +105,12 @@ func (c *CompleteCmd) Run(ctx context.Context, e *env, k *kong.Kong) error {
 		switch {
 		case node.Positional[0].Name == "number":
 			found = append(found, c.incidents(ctx, e)...)
+		case node.Positional[0].Name == "id" && node.Parent.Name == "plan":
+			found = append(found, c.plans(ctx, e, node.Name)...)
+		case node.Positional[0].Name == "id" && node.Parent.Name == "run":
+			found = append(found, c.runs(ctx, e)...)
+		case node.Positional[0].Name == "name" && (node.Parent.Name == "playbook" || node.Parent.Name == "token"):
+			found = append(found, c.names(ctx, e, node)...)
 		case node.Parent.Name == "destination" && node.Positional[0].Name == "name":
 			found = append(found, c.destinations(ctx, e)...)
 		}
@@ -152,6 +158,8 @@ func (c *CompleteCmd) values(ctx context.Context, e *env, f *kong.Flag) []string
 		return c.destinations(ctx, e)
 	case f.Name == "incident":
 		return c.incidents(ctx, e)
+	case f.Name == "playbook":
+		return c.playbooks(ctx, e)
 	case f.Enum != "":
 		return strings.Split(f.Enum, ",")
 	case f.Tag.Get("values") != "":
@@ -183,6 +191,74 @@ func (c *CompleteCmd) incidents(ctx context.Context, e *env) []string {
 		err := cl.Do(ctx, "GET", "/v1/incidents", query("limit", "50"), nil, &list)
 		for _, i := range list.Incidents {
 			out = append(out, i.Number.String())
+		}
+		return err
+	})
+	return out
+}
+
+// atHand asks a store at hand, for as long as a person waits for a completion.
+func (c *CompleteCmd) atHand(ctx context.Context, e *env, ask func(ctx context.Context, cl *api.Client) error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	_ = e.withClient(ctx, func(cl *api.Client) error { return ask(ctx, cl) })
+}
+
+// plans are the newest plans; where one is to be decided, those that wait.
+func (c *CompleteCmd) plans(ctx context.Context, e *env, verb string) (out []string) {
+	q := query("limit", "50")
+	if verb == "approve" || verb == "reject" {
+		q.Set("state", "waiting")
+	}
+	c.atHand(ctx, e, func(ctx context.Context, cl *api.Client) error {
+		var list api.PlanList
+		err := cl.Do(ctx, "GET", "/v1/plans", q, nil, &list)
+		for _, p := range list.Plans {
+			out = append(out, string(p.ID))
+		}
+		return err
+	})
+	return out
+}
+
+// runs are the newest runs.
+func (c *CompleteCmd) runs(ctx context.Context, e *env) (out []string) {
+	c.atHand(ctx, e, func(ctx context.Context, cl *api.Client) error {
+		var list api.RunList
+		err := cl.Do(ctx, "GET", "/v1/runs", query("limit", "50"), nil, &list)
+		for _, r := range list.Runs {
+			out = append(out, string(r.ID))
+		}
+		return err
+	})
+	return out
+}
+
+func (c *CompleteCmd) playbooks(ctx context.Context, e *env) (out []string) {
+	c.atHand(ctx, e, func(ctx context.Context, cl *api.Client) error {
+		list, err := playbooks(ctx, cl)
+		for _, p := range list {
+			out = append(out, p.Name)
+		}
+		return err
+	})
+	return out
+}
+
+// names are those of playbooks, or of tokens that can be revoked.
+func (c *CompleteCmd) names(ctx context.Context, e *env, node *kong.Node) (out []string) {
+	if node.Parent.Name == "playbook" {
+		return c.playbooks(ctx, e)
+	}
+	if node.Name != "revoke" {
+		return nil
+	}
+	c.atHand(ctx, e, func(ctx context.Context, cl *api.Client) error {
+		list, err := tokens(ctx, cl)
+		for _, t := range list {
+			if t.RevokedAt.IsZero() {
+				out = append(out, t.Name)
+			}
 		}
 		return err
 	})

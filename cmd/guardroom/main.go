@@ -42,9 +42,16 @@ type cli struct {
 	Rule        RuleCmd        `cmd:"" help:"List and test suppressions and routes."`
 	Destination DestinationCmd `cmd:"" help:"List, test, pause and resume destinations."`
 	Delivery    DeliveryCmd    `cmd:"" help:"List, show and retry deliveries."`
+	Playbook    PlaybookCmd    `cmd:"" help:"List what can be planned."`
+	Plan        PlanCmd        `cmd:"" help:"Make, read, approve and reject plans."`
+	Run         RunCmd         `cmd:"" help:"Follow, abort and undo runs of plans."`
+	Respond     RespondCmd     `cmd:"" help:"Stop every response at once, or let them go on."`
+	Evidence    EvidenceCmd    `cmd:"" help:"List, verify and export what was preserved."`
 	Audit       AuditCmd       `cmd:"" help:"Read, verify and export the audit chain."`
 	Store       StoreCmd       `cmd:"" help:"Back up and prune the store."`
 	Config      ConfigCmd      `cmd:"" help:"Write, check and show the configuration."`
+	Token       TokenCmd       `cmd:"" help:"Make, list and end personal tokens of the API."`
+	Iam         IamCmd         `cmd:"" help:"Print the policies that guardroom needs in AWS."`
 
 	Help       HelpCmd       `cmd:"" help:"Show what a command is for and how it is called."`
 	Version    VersionCmd    `cmd:"" help:"Print the version."`
@@ -57,7 +64,9 @@ const (
 	exitOK     = 0
 	exitFailed = 1
 	exitUsage  = 2
-	exitVerify = 4
+	// exitPending: stopped waiting, a person must approve.
+	exitPending = 3
+	exitVerify  = 4
 )
 
 func main() {

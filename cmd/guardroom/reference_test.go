@@ -88,9 +88,10 @@ names it.
 | exit | meaning |
 | --- | --- |
 | 0 | done, or nothing to do |
-| 1 | failed, or part failed (with ` + "`--wait`" + `: a delivery needs a person) |
+| 1 | failed, or part failed (with ` + "`--wait`" + `: a delivery needs a person, or the run failed, part failed or was aborted) |
 | 2 | usage or configuration error: nothing was attempted |
-| 4 | verification failed (the audit chain) |
+| 3 | stopped waiting: an approval is pending (with ` + "`plan create --wait` or `plan approve --wait`" + `) |
+| 4 | verification failed (the audit chain, evidence) |
 | 130, 143 | ended by Ctrl-C or SIGTERM after an orderly stop |
 `
 

@@ -2,9 +2,12 @@ package main
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,6 +19,7 @@ import (
 	"github.com/guardroom/guardroom/internal/fakejira"
 	"github.com/guardroom/guardroom/internal/fakepagerduty"
 	"github.com/guardroom/guardroom/internal/fakeslack"
+	"github.com/guardroom/guardroom/respond"
 )
 
 func TestMain(m *testing.M) {
@@ -39,6 +43,9 @@ func TestScripts(t *testing.T) {
 			"await":   await,
 			"code":    code,
 			"repeat":  repeat,
+			"service": service,
+			"digest":  digest,
+			"detach":  detach,
 		},
 		RequireExplicitExec: true,
 	})
@@ -109,4 +116,42 @@ func repeat(ts *testscript.TestScript, neg bool, args []string) {
 	_, err := fmt.Sscan(args[1], &n)
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Repeat(args[2], n)), 0o600))
+}
+
+// digest puts the SHA-256 of a file into DIGEST, and into the file "answer" what
+// a person types for it.
+func digest(ts *testscript.TestScript, neg bool, args []string) {
+	d := respond.Digest([]byte(ts.ReadFile(args[0])))
+	ts.Setenv("DIGEST", d)
+	ts.Check(os.WriteFile(ts.MkAbs("answer"), []byte(d[4:8]+"\n"), 0o600))
+}
+
+// detach runs guardroom, sends it Ctrl-C once it has printed something, and
+// checks that it ends with 130. What it printed is in the files out and err.
+func detach(ts *testscript.TestScript, neg bool, args []string) {
+	stdout, w, err := os.Pipe()
+	ts.Check(err)
+	stderr, err := os.Create(ts.MkAbs("err"))
+	ts.Check(err)
+	defer stderr.Close()
+	path, err := exec.LookPath("guardroom")
+	ts.Check(err)
+	c := exec.Command(path, args...)
+	c.Dir, c.Stdout, c.Stderr = ts.MkAbs("."), w, stderr
+	for _, k := range []string{"GUARDROOM_SERVER", "GUARDROOM_TOKEN", "PATH", "HOME"} {
+		c.Env = append(c.Env, k+"="+ts.Getenv(k))
+	}
+	ts.Check(c.Start())
+	ts.Check(w.Close())
+	first := make([]byte, 1<<16)
+	n, err := stdout.Read(first)
+	ts.Check(err)
+	ts.Check(c.Process.Signal(os.Interrupt))
+	rest, err := io.ReadAll(stdout)
+	ts.Check(err)
+	var exit *exec.ExitError
+	if err := c.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 130 {
+		ts.Fatalf("it ended with %v, want 130", err)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs("out"), append(first[:n], rest...), 0o600))
 }

@@ -30,6 +30,21 @@ escape it for wherever you put it. The same objects are the answers of [the API]
 | ` + "`delivery list`, `show`, `retry`, `drop`" + ` | a [delivery](#delivery) each |
 | ` + "`destination list`" + ` | a [destination](#destination) each |
 | ` + "`rule list`" + ` | a [suppression](#suppression) or [route](#route) each, with its ` + "`type`" + ` |
+| ` + "`playbook list`, `show`" + ` | a [playbook](#playbook) each |
+| ` + "`plan list`" + ` | a [stored plan](#stored-plan) each |
+| ` + "`plan create`, `show`, `approve`, `reject`, `run undo`" + ` | ` + "`row` and `plan`" + `: a [stored plan](#stored-plan) and the [plan](#plan) itself. Its canonical bytes: ` + "`plan show --canonical`" + ` |
+| ` + "`run list`, `abort`" + ` | a [run](#run) each |
+| ` + "`run show`" + ` | ` + "`run`, `plan`, `progress`, `steps` and `version`" + `: a [run](#run), its [plan](#plan), how it stands as [progress](#progress), and the [records of its steps](#record-of-a-step) |
+| ` + "`run watch`" + ` | ` + "`{\"type\": \"step\", \"run\": …}`" + ` with a [step's progress](#progress-of-a-step) for each change, and ` + "`{\"type\": \"run\"}`" + ` with the [progress](#progress) when its state changes |
+| ` + "`respond status`, `off`, `on`" + ` | the [switch](#switch) |
+| ` + "`evidence list`" + ` | ` + "`{\"type\": \"item\", \"incident\", \"run\"}`" + ` with an [item of evidence](#item-of-evidence) each, and ` + "`{\"type\": \"gap\", \"run\"}`" + ` with a [gap](#gap-of-evidence) each |
+| ` + "`evidence show`" + ` | ` + "`items`, `gaps`, `custody` and `manifests`" + ` |
+| ` + "`evidence verify`" + ` | an [evidence report](#evidence-report) |
+| ` + "`evidence export`" + ` | ` + "`{\"type\": \"exported\", \"incident\", \"to\", \"files\", \"bytes\"}`" + ` |
+| ` + "`iam policy`" + ` | ` + "`type`, `role`, `part`, `parts` and `document`" + ` each |
+| ` + "`token create`" + ` | a [new token](#new-token) |
+| ` + "`token list`" + ` | a [token](#token) each |
+| ` + "`token revoke`" + ` | ` + "`message`" + ` |
 | ` + "`audit tail`, `export`" + ` | an [audit record](#audit-record) each |
 | ` + "`audit verify`" + ` | an [audit report](#audit-report) |
 | ` + "`doctor`, `config check --online`" + ` | a [check](#check) each |
@@ -54,6 +69,28 @@ var jsonObjects = []struct{ title, folder, name string }{
 	{"Destination", "api", "Destination"},
 	{"Suppression", "api", "Suppression"},
 	{"Route", "api", "Route"},
+	{"Playbook", "api", "Playbook"},
+	{"Stored plan", "respond", "PlanRow"},
+	{"Approval", "respond", "Approval"},
+	{"Plan", "respond", "Plan"},
+	{"Target", "respond", "Target"},
+	{"Step of a plan", "respond", "Step"},
+	{"Guard", "respond", "Guard"},
+	{"Fact", "respond", "Fact"},
+	{"Run", "respond", "RunRow"},
+	{"Progress", "respond", "Progress"},
+	{"Progress of a stage", "respond", "StageProgress"},
+	{"Progress of a step", "respond", "StepProgress"},
+	{"Record of a step", "playbook", "Record"},
+	{"Switch", "api", "Switch"},
+	{"Item of evidence", "evidence", "Item"},
+	{"Gap of evidence", "evidence", "Gap"},
+	{"Line of custody", "evidence", "Custody"},
+	{"Evidence report", "evidence", "Report"},
+	{"Checked item", "evidence", "Checked"},
+	{"Problem of evidence", "evidence", "Problem"},
+	{"New token", "api", "NewToken"},
+	{"Token", "store", "Token"},
 	{"Audit record", "audit", "Record"},
 	{"Audit report", "audit", "Report"},
 	{"Fault of the audit chain", "audit", "Fault"},
@@ -70,7 +107,14 @@ var jsonTypes = map[string]string{
 	"finding.ResourceKind": "text", "finding.Role": "text", "State": "text", "Verdict": "text", "Kind": "text", "message.Kind": "text",
 	"Status": "text", "Class": "text", "Account": "object", "Resource": "object", "Actor": "object", "Lead": "[lead](#lead)",
 	"[]Resource": "list of objects", "[]FindingRef": "list of objects", "[]Link": "list of objects", "Head": "object",
-	"*Fault": "[failure](#failure-of-a-delivery)", "[]Fault": "list of [faults](#fault-of-the-audit-chain)",
+	"PlanID": "text", "RunID": "text", "PlanState": "text", "RunState": "text", "Effect": "text", "Answer": "text", "Word": "text", "Role": "text",
+	"awscalls.Role": "text", "Target": "[target](#target)", "[]Target": "list of [targets](#target)", "[]Step": "list of [steps](#step-of-a-plan)",
+	"[]Guard": "list of [guards](#guard)", "[]Fact": "list of [facts](#fact)", "[]Approval": "list of [approvals](#approval)",
+	"[]StageProgress": "list of [stages](#progress-of-a-stage)", "[]StepProgress": "list of [steps](#progress-of-a-step)",
+	"[]evidence.Item": "list of [items](#item-of-evidence)", "[]evidence.Gap": "list of [gaps](#gap-of-evidence)",
+	"[]Checked": "list of [items](#checked-item)", "[]Problem": "list of [problems](#problem-of-evidence)", "map[string]json.RawMessage": "object",
+	"Progress": "object",
+	"*Fault":   "[failure](#failure-of-a-delivery)", "[]Fault": "list of [faults](#fault-of-the-audit-chain)",
 	"PrintedResource": "[resource](#resource-of-a-parsed-finding)", "[]PrintedResource": "list of [resources](#resource-of-a-parsed-finding)",
 	"PrintedActor": "[actor](#actor-of-a-parsed-finding)", "PrintedAction": "[action](#action-of-a-parsed-finding)",
 }

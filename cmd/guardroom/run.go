@@ -1,0 +1,223 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/guardroom/guardroom/api"
+	"github.com/guardroom/guardroom/respond"
+)
+
+// RunCmd is about plans that are carried out, or were.
+type RunCmd struct {
+	List  RunListCmd  `cmd:"" help:"List runs, newest first."`
+	Show  RunShowCmd  `cmd:"" help:"Show how a run stands."`
+	Watch RunWatchCmd `cmd:"" help:"Follow a run until it ends. Ctrl-C leaves it running."`
+	Abort RunAbortCmd `cmd:"" help:"Stop a run before its next change; what is contained stays so."`
+	Undo  RunUndoCmd  `cmd:"" help:"Make the plan that undoes a run; it is approved as any other."`
+}
+
+func runPath(id string) string { return "/v1/runs/" + url.PathEscape(id) }
+
+// RunListCmd lists runs.
+type RunListCmd struct {
+	Incident string   `help:"Incident, as INC-42." group:"filter"`
+	State    []string `help:"queued, running, completed, part failed, failed, aborted or undone." group:"filter" values:"queued,running,completed,part failed,failed,aborted,undone"`
+	Limit    int      `help:"At most so many." default:"50" group:"filter"`
+}
+
+// Run lists runs.
+func (c *RunListCmd) Run(ctx context.Context, e *env) error {
+	q := query("incident", c.Incident, "state", strings.Join(c.State, ","))
+	return e.withClient(ctx, func(cl *api.Client) error {
+		t := newTable("run", "state", "incident", "playbook", "target", "begun", "result").
+			wrap().below("result").drop("playbook").below("target")
+		fetch := func(q url.Values) ([]respond.RunRow, error) {
+			var list api.RunList
+			err := cl.Do(ctx, "GET", "/v1/runs", q, nil, &list)
+			if n := len(list.Runs); n > 0 {
+				q.Set("before", string(list.Runs[n-1].ID))
+			}
+			return list.Runs, err
+		}
+		n, err := pages(e, c.Limit, fetch, q, func(r respond.RunRow) error {
+			if e.JSON {
+				return e.object(r)
+			}
+			state := string(r.State)
+			if r.UndoOf != "" {
+				state += ", undo of " + string(r.UndoOf)
+			}
+			if r.Simulated {
+				state += ", simulated"
+			}
+			t.row(string(r.ID), state, r.Incident.String(), r.Playbook, targetWords(r.Target), e.moment(r.CreatedAt), r.Summary)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		return e.list(t, n, "no runs here: approving a plan starts one")
+	})
+}
+
+// RunShowCmd shows one.
+type RunShowCmd struct {
+	ID string `arg:"" help:"Run."`
+}
+
+// Run shows a run.
+func (c *RunShowCmd) Run(ctx context.Context, e *env) error {
+	return e.withClient(ctx, func(cl *api.Client) error {
+		var d api.RunDetail
+		if err := cl.Do(ctx, "GET", runPath(c.ID), nil, nil, &d); err != nil {
+			return err
+		}
+		if e.JSON {
+			return e.object(d)
+		}
+		for _, l := range e.runLines(d.Progress) {
+			e.printf("%s\n", l)
+		}
+		e.runEnd(d.Progress)
+		return nil
+	})
+}
+
+// RunAbortCmd aborts.
+type RunAbortCmd struct {
+	ID     string `arg:"" help:"Run."`
+	Reason string `required:"" help:"Reason, for those who ask later."`
+}
+
+// Run aborts a run.
+func (c *RunAbortCmd) Run(ctx context.Context, e *env) error {
+	return e.withClient(ctx, func(cl *api.Client) error {
+		var r respond.RunRow
+		if err := cl.Do(ctx, "POST", runPath(c.ID)+"/abort", nil, api.Reason{Reason: c.Reason}, &r); err != nil {
+			return err
+		}
+		if e.JSON {
+			return e.object(r)
+		}
+		if r.State.Ended() {
+			e.printf("%s is %s\n", clean(string(r.ID)), r.State)
+			return nil
+		}
+		e.printf("%s stops before its next change; what is open is closed, what is contained stays so\n", clean(string(r.ID)))
+		return nil
+	})
+}
+
+// RunUndoCmd prepares the undo.
+type RunUndoCmd struct {
+	ID string `arg:"" help:"Run."`
+}
+
+// Run makes the plan that undoes a run, and prints it.
+func (c *RunUndoCmd) Run(ctx context.Context, e *env) error {
+	return e.withClient(ctx, func(cl *api.Client) error {
+		var d api.PlanDetail
+		if err := cl.Do(ctx, "POST", runPath(c.ID)+"/undo", nil, nil, &d); err != nil {
+			return err
+		}
+		if err := e.showPlan(d); err != nil {
+			return err
+		}
+		if f := refusal(d); f != nil {
+			return f
+		}
+		return nil
+	})
+}
+
+// runLines are a run and its steps, one a line.
+func (e *env) runLines(g respond.Progress) []string {
+	head := fmt.Sprintf("%s %s  %s  %s of %s", g.State.Glyph(), g.Run, g.State, strings.ToLower(g.What[:min(1, len(g.What))])+g.What[min(1, len(g.What)):], g.Target)
+	if g.Account != "" {
+		head += " in " + g.Account
+	}
+	if g.Simulated {
+		head += "  SIMULATED"
+	}
+	if g.DryRun {
+		head = "dry run  " + head
+	}
+	out := []string{oneLine(head)}
+	if len(g.Approvals) > 0 {
+		var who []string
+		for _, a := range g.Approvals {
+			who = append(who, a.Who+" "+clock(a.At))
+		}
+		out = append(out, oneLine(fmt.Sprintf("plan %s, requested by %s, approved by %s", g.Digest, g.Requester, strings.Join(who, ", "))))
+	}
+	out = append(out, oneLine(summaryOf(g)), "")
+	widest := 0
+	for _, s := range g.Steps {
+		widest = max(widest, len(s.State))
+	}
+	for _, s := range g.Steps {
+		line := s.State.Glyph() + " " + pad(string(s.State), widest) + "  " + s.Title
+		if t := s.Text(); t != "" {
+			line += ": " + t
+		}
+		if g.DryRun {
+			line = "dry run  " + line
+		}
+		out = append(out, oneLine(line))
+	}
+	return out
+}
+
+// summaryOf says how far a run is: 3 of 7 steps, 12 s, expected about 9 to 25 min.
+func summaryOf(g respond.Progress) string {
+	s := fmt.Sprintf("%d of %s", g.Done, plural(g.Total, "step"))
+	if g.Took != "" {
+		s += ", " + g.Took
+	}
+	switch {
+	case g.State.Ended():
+	case g.Slow != "":
+		s += ", " + g.Slow
+	case g.Expected != "":
+		s += ", expected " + g.Expected
+	}
+	return s
+}
+
+// runEnd prints what a run leaves behind, and what helps now.
+func (e *env) runEnd(g respond.Progress) {
+	e.printf("\n")
+	if g.Waits != "" {
+		e.block("waits for", []string{g.Waits}, "", "")
+	}
+	if g.AbortedBy != "" {
+		e.block("aborted", []string{"by " + g.AbortedBy + ": " + g.AbortWhy}, "", "")
+	}
+	for _, s := range g.Steps {
+		if s.State.Bad() {
+			e.block("error", []string{s.Title + ": " + s.Message}, "", "")
+			e.block("safe", []string{s.Safe}, "", "")
+			e.block("hint", []string{s.Hint}, "", "")
+		}
+	}
+	if g.Contained {
+		e.block("contained", []string{"yes, as a second look at AWS has shown"}, "", "")
+	}
+	for _, o := range g.StillOpen {
+		e.block("still open", []string{o}, "", "")
+	}
+	for _, i := range g.Evidence {
+		e.block("evidence", []string{evidenceWords(i)}, "", "")
+	}
+	for _, x := range g.Gaps {
+		e.block("lacks", []string{x.What + ": " + x.Why}, "", "")
+	}
+	e.block("connect", []string{g.Connect}, "", "")
+	e.block("cost", []string{g.Cost}, "", "")
+	e.block("result", []string{g.Summary}, "", "")
+	e.block("undone by", []string{string(g.UndoneBy)}, "", "")
+	e.block("next", []string{g.Next}, "", "")
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/guardroom/guardroom/internal/width"
+	"github.com/guardroom/guardroom/respond"
+)
+
+func progress(steps ...respond.StepProgress) respond.Progress {
+	g := respond.Progress{Run: "run_1", What: "Containment", Target: "web \x1b[2J(i-1)", State: respond.WordRunning, Total: len(steps), Steps: steps,
+		Stages: []respond.StageProgress{{Stage: "contain", State: respond.WordRunning, Done: 1, Total: len(steps), Percent: 40}}}
+	return g
+}
+
+func stepAt(id string, state respond.Word) respond.StepProgress {
+	return respond.StepProgress{ID: id, Title: "step " + id, State: state, Percent: -1}
+}
+
+func TestARunIsRedrawnInPlace(t *testing.T) {
+	t.Parallel()
+	e, out := screen(60)
+	v := &screenView{e: e, height: 24}
+	if err := v.show(progress(stepAt("a", respond.WordRunning), stepAt("b", respond.WordWaiting))); err != nil {
+		t.Fatal(err)
+	}
+	first := out.String()
+	if !strings.HasPrefix(first, "\r\x1b[J") || strings.Contains(first, "\x1b[2J") {
+		t.Errorf("%q", first)
+	}
+	lines := strings.Count(first, "\n")
+	out.Reset()
+	if err := v.show(progress(stepAt("a", respond.WordCompleted), stepAt("b", respond.WordRunning))); err != nil {
+		t.Fatal(err)
+	}
+	second := out.String()
+	// Up by as many lines as were drawn, and clear from there.
+	if !strings.HasPrefix(second, fmt.Sprintf("\x1b[%dA\r\x1b[J", lines)) || !strings.Contains(second, "+ completed  step a\n") || !strings.Contains(second, "> running    step b\n") {
+		t.Errorf("%q", second)
+	}
+}
+
+func TestWhatIsDrawnFitsTheTerminal(t *testing.T) {
+	t.Parallel()
+	for _, height := range []int{5, 10, 24, 200} {
+		e, out := screen(40)
+		v := &screenView{e: e, height: height}
+		var steps []respond.StepProgress
+		for i := range 60 {
+			steps = append(steps, stepAt(fmt.Sprintf("%d with a title that is far too long for so narrow a terminal", i), respond.WordRunning))
+		}
+		g := progress(steps...)
+		g.Waits = strings.Repeat("something that takes long; ", 10)
+		if err := v.show(g); err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(out.String(), "\n"); n >= height {
+			t.Errorf("%d lines on a terminal of %d", n, height)
+		}
+		for l := range strings.Lines(strings.TrimPrefix(out.String(), "\r\x1b[J")) {
+			if w := width.Of(strings.TrimSuffix(l, "\n")); w >= 40 {
+				t.Errorf("%d columns: %q", w, l)
+			}
+		}
+		if height == 24 && !strings.Contains(out.String(), "> contain  1 of 60  running, 40 %") {
+			t.Errorf("the stages do not stand for the steps:\n%s", out)
+		}
+	}
+}
+
+func TestThatTimePassesIsNoChange(t *testing.T) {
+	t.Parallel()
+	e, out := screen(0)
+	v := &lineView{changes: changes{}, e: e}
+	a := stepAt("a", respond.WordRunning)
+	for _, took := range []string{"1 s", "2 s", "3 s"} {
+		a.Took = took
+		if err := v.show(progress(a)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a.Percent = 50
+	if err := v.show(progress(a)); err != nil {
+		t.Fatal(err)
+	}
+	want := "12:00:00Z  > running      step a\n12:00:00Z  > running      run_1, 0 of 1 step\n12:00:00Z  > running      step a: 50 %\n"
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestStepsHaveTheTurnInWhichTheyCanBegin(t *testing.T) {
+	t.Parallel()
+	p := &respond.Plan{Steps: []respond.Step{
+		{ID: "d", Needs: []string{"b", "c"}}, {ID: "a"}, {ID: "b", After: []string{"a"}}, {ID: "c", Needs: []string{"a"}}, {ID: "e", After: []string{"gone"}},
+		{ID: "x", After: []string{"y"}}, {ID: "y", After: []string{"x"}}, // a circle, which no runner accepts, must not hang
+	}}
+	got := turns(p)
+	for id, want := range map[string]int{"a": 1, "b": 2, "c": 2, "d": 3, "e": 1} {
+		if got[id] != want {
+			t.Errorf("%s has the turn %d, want %d", id, got[id], want)
+		}
+	}
+}
+
+func TestAPlanOnANarrowTerminalKeepsItsLines(t *testing.T) {
+	t.Parallel()
+	e, out := screen(80)
+	s := &responseService{now: func() time.Time { return e.now() }}
+	s.fill()
+	d, err := s.detail(s.plans["pln_terminal"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Plan.WillNot = append(d.Plan.WillNot, strings.Repeat("do anything else that comes to mind ", 5))
+	d.Plan.Steps[0].Title = strings.Repeat("very ", 30) + "long"
+	e.plan(d)
+	for l := range strings.Lines(out.String()) {
+		if l = strings.TrimSuffix(l, "\n"); width.Of(l) > 80 && !strings.Contains(l, "PLAN") && !strings.Contains(l, "APPROVAL") && !strings.Contains(l, "dry run") {
+			t.Errorf("%d columns: %q", width.Of(l), l)
+		}
+		if strings.Contains(l, "\x1b") {
+			t.Errorf("%q", l)
+		}
+	}
+	if !strings.Contains(out.String(), "dry run  1  record    very") {
+		t.Errorf("\n%s", out)
+	}
+}
