@@ -111,6 +111,46 @@ var importRules = []importRule{
 		why: "its items are names; the rows that they name are the checkpoint, and a newer engine must not see our types",
 	},
 	{
+		name: "playbook knows no response",
+		from: []string{"playbook"}, not: []string{onlyStandard}, but: []string{"internal/fault"},
+		why: "steps, waits and a journal: whoever runs something durably needs this package only, and it can be tested in virtual time",
+	},
+	{
+		name: "responses do not know who shows them, who is told, and what runs them",
+		from: []string{"respond/..."}, not: []string{"web", "notify/...", "durable", "store/...", "app", "api", "triage", "config"}, deep: true,
+		why: "a response is carried out the same way by the engine, by a test in virtual time and by the demo; that Slack is down must never change one",
+	},
+	{
+		name: "responses reach AWS by their interfaces only",
+		from: []string{"respond/..."}, not: []string{"cloud/...", "net", "database/sql"}, but: []string{"respond", "respond/kit/kittest"},
+		why: "what awscalls does not list is never called, so that the table of permissions can be exact; the core looks at errors of the network, and the bench of tests begins a simulation",
+	},
+	{
+		name: "the interfaces of AWS hold no logic",
+		from: []string{"respond/awscalls"}, not: []string{"respond", "cloud/...", "evidence", "playbook", "incident", "finding", "net/http", "os"},
+		why: "the SDK's clients, the simulation and every playbook meet there",
+	},
+	{
+		name: "playbooks do not know each other", from: []string{"respond/iam", "respond/s3", "respond/lambda", "respond/sharing", "respond/block", "respond/manual"},
+		not: []string{"respond/ec2", "respond/forensics", "respond/iam", "respond/s3", "respond/lambda", "respond/sharing", "respond/block", "respond/manual"},
+		why: "a change for one kind of resource must not be able to break another; what they share is respond/kit",
+	},
+	{
+		name: "evidence proves itself",
+		from: []string{"evidence"}, not: []string{"respond/...", "playbook", "store/...", "cloud/...", "notify/...", "app", "api", "durable", "triage", "config"}, deep: true,
+		why: "whoever verifies an export elsewhere needs this package and nothing of the program that made it",
+	},
+	{
+		name: "the simulated AWS knows no playbook",
+		from: []string{"cloud/sim"}, not: []string{"respond/ec2", "respond/forensics", "respond/iam", "respond/s3", "respond/lambda", "respond/kit", "app", "api", "store/...", "notify/..."},
+		why: "it answers what AWS would answer, whoever asks; a simulation that knows its caller proves nothing",
+	},
+	{
+		name: "the contract of AWS stays out of the program",
+		from: []string{everybody}, not: []string{"cloud/cloudtest/...", "respond/kit/kittest"}, but: []string{"cloud/cloudtest/...", "respond/kit/kittest"},
+		why: "it starts servers and fails tests; only tests import it",
+	},
+	{
 		name: "the API does not build the program",
 		from: []string{"api"}, not: []string{"app", "durable", "cloud/..."},
 		why: "it speaks to the Service interface, in-process, over the socket and over HTTPS alike",
@@ -212,7 +252,7 @@ func exists(all map[string]pkg, pattern string) bool {
 }
 
 // ownFolders are the top folders of this repository that hold packages.
-var ownFolders = []string{"api", "app", "audit", "cloud", "cmd", "config", "demo", "deploy", "durable", "e2e", "finding", "incident", "internal", "notify", "rule", "source", "store", "triage"}
+var ownFolders = []string{"api", "app", "audit", "cloud", "cmd", "config", "demo", "deploy", "durable", "e2e", "evidence", "finding", "incident", "internal", "notify", "playbook", "respond", "rule", "source", "store", "triage"}
 
 func TestOwnFoldersAreListed(t *testing.T) {
 	t.Parallel()
