@@ -3,6 +3,7 @@ package ec2
 import (
 	"context"
 	"encoding/json"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -58,7 +59,7 @@ func disassociate(x *respond.Exec) (playbook.Outcome, error) {
 		return skipped(before.PublicIP + " was on nothing already")
 	case now.Association == "" || now.Association != before.Association:
 		return done(before.PublicIP + " is off " + before.Interface)
-	case !contains(p.Interfaces, now.Interface):
+	case !slices.Contains(p.Interfaces, now.Interface):
 		return skipped(now.PublicIP + " is on " + now.Interface + ", which is not the instance's")
 	}
 	err = change(x, awscalls.AWS.EC2, func(ctx context.Context, c awscalls.EC2) error {
@@ -115,15 +116,6 @@ func associate(x *respond.Exec) (playbook.Outcome, error) {
 		return playbook.Outcome{}, err
 	}
 	return done(p.PublicIP + " is on " + p.Interface)
-}
-
-func contains(list []string, v string) bool {
-	for _, x := range list {
-		if x == v {
-			return true
-		}
-	}
-	return false
 }
 
 // paramsOf reads the parameters of a step of a plan.

@@ -138,7 +138,7 @@ func (o opened) widen(x *respond.Exec, window time.Duration) error {
 			return err
 		}
 	case err != nil:
-		return nil // not to be opened, then: isolate it in one pass
+		return nil //nolint:nilerr // not to be opened, then: isolate it in one pass
 	}
 	if err := x.Sleep(window); ends(err) {
 		return err // the sweeper closes it

@@ -68,7 +68,7 @@ func readScaling(g astypes.AutoScalingGroup, instance string) *Scaling {
 	case str(g.LaunchConfigurationName) != "":
 		s.LaunchTemplate = str(g.LaunchConfigurationName)
 	}
-	for _, id := range strings.Split(str(g.VPCZoneIdentifier), ",") {
+	for id := range strings.SplitSeq(str(g.VPCZoneIdentifier), ",") {
 		if id = strings.TrimSpace(id); id != "" {
 			s.Subnets = append(s.Subnets, id)
 		}

@@ -64,14 +64,12 @@ func leave(x *respond.Exec) (playbook.Outcome, error) {
 	if err != nil {
 		return playbook.Outcome{}, err
 	}
-	asked := true
 	if now != nil && (now.Lifecycle == inService || strings.HasPrefix(now.Lifecycle, "Pending")) {
 		err := change(x, awscalls.AWS.AutoScaling, func(ctx context.Context, c awscalls.AutoScaling) error { return leaveCall(ctx, c, p) })
 		switch {
 		case err != nil && (ends(err) || respond.Transient(err)):
 			return playbook.Outcome{}, err
 		case err != nil:
-			asked = false
 			if held := hold(x, p, before, false); held != nil {
 				return playbook.Outcome{}, err
 			}
@@ -102,7 +100,7 @@ func leave(x *respond.Exec) (playbook.Outcome, error) {
 		return playbook.Outcome{}, conflict(p.Group+" is ending "+p.Instance+" already", "its volumes are kept where that could be set", "take what there is from the volumes")
 	}
 	if !left {
-		if err := hold(x, p, before, asked); err != nil {
+		if err := hold(x, p, before, true); err != nil {
 			return playbook.Outcome{}, err
 		}
 		return done("still " + state + " in " + p.Group + "; " + replaceUnhealthy + " is suspended until it has left")
