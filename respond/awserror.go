@@ -46,7 +46,7 @@ func Gone(err error) bool {
 
 // DeniedByAWS reports whether AWS refused for want of a permission.
 func DeniedByAWS(err error) bool {
-	return Is(err, "UnauthorizedOperation", "AccessDenied*", "AuthFailure", "Client.UnauthorizedOperation", "UnauthorizedAccess", "NotAuthorized")
+	return Is(err, "UnauthorizedOperation", "AccessDenied*", "Forbidden", "AuthFailure", "Client.UnauthorizedOperation", "UnauthorizedAccess", "NotAuthorized")
 }
 
 // Transient reports whether an error may pass by itself: throttling, the other

@@ -46,7 +46,8 @@ const (
 type Bench struct {
 	T        testing.TB
 	Clock    *playbook.Virtual
-	World    *sim.World
+	World    *sim.World // nil where it is another AWS
+	AWS      awscalls.AWS
 	Playbook respond.Playbook
 	Actions  respond.Actions
 	Closings []respond.Closing
@@ -68,9 +69,7 @@ type Bench struct {
 // New returns a bench: build makes the world.
 func New(t testing.TB, pb respond.Playbook, actions []respond.Action, closings []respond.Closing, build func(e *sim.Editor)) *Bench {
 	t.Helper()
-	b := &Bench{T: t, Clock: playbook.NewVirtual(Start), Playbook: pb, Actions: respond.NewActions(actions), Closings: closings,
-		Policy: respond.DefaultPolicy(), Type: "UnauthorizedAccess:IAMUser/MaliciousIPCaller", deny: map[awscalls.Role][]string{},
-		Owed: &Owed{rows: map[string]respond.Owed{}, closed: map[string]bool{}}, Journal: &playbook.Memory{}}
+	b := On(t, nil, pb, actions, closings)
 	w, err := sim.New(sim.Options{Clock: b.Clock, Deny: b.deny, Hook: func(p sim.Phase, c sim.Call) error {
 		b.mu.Lock()
 		h := b.hook
@@ -83,11 +82,18 @@ func New(t testing.TB, pb respond.Playbook, actions []respond.Action, closings [
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.World = w
+	b.World, b.AWS = w, w.AWS()
 	if err := w.Edit(build); err != nil {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// On returns a bench in front of any AWS.
+func On(t testing.TB, aws awscalls.AWS, pb respond.Playbook, actions []respond.Action, closings []respond.Closing) *Bench {
+	return &Bench{T: t, AWS: aws, Clock: playbook.NewVirtual(Start), Playbook: pb, Actions: respond.NewActions(actions), Closings: closings,
+		Policy: respond.DefaultPolicy(), Type: "UnauthorizedAccess:IAMUser/MaliciousIPCaller", deny: map[awscalls.Role][]string{},
+		Owed: &Owed{rows: map[string]respond.Owed{}, closed: map[string]bool{}}, Journal: &playbook.Memory{}}
 }
 
 // Deny takes an IAM action from a role, before anything is called.
@@ -108,7 +114,7 @@ func (b *Bench) Request() respond.Request {
 
 // Describe describes the target.
 func (b *Bench) Describe() (respond.World, error) {
-	return b.Playbook.Describe(context.Background(), b.World.AWS(), b.Request())
+	return b.Playbook.Describe(context.Background(), b.AWS, b.Request())
 }
 
 // Draft describes and drafts; it must succeed.
@@ -150,7 +156,7 @@ func (b *Bench) UndoPlan(p *respond.Plan, records map[string]playbook.Record) *r
 
 // Execute carries out a plan on a journal.
 func (b *Bench) Execute(run respond.RunID, p *respond.Plan, j *playbook.Memory) (map[string]playbook.Record, error) {
-	e := respond.Executor{Actions: b.Actions, AWS: b.World.AWS(), Owed: b.Owed, Policy: b.Policy}
+	e := respond.Executor{Actions: b.Actions, AWS: b.AWS, Owed: b.Owed, Policy: b.Policy}
 	r := playbook.Runner{Journal: j, Clock: b.Clock, Spread: func() float64 { return 0.5 }, Changed: func(rec playbook.Record) {
 		if b.Ended != nil && rec.State.Ended() {
 			b.Ended(rec)
@@ -413,7 +419,7 @@ func (b *Bench) Sweep() error {
 		if i < 0 {
 			return fmt.Errorf("nobody closes %s", row.Kind)
 		}
-		if err := b.Closings[i].Close(context.Background(), b.World.AWS(), row, b.Clock.Now()); err != nil {
+		if err := b.Closings[i].Close(context.Background(), b.AWS, row, b.Clock.Now()); err != nil {
 			errs = append(errs, err)
 			continue
 		}
