@@ -95,7 +95,18 @@ func (p *Proxy) guardMember(r *request) answer {
 	if !ok || len(tree.members("DescribeAutoScalingInstancesResult/AutoScalingInstances")) == 0 {
 		return r.invalid("Instance Id not found - No managed instance found for instance ID %s", id)
 	}
+	r.group = tree.members("DescribeAutoScalingInstancesResult/AutoScalingInstances")[0].get("AutoScalingGroupName")
 	return answer{}
+}
+
+// learnEnded takes an instance that its group ended out of the target groups.
+func (p *Proxy) learnEnded(r *request, a answer) answer {
+	id := r.form.Get("InstanceId")
+	p.mu.Lock()
+	p.state.ended[id] = true
+	p.mu.Unlock()
+	p.learnLeft(r.as(url.Values{"Action": {r.operation}, "AutoScalingGroupName": {r.group}, "InstanceIds.member.1": {id}}), a)
+	return a
 }
 
 // guardJoin refuses what does not fit into the group, and what has a group.

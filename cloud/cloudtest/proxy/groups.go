@@ -1,6 +1,9 @@
 package proxy
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // guardInterface refuses groups that do not exist, with which moto leaves an
 // interface without any, and groups of another VPC. It remembers whether the
@@ -43,17 +46,33 @@ func (p *Proxy) guardGroup(r *request, group, vpc, what string) answer {
 	return answer{}
 }
 
-// showInterfaces writes whether interfaces go with their instances.
+// showInterfaces writes whether interfaces go with their instances, and leaves
+// out those that went: moto keeps them.
 func (p *Proxy) showInterfaces(_ *request, a answer) answer {
 	return p.rewrite(a, func(root *node) bool {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		changed := false
+		set := root.at("networkInterfaceSet")
 		for _, n := range root.items("networkInterfaceSet") {
 			changed = p.showGoes(n) || changed
+			if p.state.ended[n.get("attachment/instanceId")] && p.state.goes[n.get("networkInterfaceId")] != "false" {
+				set.children = slices.DeleteFunc(set.children, func(c *node) bool { return c == n })
+				changed = true
+			}
 		}
 		return changed
 	})
+}
+
+// learnTerminated remembers whose interfaces go.
+func (p *Proxy) learnTerminated(r *request, a answer) answer {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, id := range r.list("InstanceId") {
+		p.state.ended[id] = true
+	}
+	return a
 }
 
 // showGoes writes it for one. The caller holds the lock.

@@ -79,6 +79,7 @@ type state struct {
 	instances map[string]time.Time // running from then on
 	metadata  map[string]time.Time // options applied from then on
 	goes      map[string]string    // interfaces: true where they go with their instance
+	ended     map[string]bool      // instances that were terminated
 	images    map[string]map[int32][]byte
 	tokens    map[string]*remembered
 	agents    map[string]*Agent
@@ -108,7 +109,7 @@ func Start(o Options) (*Proxy, error) {
 		},
 		accounts: map[string]string{}, keys: map[string]string{},
 		state: state{snapshots: map[string]*snapshot{}, volumes: map[string]*volume{}, attached: map[string]time.Time{}, instances: map[string]time.Time{},
-			metadata: map[string]time.Time{}, goes: map[string]string{}, images: map[string]map[int32][]byte{}, tokens: map[string]*remembered{}, agents: map[string]*Agent{}, stale: map[string]answer{}},
+			metadata: map[string]time.Time{}, goes: map[string]string{}, ended: map[string]bool{}, images: map[string]map[int32][]byte{}, tokens: map[string]*remembered{}, agents: map[string]*Agent{}, stale: map[string]answer{}},
 	}
 	p.server = &http.Server{Handler: p, ReadHeaderTimeout: time.Minute}
 	go func() {
@@ -224,6 +225,10 @@ func (p *Proxy) serve(req *request) answer {
 	if known && s.fake != nil {
 		return s.fake(p, req)
 	}
+	if known && s.deaf && req.dryRun {
+		a, _ := req.dry()
+		return a
+	}
 	if known && s.guard != nil && !req.dryRun {
 		if refused := s.guard(p, req); refused.status != 0 {
 			return refused
@@ -241,6 +246,7 @@ type service struct {
 	fake  func(*Proxy, *request) answer         // answers in moto's place
 	guard func(*Proxy, *request) answer         // refuses, or changes the request; a status of 0 goes on
 	after func(*Proxy, *request, answer) answer // learns from moto's answer, and rewrites it
+	deaf  bool                                  // moto does it although it is a dry run
 }
 
 // hop are the headers that belong to one connection.

@@ -24,6 +24,7 @@ type request struct {
 	token     string     // the client token
 	dryRun    bool
 	page      string    // the NextToken of a page that the proxy cuts
+	group     string    // of Auto Scaling: that of the instance that it is about
 	fails     string    // a rule: what is born ends in this error
 	kept      []string  // the values of a filter that moto cannot answer
 	source    *snapshot // what a volume is made of

@@ -25,8 +25,9 @@ func services() map[string]service {
 
 		"EC2.RunInstances":                  {after: (*Proxy).bornInstances},
 		"EC2.DescribeInstances":             {guard: (*Proxy).takeProfile, after: (*Proxy).showInstances},
+		"EC2.TerminateInstances":            {after: (*Proxy).learnTerminated},
 		"EC2.DescribeInstanceStatus":        {after: (*Proxy).showStatus},
-		"EC2.ModifyInstanceMetadataOptions": {guard: (*Proxy).completeMetadata, after: (*Proxy).bornMetadata},
+		"EC2.ModifyInstanceMetadataOptions": {guard: (*Proxy).completeMetadata, after: (*Proxy).bornMetadata, deaf: true},
 		"EC2.ModifyInstanceAttribute":       {guard: (*Proxy).guardAttributes},
 		"EC2.GetConsoleScreenshot":          {fake: (*Proxy).screenshot},
 
@@ -45,7 +46,7 @@ func services() map[string]service {
 		"AutoScaling.SuspendProcesses":                    {guard: (*Proxy).guardAutoScalingGroup},
 		"AutoScaling.ResumeProcesses":                     {guard: (*Proxy).guardAutoScalingGroup},
 		"AutoScaling.UpdateAutoScalingGroup":              {guard: (*Proxy).guardAutoScalingGroup},
-		"AutoScaling.TerminateInstanceInAutoScalingGroup": {guard: (*Proxy).guardMember},
+		"AutoScaling.TerminateInstanceInAutoScalingGroup": {guard: (*Proxy).guardMember, after: (*Proxy).learnEnded},
 
 		"ElasticLoadBalancing.DeregisterInstancesFromLoadBalancer": {guard: (*Proxy).guardLoadBalancer},
 		"ElasticLoadBalancing.RegisterInstancesWithLoadBalancer":   {guard: (*Proxy).guardLoadBalancer},
