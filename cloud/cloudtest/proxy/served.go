@@ -34,8 +34,11 @@ func services() map[string]service {
 		"EC2.ModifyNetworkInterfaceAttribute": {guard: (*Proxy).guardInterface},
 		"EC2.DescribeNetworkInterfaces":       {after: (*Proxy).showInterfaces},
 		"EC2.DeleteSecurityGroup":             {guard: (*Proxy).guardDeleteGroup},
-		"EC2.ReplaceNetworkAclAssociation":    {guard: (*Proxy).guardAssociation},
-		"EC2.DeleteNetworkAclEntry":           {guard: (*Proxy).guardEntry},
+		"EC2.ReplaceNetworkAclAssociation":    {guard: (*Proxy).guardAssociation, deaf: true},
+		"EC2.DeleteNetworkAclEntry":           {guard: (*Proxy).guardEntry, deaf: true},
+		"EC2.CreateNetworkAcl":                {deaf: true},
+		"EC2.CreateNetworkAclEntry":           {deaf: true},
+		"EC2.DeleteNetworkAcl":                {deaf: true},
 		"EC2.DescribeAddresses":               {guard: (*Proxy).takeInstance, after: (*Proxy).showAddresses},
 
 		"AutoScaling.DetachInstances":                     {guard: (*Proxy).guardMembers, after: (*Proxy).learnLeft},
