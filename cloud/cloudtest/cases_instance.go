@@ -94,6 +94,26 @@ func dryRuns(w *World) {
 	h := w.host()
 	ctx, c, dry := w.Context(), w.EC2(), aws.Bool(true)
 	before := w.instance(h.ID)
+	group, _ := w.group(str(before.VpcId), "spare")
+	_, association := w.Address(h.Interfaces[0])
+	acls := got[*ec2.DescribeNetworkAclsOutput](w, "ACLs")(c.DescribeNetworkAcls(ctx, &ec2.DescribeNetworkAclsInput{Filters: []types.Filter{filter("vpc-id", str(before.VpcId))}})).NetworkAcls
+	standard := acls[0]
+	snapshot := w.completed(h.Volumes[0])
+	spare := str(got[*ec2.CreateVolumeOutput](w, "a volume")(c.CreateVolume(ctx, &ec2.CreateVolumeInput{SnapshotId: s(snapshot), AvailabilityZone: s(Region + "a")})).VolumeId)
+	w.Until("an available volume", func() bool { return w.volume(spare).State == types.VolumeStateAvailable })
+	world := func() []int {
+		return []int{
+			len(got[*ec2.DescribeVolumesOutput](w, "volumes")(c.DescribeVolumes(ctx, &ec2.DescribeVolumesInput{})).Volumes),
+			len(got[*ec2.DescribeInstancesOutput](w, "instances")(c.DescribeInstances(ctx, &ec2.DescribeInstancesInput{})).Reservations),
+			len(got[*ec2.DescribeNetworkAclsOutput](w, "ACLs")(c.DescribeNetworkAcls(ctx, &ec2.DescribeNetworkAclsInput{})).NetworkAcls),
+			len(w.entries(str(standard.NetworkAclId))),
+			len(w.permitted(snapshot)),
+			len(got[*ec2.DescribeAddressesOutput](w, "addresses")(c.DescribeAddresses(ctx, &ec2.DescribeAddressesInput{Filters: []types.Filter{filter("instance-id", h.ID)}})).Addresses),
+			len(w.volume(spare).Attachments),
+		}
+	}
+	had2 := world()
+	rules, _ := w.rules(group)
 	groups := func() int {
 		return len(got[*ec2.DescribeSecurityGroupsOutput](w, "groups")(c.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{Filters: []types.Filter{filter("vpc-id", str(before.VpcId))}})).SecurityGroups)
 	}
@@ -124,14 +144,86 @@ func dryRuns(w *World) {
 			return err
 		},
 		"lock a snapshot": func() error {
-			id := w.completed(h.Volumes[0])
-			_, err := c.LockSnapshot(ctx, &ec2.LockSnapshotInput{DryRun: dry, SnapshotId: s(id), LockMode: types.LockModeGovernance, LockDuration: aws.Int32(1)})
+			_, err := c.LockSnapshot(ctx, &ec2.LockSnapshotInput{DryRun: dry, SnapshotId: s(snapshot), LockMode: types.LockModeGovernance, LockDuration: aws.Int32(1)})
+			return err
+		},
+		"change metadata options": func() error {
+			_, err := c.ModifyInstanceMetadataOptions(ctx, &ec2.ModifyInstanceMetadataOptionsInput{DryRun: dry, InstanceId: s(h.ID), HttpEndpoint: types.InstanceMetadataEndpointStateDisabled})
+			return err
+		},
+		"take an address away": func() error {
+			_, err := c.DisassociateAddress(ctx, &ec2.DisassociateAddressInput{DryRun: dry, AssociationId: s(association)})
+			return err
+		},
+		"delete a group": func() error {
+			_, err := c.DeleteSecurityGroup(ctx, &ec2.DeleteSecurityGroupInput{DryRun: dry, GroupId: s(group)})
+			return err
+		},
+		"let in": func() error {
+			_, err := c.AuthorizeSecurityGroupIngress(ctx, &ec2.AuthorizeSecurityGroupIngressInput{DryRun: dry, GroupId: s(group), IpPermissions: everywhere()})
+			return err
+		},
+		"close": func() error {
+			_, err := c.RevokeSecurityGroupEgress(ctx, &ec2.RevokeSecurityGroupEgressInput{DryRun: dry, GroupId: s(group), IpPermissions: []types.IpPermission{{IpProtocol: s("-1"), IpRanges: []types.IpRange{{CidrIp: s("0.0.0.0/0")}}}}})
+			return err
+		},
+		"make an ACL": func() error {
+			_, err := c.CreateNetworkAcl(ctx, &ec2.CreateNetworkAclInput{DryRun: dry, VpcId: before.VpcId})
+			return err
+		},
+		"make an entry": func() error {
+			_, err := c.CreateNetworkAclEntry(ctx, &ec2.CreateNetworkAclEntryInput{DryRun: dry, NetworkAclId: standard.NetworkAclId, RuleNumber: aws.Int32(1), Egress: aws.Bool(false), Protocol: s("-1"), RuleAction: types.RuleActionDeny, CidrBlock: s("192.0.2.1/32")})
+			return err
+		},
+		"delete an entry": func() error {
+			_, err := c.DeleteNetworkAclEntry(ctx, &ec2.DeleteNetworkAclEntryInput{DryRun: dry, NetworkAclId: standard.NetworkAclId, RuleNumber: aws.Int32(100), Egress: aws.Bool(false)})
+			return err
+		},
+		"tie an ACL": func() error {
+			_, err := c.ReplaceNetworkAclAssociation(ctx, &ec2.ReplaceNetworkAclAssociationInput{DryRun: dry, AssociationId: standard.Associations[0].NetworkAclAssociationId, NetworkAclId: standard.NetworkAclId})
+			return err
+		},
+		"make a volume": func() error {
+			_, err := c.CreateVolume(ctx, &ec2.CreateVolumeInput{DryRun: dry, SnapshotId: s(snapshot), AvailabilityZone: s(Region + "a")})
+			return err
+		},
+		"attach a volume": func() error {
+			_, err := c.AttachVolume(ctx, &ec2.AttachVolumeInput{DryRun: dry, VolumeId: s(spare), InstanceId: s(h.ID), Device: s("/dev/sdp")})
+			return err
+		},
+		"delete a volume": func() error {
+			_, err := c.DeleteVolume(ctx, &ec2.DeleteVolumeInput{DryRun: dry, VolumeId: s(spare)})
+			return err
+		},
+		"share a snapshot": func() error {
+			_, err := c.ModifySnapshotAttribute(ctx, &ec2.ModifySnapshotAttributeInput{DryRun: dry, SnapshotId: s(snapshot), Attribute: types.SnapshotAttributeNameCreateVolumePermission, CreateVolumePermission: &types.CreateVolumePermissionModifications{Add: []types.CreateVolumePermission{{UserId: s(w.Other())}}}})
+			return err
+		},
+		"make a snapshot": func() error {
+			_, err := c.CreateSnapshot(ctx, &ec2.CreateSnapshotInput{DryRun: dry, VolumeId: s(h.Volumes[0])})
+			return err
+		},
+		"copy a snapshot": func() error {
+			_, err := c.CopySnapshot(ctx, &ec2.CopySnapshotInput{DryRun: dry, SourceRegion: s(Region), SourceSnapshotId: s(snapshot)})
+			return err
+		},
+		"take tags away": func() error {
+			_, err := c.DeleteTags(ctx, &ec2.DeleteTagsInput{DryRun: dry, Resources: []string{h.ID}, Tags: []types.Tag{{Key: s("a")}}})
+			return err
+		},
+		"launch": func() error {
+			_, err := c.RunInstances(ctx, &ec2.RunInstancesInput{DryRun: dry, ImageId: before.ImageId, InstanceType: types.InstanceTypeT3Micro, MinCount: aws.Int32(1), MaxCount: aws.Int32(1), SubnetId: before.SubnetId})
 			return err
 		},
 	} {
 		w.Code(check, call(), "DryRunOperation")
 	}
 	after := w.instance(h.ID)
+	w.Is("the world is as it was", world(), had2)
+	now, _ := w.rules(group)
+	w.Is("the rules are as they were", now, rules)
+	w.Is("its metadata service is on", string(after.MetadataOptions.HttpEndpoint), "enabled")
+	w.Is("its tokens are as they were", after.MetadataOptions.HttpTokens == before.MetadataOptions.HttpTokens, true)
 	w.Is("it still runs", string(after.State.Name), "running")
 	w.Is("it has no tag", tagOf(after.Tags, "a"), "-")
 	w.Is("there is no other group", groups(), had)
