@@ -245,3 +245,15 @@ func TestTheCallsOfTheActionsAreThoseThatAreMade(t *testing.T) {
 	acl, _ := aclBench(t, bad)
 	kittest.SameCalls(t, block.Actions(), []*kittest.Bench{acl, setBench(t, bad)}, "S3.GetObject")
 }
+
+func TestAnAbortAnywhereChangesNothingMoreAndCanBeUndone(t *testing.T) {
+	t.Parallel()
+	settled := func(t *testing.T, b *kittest.Bench) {
+		b.Pass(25 * time.Hour)
+		if err := b.Sweep(); err != nil || len(b.Owed.Rows()) != 0 {
+			t.Fatalf("%v, still owed: %+v", err, b.Owed.Rows())
+		}
+	}
+	kittest.Aborts(t, func(t *testing.T) *kittest.Bench { return setBench(t, bad) }, settled)
+	kittest.Aborts(t, func(t *testing.T) *kittest.Bench { b, _ := aclBench(t, bad); return b }, settled)
+}

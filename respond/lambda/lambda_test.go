@@ -315,3 +315,8 @@ func TestTheCallsOfTheActionsAreThoseThatAreMade(t *testing.T) {
 	setReserved(three, &n)
 	kittest.SameCalls(t, lambda.Actions(nil), []*kittest.Bench{unset, three}, "S3.GetObject")
 }
+
+func TestAnAbortAnywhereChangesNothingMoreAndCanBeUndone(t *testing.T) {
+	t.Parallel()
+	kittest.Aborts(t, newBench, nil)
+}

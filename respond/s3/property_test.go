@@ -74,3 +74,14 @@ func TestABlockThatRefusesPublicPolicies(t *testing.T) {
 		t.Fatal(diff)
 	}
 }
+
+func TestAnAbortAnywhereChangesNothingMoreAndCanBeUndone(t *testing.T) {
+	t.Parallel()
+	for name, fresh := range map[string]func(t *testing.T) *kittest.Bench{
+		"bucket": func(t *testing.T) *kittest.Bench { return bucketBench(t, "s3-bucket") },
+		"public": func(t *testing.T) *kittest.Bench { return bucketBench(t, "s3-public") },
+		"object": func(t *testing.T) *kittest.Bench { return objectBench(t, true) },
+	} {
+		t.Run(name, func(t *testing.T) { t.Parallel(); kittest.Aborts(t, fresh, nil) })
+	}
+}

@@ -312,3 +312,10 @@ func TestTheCallsOfTheActionsAreThoseThatAreMade(t *testing.T) {
 	}
 	kittest.SameCalls(t, sharing.Actions(), benches, "S3.GetObject")
 }
+
+func TestAnAbortAnywhereChangesNothingMoreAndCanBeUndone(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, th thing) {
+		kittest.Aborts(t, func(t *testing.T) *kittest.Bench { return th.bench(t, []string{partner}, true) }, nil)
+	})
+}

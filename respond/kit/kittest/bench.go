@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -517,4 +518,55 @@ func SameCalls(t testing.TB, actions []respond.Action, benches []*Bench, rare ..
 			}
 		}
 	}
+}
+
+// Aborts runs a playbook with an abort after every record that is kept, and
+// undoes what was done by then: nothing may be changed after the abort but what
+// was under way, and the world must be what it was before.
+func Aborts(t *testing.T, fresh func(t *testing.T) *Bench, check func(t *testing.T, b *Bench)) {
+	t.Helper()
+	for n := 1; ; n++ {
+		last := false
+		t.Run(fmt.Sprint("abort-", n), func(t *testing.T) { last = abortOnce(t, n, fresh, check) })
+		if last || t.Failed() {
+			return
+		}
+	}
+}
+
+// abortOnce reports whether the run had ended before the nth record.
+func abortOnce(t *testing.T, n int, fresh func(t *testing.T) *Bench, check func(t *testing.T, b *Bench)) (last bool) {
+	t.Helper()
+	b := fresh(t)
+	before := b.Dump()
+	p := b.Plan()
+	var puts, after atomic.Int64
+	b.Journal.OnPut = func(playbook.Record) {
+		if puts.Add(1) == int64(n) {
+			b.Journal.Send(playbook.AbortTopic, nil)
+		}
+	}
+	b.Hook(func(phase sim.Phase, c sim.Call) error {
+		if phase == sim.Before && puts.Load() >= int64(n) && c.Place.Role == awscalls.Act && c.Service != "STS" {
+			after.Add(1)
+		}
+		return nil
+	})
+	records, err := b.Execute(Run, p, b.Journal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Hook(nil)
+	b.Journal.OnPut = nil
+	if k := after.Load(); k > 0 {
+		t.Fatalf("%d changing calls after the abort", k)
+	}
+	b.Undo(p, records)
+	if now := b.Dump(); now != before {
+		t.Fatalf("the undo of an aborted run gives another world:\n%s\n%s", before, now)
+	}
+	if check != nil {
+		check(t, b)
+	}
+	return puts.Load() < int64(n)
 }
