@@ -10,29 +10,8 @@ import (
 // kept, and so is what can still be undone: a run that contains something, that
 // has not ended, or that owes a closing. The audit chain has what happened.
 func (tx *Tx) pruneResponses(ctx context.Context, before time.Time, max int) (int64, error) {
-	rows, err := tx.query(ctx, `SELECT DISTINCT p.incident FROM plans p JOIN incidents i ON i.number = p.incident
-		WHERE i.closed_at > 0 AND i.closed_at < $1
-		AND NOT EXISTS (SELECT 1 FROM evidence e WHERE e.incident = p.incident)
-		AND NOT EXISTS (SELECT 1 FROM manifests m WHERE m.incident = p.incident)
-		AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.incident = p.incident
-			AND (r.state IN ('queued', 'running') OR r.contained = 1 AND r.state <> 'undone' OR EXISTS (SELECT 1 FROM owed o WHERE o.run = r.id)))
-		LIMIT $2`, micros(before), max)
+	numbers, err := tx.pruned(ctx, before, max)
 	if err != nil {
-		return 0, err
-	}
-	var numbers []int64
-	for rows.Next() {
-		var n int64
-		if err := rows.Scan(&n); err != nil {
-			_ = rows.Close() // the error of the scan is the one that counts
-			return 0, err
-		}
-		numbers = append(numbers, n)
-	}
-	if err := rows.Close(); err != nil {
-		return 0, err
-	}
-	if err := rows.Err(); err != nil {
 		return 0, err
 	}
 	var total int64
@@ -53,4 +32,28 @@ func (tx *Tx) pruneResponses(ctx context.Context, before time.Time, max int) (in
 		}
 	}
 	return total, nil
+}
+
+// pruned are the incidents whose plans and runs may go.
+func (tx *Tx) pruned(ctx context.Context, before time.Time, max int) ([]int64, error) {
+	rows, err := tx.query(ctx, `SELECT DISTINCT p.incident FROM plans p JOIN incidents i ON i.number = p.incident
+		WHERE i.closed_at > 0 AND i.closed_at < $1
+		AND NOT EXISTS (SELECT 1 FROM evidence e WHERE e.incident = p.incident)
+		AND NOT EXISTS (SELECT 1 FROM manifests m WHERE m.incident = p.incident)
+		AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.incident = p.incident
+			AND (r.state IN ('queued', 'running') OR r.contained = 1 AND r.state <> 'undone' OR EXISTS (SELECT 1 FROM owed o WHERE o.run = r.id)))
+		LIMIT $2`, micros(before), max)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var numbers []int64
+	for rows.Next() {
+		var n int64
+		if err := rows.Scan(&n); err != nil {
+			return nil, err
+		}
+		numbers = append(numbers, n)
+	}
+	return numbers, rows.Err()
 }

@@ -25,7 +25,7 @@ func (t Token) Good(now time.Time) bool {
 	return t.RevokedAt.IsZero() && (t.ExpiresAt.IsZero() || now.Before(t.ExpiresAt))
 }
 
-const tokenColumns = "name, role, hash, created_at, created_by, expires_at, revoked_at, last_used"
+const tokenColumns = "name, role, hash, created_at, created_by, expires_at, revoked_at, last_used" //nolint:gosec // names of columns
 
 // PutToken stores a token, by its name.
 func (tx *Tx) PutToken(ctx context.Context, t Token) error {

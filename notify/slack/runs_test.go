@@ -9,7 +9,6 @@ import (
 
 	"github.com/guardroom/guardroom/incident"
 	"github.com/guardroom/guardroom/internal/fakeslack"
-	"github.com/guardroom/guardroom/notify"
 	"github.com/guardroom/guardroom/notify/message"
 )
 
@@ -213,8 +212,8 @@ func TestAMessageOfARunIsPostedTwiceAtMost(t *testing.T) {
 	s := newStory()
 	r.show(s.v)
 	r.fake.Fail(fakeslack.ResetAfter, fakeslack.ResetAfter)
-	out := r.settle(s.begins().v)
-	out = r.settle(s.progresses(80).v)
+	r.settle(s.begins().v)
+	out := r.settle(s.progresses(80).v)
 	if n := len(r.runMessages()); n != 2 || len(out.Warnings) == 0 {
 		t.Errorf("%d messages of the run, warnings %q", n, out.Warnings)
 	}
@@ -270,8 +269,7 @@ func TestNothingIsSentForWhatChangesByItself(t *testing.T) {
 	r.show(s.responds(slow("51 m")).v)
 	calls := len(r.fake.Transcript())
 	r.clock.pass(time.Hour)
-	var out notify.Outcome
-	out = r.show(s.responds(slow("1 h 51 m")).v)
+	out := r.show(s.responds(slow("1 h 51 m")).v)
 	if n := len(r.fake.Transcript()); n != calls || out.Quiet == "" {
 		t.Errorf("%d calls more, %q", n-calls, out.Quiet)
 	}
