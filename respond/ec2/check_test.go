@@ -67,14 +67,14 @@ func TestCheckNamesWhatSomebodyPutBackAndRepairsNothing(t *testing.T) {
 			before := r.world(r.id)
 			p, records := r.contained()
 			r.Pass(5 * time.Minute)
-			drift, err := Check(ctx, r.World.AWS(), p, records)
+			drift, err := Check(ctx, r.AWS, p, records)
 			if err != nil || len(drift) > 0 {
 				t.Fatalf("without a change there is drift: %v (%v)", drift, err)
 			}
 			c.change(t, r, before)
 			r.Pass(time.Minute)
 			calls := len(r.mutations())
-			drift, err = Check(ctx, r.World.AWS(), p, records)
+			drift, err = Check(ctx, r.AWS, p, records)
 			must(t, err)
 			if !strings.Contains(strings.Join(drift, "\n"), c.want) {
 				t.Errorf("the drift is %q, want %q", drift, c.want)
@@ -91,7 +91,7 @@ func TestCheckSaysThatTheInstanceIsGone(t *testing.T) {
 	r := newRig(t, plain)
 	p, records := r.contained()
 	r.edit(func(e *sim.Editor) { e.TerminateInstance(acct, rgn, r.id) })
-	drift, err := Check(t.Context(), r.World.AWS(), p, records)
+	drift, err := Check(t.Context(), r.AWS, p, records)
 	if err != nil || len(drift) != 1 || !strings.Contains(drift[0], r.id) {
 		t.Errorf("%v (%v)", drift, err)
 	}
@@ -112,7 +112,7 @@ func TestAPlanOverTwoInstancesIsolatesBoth(t *testing.T) {
 	request := r.Request()
 	request.Others = []respond.Target{other}
 	sequence := respond.Sequence{Parts: []respond.Playbook{Playbook()}}
-	w, err := sequence.Describe(t.Context(), r.World.AWS(), request)
+	w, err := sequence.Describe(t.Context(), r.AWS, request)
 	must(t, err)
 	d, err := sequence.Draft(w, request)
 	must(t, err)
@@ -130,7 +130,7 @@ func TestAPlanOverTwoInstancesIsolatesBoth(t *testing.T) {
 	if left := r.groupsNamed(convertName); len(left) > 0 {
 		t.Errorf("groups are left: %v", left)
 	}
-	drift, err := Check(t.Context(), r.World.AWS(), p, records)
+	drift, err := Check(t.Context(), r.AWS, p, records)
 	if err != nil || len(drift) > 0 {
 		t.Errorf("drift %v (%v)", drift, err)
 	}

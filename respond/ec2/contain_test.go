@@ -669,12 +669,12 @@ func TestAnInstanceThatIsNotThereIsAClearMessage(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, plain)
 	for id, want := range map[string]string{"i-0123456789abcdef0": "there is no instance", "i-../etc": "no instance id"} {
-		_, err := Describe(t.Context(), r.World.AWS(), awscalls.Place{Account: acct, Region: rgn, Role: awscalls.Read}, id)
+		_, err := Describe(t.Context(), r.AWS, awscalls.Place{Account: acct, Region: rgn, Role: awscalls.Read}, id)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", id, err)
 		}
 	}
-	_, err := Describe(t.Context(), r.World.AWS(), awscalls.Place{Account: acct, Region: "us-east-1", Role: awscalls.Read}, r.id)
+	_, err := Describe(t.Context(), r.AWS, awscalls.Place{Account: acct, Region: "us-east-1", Role: awscalls.Read}, r.id)
 	if err == nil || !strings.Contains(err.Error(), "us-east-1") {
 		t.Errorf("in another region: %v", err)
 	}

@@ -90,7 +90,7 @@ func (r *rig) sweepAll() {
 				continue
 			}
 			closed = true
-			if err := c.Close(context.Background(), r.World.AWS(), row, r.Clock.Now()); err != nil {
+			if err := c.Close(context.Background(), r.AWS, row, r.Clock.Now()); err != nil {
 				continue // it is tried again
 			}
 			if err := r.Owed.Settle(context.Background(), row.ID); err != nil {

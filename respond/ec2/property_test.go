@@ -66,7 +66,7 @@ func (r *rig) whole(t *rapid.T, instances, roles []string, scaling string) whole
 		slices.Sort(subnets)
 		out.ACLs[str(a.NetworkAclId)] = fmt.Sprint(readRules(a.Entries), subnets)
 	}
-	c, err := r.World.AWS().IAM(ctx, awscalls.Place{Account: acct, Region: rgn})
+	c, err := r.AWS.IAM(ctx, awscalls.Place{Account: acct, Region: rgn})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func (r *rig) whole(t *rapid.T, instances, roles []string, scaling string) whole
 		out.Policies[role] = list.PolicyNames
 	}
 	if scaling != "" {
-		a, err := r.World.AWS().AutoScaling(ctx, awscalls.Place{Account: acct, Region: rgn})
+		a, err := r.AWS.AutoScaling(ctx, awscalls.Place{Account: acct, Region: rgn})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -40,7 +40,7 @@ type rig struct {
 func newRig(t testing.TB, f func(e *sim.Editor) string, options ...func(o *sim.Options)) *rig {
 	t.Helper()
 	r := &rig{deny: map[awscalls.Role][]string{}}
-	r.Bench = kittest.New(t, Playbook(), Actions(), Closings(), func(*sim.Editor) {})
+	r.Bench = kittest.On(t, nil, Playbook(), Actions(), Closings())
 	o := sim.Options{Clock: r.Clock, Deny: r.deny, Hook: func(p sim.Phase, c sim.Call) error {
 		r.mu.Lock()
 		h := r.hook
@@ -57,7 +57,7 @@ func newRig(t testing.TB, f func(e *sim.Editor) string, options ...func(o *sim.O
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.World = w
+	r.World, r.AWS = w, w.AWS()
 	r.edit(func(e *sim.Editor) {
 		e.AddBucket(acct, sim.Bucket{Name: kittest.Evidence, Region: rgn, ObjectLock: true})
 		r.id = f(e)
@@ -83,7 +83,7 @@ func (r *rig) Deny(role awscalls.Role, action string) {
 // world describes an instance as it is now, in a form for comparison.
 func (r *rig) world(id string) *World {
 	r.T.Helper()
-	w, err := Describe(context.Background(), r.World.AWS(), awscalls.Place{Account: acct, Region: rgn, Role: awscalls.Read, Incident: "INC-42"}, id)
+	w, err := Describe(context.Background(), r.AWS, awscalls.Place{Account: acct, Region: rgn, Role: awscalls.Read, Incident: "INC-42"}, id)
 	if err != nil {
 		r.T.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func (r *rig) undone(p *respond.Plan, records map[string]playbook.Record) map[st
 // client is a client of a colleague's.
 func (r *rig) client() awscalls.EC2 {
 	r.T.Helper()
-	c, err := r.World.AWS().EC2(context.Background(), awscalls.Place{Account: acct, Region: rgn, Role: "colleague"})
+	c, err := r.AWS.EC2(context.Background(), awscalls.Place{Account: acct, Region: rgn, Role: "colleague"})
 	if err != nil {
 		r.T.Fatal(err)
 	}

@@ -67,7 +67,7 @@ func TestAnUndoNeverOverwritesWhatSomebodyElseChanged(t *testing.T) {
 				e.PutRolePolicy(acct, "payments-role", "guardroom-revoke-INC-42-"+r.id, `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}`)
 			})
 		}, "undo/credentials/revoke", func(t *testing.T, r *rig, _ *World) bool {
-			c, err := r.World.AWS().IAM(ctx, awscalls.Place{Account: acct, Region: rgn})
+			c, err := r.AWS.IAM(ctx, awscalls.Place{Account: acct, Region: rgn})
 			must(t, err)
 			d, err := readRolePolicy(ctx, c, revokeParams{Role: "payments-role", Policy: "guardroom-revoke-INC-42-" + r.id})
 			must(t, err)
@@ -106,7 +106,7 @@ func TestAnUndoNeverOverwritesWhatSomebodyElseChanged(t *testing.T) {
 			must(t, err)
 		}, "undo/protect/termination", func(_ *testing.T, r *rig, _ *World) bool { return !r.world(r.id).Attributes.DisableTermination }, true},
 		{"membership that a colleague gave back", func(t *testing.T, r *rig, _ *World) {
-			c, err := r.World.AWS().AutoScaling(ctx, awscalls.Place{Account: acct, Region: rgn})
+			c, err := r.AWS.AutoScaling(ctx, awscalls.Place{Account: acct, Region: rgn})
 			must(t, err)
 			_, err = c.AttachInstances(ctx, &autoscaling.AttachInstancesInput{AutoScalingGroupName: aws.String("payments-asg"), InstanceIds: []string{r.id}})
 			must(t, err)
@@ -188,7 +188,7 @@ func TestAnUndoNeverEndsAMemberThatWasThereBefore(t *testing.T) {
 	r := newRig(t, fortress)
 	p, records := r.contained()
 	r.Pass(5 * time.Minute)
-	c, err := r.World.AWS().AutoScaling(t.Context(), awscalls.Place{Account: acct, Region: rgn})
+	c, err := r.AWS.AutoScaling(t.Context(), awscalls.Place{Account: acct, Region: rgn})
 	must(t, err)
 	// The group was made smaller by one meanwhile, and let the replacement go.
 	now, err := readGroup(t.Context(), c, "payments-asg", "")
