@@ -104,7 +104,8 @@ func (p *pacer) limiter(key paceKey) *rate.Limiter {
 }
 
 // option makes every attempt of a client wait for its turn, before it is
-// signed. A turn that cannot come before the caller's deadline fails at once.
+// signed. A turn that cannot come before the caller's deadline fails at once. A
+// call that may have acted is not sent again.
 func (p *pacer) option(account, region string) func(*middleware.Stack) error {
 	wait := middleware.FinalizeMiddlewareFunc("GuardroomPace", func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
 		class := classOf(awsmiddleware.GetServiceID(ctx), middleware.GetOperationName(ctx))
@@ -112,9 +113,13 @@ func (p *pacer) option(account, region string) func(*middleware.Stack) error {
 			if ctx.Err() == nil {
 				err = context.DeadlineExceeded
 			}
-			return middleware.FinalizeOutput{}, middleware.Metadata{}, noTurn{fmt.Errorf("wait for a turn among the %s calls in %s/%s: %w", class, account, region, err)}
+			return middleware.FinalizeOutput{}, middleware.Metadata{}, noRepeat{fmt.Errorf("wait for a turn among the %s calls in %s/%s: %w", class, account, region, err)}
 		}
-		return next.HandleFinalize(ctx, in)
+		out, metadata, err := next.HandleFinalize(ctx, in)
+		if err != nil && !repeatable(middleware.GetOperationName(ctx), class) && !Throttled(err) {
+			err = noRepeat{err}
+		}
+		return out, metadata, err
 	})
 	return func(s *middleware.Stack) error {
 		if _, sends := s.Finalize.Get("Retry"); !sends {
@@ -124,11 +129,32 @@ func (p *pacer) option(account, region string) func(*middleware.Stack) error {
 	}
 }
 
-// noTurn is an error that the SDK does not retry: waiting again helps nobody.
-type noTurn struct{ error }
+// repeatable reports whether the SDK may send a call again without knowing what
+// became of it: because it only looks, because it sets something to a value, or
+// because a client token makes it happen once. Another one may have acted before
+// its answer was lost, and a second would take a second set of snapshots: who
+// calls must look first.
+func repeatable(operation string, class PaceClass) bool {
+	if class != Changing {
+		return true
+	}
+	for _, sets := range []string{"Modify", "Put", "Update", "Register", "Deregister", "Suspend", "Resume", "Set"} {
+		if strings.HasPrefix(operation, sets) {
+			return true
+		}
+	}
+	switch operation {
+	case "CreateTags", "DeleteTags", "RunInstances", "CreateVolume", "CreateNetworkAcl":
+		return true
+	}
+	return false
+}
+
+// noRepeat is an error after which the SDK does not try again.
+type noRepeat struct{ error }
 
 // RetryableError is how the SDK asks.
-func (noTurn) RetryableError() bool { return false }
+func (noRepeat) RetryableError() bool { return false }
 
 // Unwrap returns the cause.
-func (e noTurn) Unwrap() error { return e.error }
+func (e noRepeat) Unwrap() error { return e.error }

@@ -22,7 +22,7 @@ func (r *request) refuse(status int, code, message string) answer {
 		body = xml.Header + fmt.Sprintf(`<Response><Errors><Error><Code>%s</Code><Message>%s</Message></Error></Errors><RequestID>proxy</RequestID></Response>`, code, text.String())
 	case "S3":
 		body = xml.Header + fmt.Sprintf(`<Error><Code>%s</Code><Message>%s</Message><RequestId>proxy</RequestId></Error>`, code, text.String())
-	case "IAM", "STS", "AutoScaling", "ElasticLoadBalancing", "ElasticLoadBalancingv2", "RDS":
+	case "IAM", "STS", "AutoScaling", "ELB", "ELBv2", "RDS":
 		side := "Sender"
 		if status >= 500 {
 			side = "Receiver"

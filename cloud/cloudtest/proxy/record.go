@@ -8,8 +8,7 @@ import (
 // Call is one request that reached the proxy; a retry of the SDK is another.
 type Call struct {
 	N int // counts from 1
-	// Service and Operation are named as by the SDK, without spaces: EC2
-	// CreateSnapshots.
+	// Service and Operation are named as in cloud.Call: EC2 CreateSnapshots.
 	Service, Operation string
 	Account, Region    string
 	At                 time.Time

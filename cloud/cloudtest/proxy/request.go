@@ -14,7 +14,7 @@ import (
 type request struct {
 	http      *http.Request
 	body      []byte
-	service   string // as the SDK calls it, without spaces
+	service   string // as cloud.Call has it
 	operation string
 	account   string
 	region    string
@@ -35,9 +35,9 @@ func (r *request) name() string { return r.service + "." + r.operation }
 // scope is the credential scope of a signature.
 var scope = regexp.MustCompile(`Credential=([^/]+)/\d{8}/([^/]+)/([^/]+)/aws4_request`)
 
-// serviceNames maps the name in a signature to the SDK's.
-var serviceNames = map[string]string{"ec2": "EC2", "autoscaling": "AutoScaling", "elasticloadbalancing": "ElasticLoadBalancing", "iam": "IAM", "sts": "STS", "ssm": "SSM",
-	"s3": "S3", "kms": "KMS", "ebs": "EBS", "lambda": "Lambda", "rds": "RDS", "wafv2": "WAFV2", "guardduty": "GuardDuty"}
+// serviceNames maps the name in a signature to the one of cloud.Call.
+var serviceNames = map[string]string{"ec2": "EC2", "autoscaling": "AutoScaling", "elasticloadbalancing": "ELB", "iam": "IAM", "sts": "STS", "ssm": "SSM",
+	"s3": "S3", "kms": "KMS", "ebs": "EBS", "lambda": "Lambda", "rds": "RDS", "wafv2": "WAF", "guardduty": "GuardDuty"}
 
 // read parses a request. One that it does not understand has an empty operation
 // and is sent on.
@@ -66,7 +66,7 @@ func (p *Proxy) read(r *http.Request) (*request, error) {
 			return nil, fmt.Errorf("read the form: %w", err)
 		}
 		req.operation = req.form.Get("Action")
-		if req.service == "ElasticLoadBalancing" && req.form.Get("Version") == "2015-12-01" {
+		if req.service == "ELB" && req.form.Get("Version") == "2015-12-01" {
 			req.service += "v2"
 		}
 	default:

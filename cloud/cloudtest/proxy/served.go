@@ -51,8 +51,8 @@ func services() map[string]service {
 		"AutoScaling.UpdateAutoScalingGroup":              {guard: (*Proxy).guardAutoScalingGroup},
 		"AutoScaling.TerminateInstanceInAutoScalingGroup": {guard: (*Proxy).guardMember, after: (*Proxy).learnEnded},
 
-		"ElasticLoadBalancing.DeregisterInstancesFromLoadBalancer": {guard: (*Proxy).guardLoadBalancer},
-		"ElasticLoadBalancing.RegisterInstancesWithLoadBalancer":   {guard: (*Proxy).guardLoadBalancer},
+		"ELB.DeregisterInstancesFromLoadBalancer": {guard: (*Proxy).guardLoadBalancer},
+		"ELB.RegisterInstancesWithLoadBalancer":   {guard: (*Proxy).guardLoadBalancer},
 
 		"EBS.ListSnapshotBlocks": {fake: (*Proxy).listBlocks},
 		"EBS.GetSnapshotBlock":   {fake: (*Proxy).getBlock},
