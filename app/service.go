@@ -137,6 +137,7 @@ func (a *App) Prune(ctx context.Context) (int, error) {
 	var r store.Retention
 	if d := a.cfg.Retention.Findings.Std(); d > 0 {
 		r.ClosedBefore = a.now().Add(-d)
+		r.ResponsesBefore = r.ClosedBefore
 	}
 	if d := a.cfg.Retention.Rejected.Std(); d > 0 {
 		r.RejectedBefore = a.now().Add(-d)

@@ -484,8 +484,8 @@ type Watch struct {
 
 // Retention says for how long things are kept; 0: for ever.
 type Retention struct {
-	// Findings is for how long after closing the findings of an incident are kept;
-	// 0: for ever.
+	// Findings is for how long after closing the findings of an incident are kept,
+	// and the plans and runs of which there is no evidence; 0: for ever.
 	Findings Duration `yaml:"findings"`
 	// Rejected is for how long rejected inputs are kept; 0: for ever.
 	Rejected Duration `yaml:"rejected"`
