@@ -64,18 +64,23 @@ func TestARevisionHoldsAllThatTheOneBeforeHeldAndItsDigest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	two := parts(evidence.Item{ID: "memory", Kind: evidence.Memory, Location: "s3://b/k", CreatedAt: noon}, evidence.Item{ID: "snapshot/vol-1", SHA256: strings.Repeat("a", 64)})
+	again, err := build(t, first, parts(evidence.Item{ID: "snapshot/vol-1", SHA256: strings.Repeat("a", 64)})).Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	two := parts(evidence.Item{ID: "snapshot/vol-1", Kind: evidence.Snapshot, Location: "snap-2", CreatedAt: noon})
 	two.Run = "run_2"
-	got := build(t, first, two)
-	if got.Revision != 2 || got.Previous != evidence.Digest(first) {
-		t.Errorf("revision %d after %s, want 2 after %s", got.Revision, got.Previous, evidence.Digest(first))
+	got := build(t, again, two)
+	first = again
+	if got.Revision != 3 || got.Previous != evidence.Digest(first) {
+		t.Errorf("revision %d after %s, want 3 after %s", got.Revision, got.Previous, evidence.Digest(first))
 	}
 	want := []evidence.Item{
-		{ID: "memory", Kind: evidence.Memory, Location: "s3://b/k", CreatedAt: noon},
-		{ID: "snapshot/vol-1", Kind: evidence.Snapshot, Location: "snap-1", SHA256: strings.Repeat("a", 64), CreatedAt: noon},
+		{ID: "run_1/snapshot/vol-1", Kind: evidence.Snapshot, Location: "snap-1", SHA256: strings.Repeat("a", 64), CreatedAt: noon},
+		{ID: "run_2/snapshot/vol-1", Kind: evidence.Snapshot, Location: "snap-2", CreatedAt: noon},
 	}
 	if d := cmp.Diff(want, got.Items); d != "" {
-		t.Error("the items are not those of both, with the gap closed by the hash:\n", d)
+		t.Error("the items are not those of both runs, with the gap closed by the hash:\n", d)
 	}
 	if len(got.Gaps) != 1 || len(got.Custody) != 1 || !cmp.Equal(got.Runs, []string{"run_1", "run_2"}) {
 		t.Errorf("gaps, custody or runs of the first revision were lost: %+v", got)
@@ -237,7 +242,7 @@ func TestManifestsThatNoBuildMakesAreRefused(t *testing.T) {
 		"no incident":              {`"incident":"INC-42"`, `"incident":""`},
 		"revision nought":          {`"revision":1`, `"revision":0`},
 		"a second revision alone":  {`"revision":1`, `"revision":2`},
-		"items out of order":       {`"id":"b"`, `"id":"A"`},
+		"items out of order":       {`"id":"run_1/b"`, `"id":"run_1/A"`},
 	} {
 		bad := strings.Replace(string(good), change[0], change[1], 1)
 		if bad == string(good) {

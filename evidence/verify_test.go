@@ -97,15 +97,15 @@ func TestVerificationNamesWhatDiffersAndNothingElse(t *testing.T) {
 	}{
 		"nothing was changed": {func(*stock, *evidence.Sealed) {}, nil},
 		"one byte of an object": {func(st *stock, _ *evidence.Sealed) { st.objects["s3://b/console.txt"][2] ^= 1 },
-			[]string{"console"}},
+			[]string{"run_1/console"}},
 		"one byte of a block": {func(st *stock, _ *evidence.Sealed) { st.blocks["snap-1"][3][100] ^= 1 },
-			[]string{"snapshot/vol-1, block 3 of snap-1", "snapshot/vol-1"}},
+			[]string{"run_1/snapshot/vol-1, block 3 of snap-1", "run_1/snapshot/vol-1"}},
 		"a block that is gone": {func(st *stock, _ *evidence.Sealed) { delete(st.blocks["snap-1"], 3) },
-			[]string{"snapshot/vol-1, block 3 of snap-1", "snapshot/vol-1"}},
+			[]string{"run_1/snapshot/vol-1, block 3 of snap-1", "run_1/snapshot/vol-1"}},
 		"the last block gone": {func(st *stock, _ *evidence.Sealed) { delete(st.blocks["snap-1"], 6) },
-			[]string{"snapshot/vol-1, block 6 of snap-1", "snapshot/vol-1"}},
+			[]string{"run_1/snapshot/vol-1, block 6 of snap-1", "run_1/snapshot/vol-1"}},
 		"a block more": {func(st *stock, _ *evidence.Sealed) { st.blocks["snap-1"][4] = bytes.Repeat([]byte{9}, blockSize) },
-			[]string{"snapshot/vol-1, block 4 of snap-1", "snapshot/vol-1"}},
+			[]string{"run_1/snapshot/vol-1, block 4 of snap-1", "run_1/snapshot/vol-1"}},
 		"one byte of the manifest": {func(_ *stock, s *evidence.Sealed) {
 			s.Bytes = bytes.Replace(s.Bytes, []byte("vol-9"), []byte("vol-8"), 1)
 		},
@@ -113,13 +113,13 @@ func TestVerificationNamesWhatDiffersAndNothingElse(t *testing.T) {
 		"a byte that makes the manifest unreadable": {func(_ *stock, s *evidence.Sealed) { s.Bytes[0] = '[' },
 			[]string{"manifest revision 1"}},
 		"a line of the block manifest": {func(st *stock, _ *evidence.Sealed) { st.objects["s3://b/blocks/1"][0] = '7' },
-			[]string{"snapshot/vol-1"}},
+			[]string{"run_1/snapshot/vol-1"}},
 		"the head of the block manifest": {func(st *stock, _ *evidence.Sealed) { st.objects["s3://b/blocks.json"][5] ^= 1 },
-			[]string{"hash/vol-1", "snapshot/vol-1"}},
-		"an object that is gone":  {func(st *stock, _ *evidence.Sealed) { delete(st.objects, "s3://b/console.txt") }, []string{"console"}},
-		"a snapshot that is gone": {func(st *stock, _ *evidence.Sealed) { delete(st.blocks, "snap-1") }, []string{"snapshot/vol-1"}},
+			[]string{"run_1/hash/vol-1", "run_1/snapshot/vol-1"}},
+		"an object that is gone":  {func(st *stock, _ *evidence.Sealed) { delete(st.objects, "s3://b/console.txt") }, []string{"run_1/console"}},
+		"a snapshot that is gone": {func(st *stock, _ *evidence.Sealed) { delete(st.blocks, "snap-1") }, []string{"run_1/snapshot/vol-1"}},
 		"nothing can be read": {func(st *stock, _ *evidence.Sealed) { st.fail = errors.New("no permission") },
-			[]string{"console", "hash/vol-1", "snapshot/vol-1"}},
+			[]string{"run_1/console", "run_1/hash/vol-1", "run_1/snapshot/vol-1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -141,7 +141,7 @@ func TestVerificationNamesWhatDiffersAndNothingElse(t *testing.T) {
 				t.Errorf("good: %v", r.Good())
 			}
 			for _, i := range r.Items {
-				if i.ID == "volume/vol-1" && (i.Good || !strings.Contains(i.How, "not checked: it is a working copy")) {
+				if i.ID == "run_1/volume/vol-1" && (i.Good || !strings.Contains(i.How, "not checked: it is a working copy")) {
 					t.Errorf("what has no hash is said to be %+v", i)
 				}
 			}

@@ -3,6 +3,7 @@ package forensics
 import (
 	"context"
 	"errors"
+	"maps"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -30,11 +31,6 @@ func look[O any](x *respond.Exec, p awscalls.Place, f func(ctx context.Context, 
 // change makes EC2 change something.
 func change[O any](x *respond.Exec, p awscalls.Place, f func(ctx context.Context, c awscalls.EC2) (O, error)) (O, error) {
 	return ec2Call(x.Change, x, p, f)
-}
-
-// finish closes something in EC2.
-func finish[O any](x *respond.Exec, p awscalls.Place, f func(ctx context.Context, c awscalls.EC2) (O, error)) (O, error) {
-	return ec2Call(x.Finish, x, p, f)
 }
 
 func ec2Call[O any](by func(func(context.Context) error) error, x *respond.Exec, p awscalls.Place, f func(ctx context.Context, c awscalls.EC2) (O, error)) (O, error) {
@@ -144,9 +140,7 @@ func search[T any](x *respond.Exec, until time.Time, find func() (list []T, all 
 // tagged are the tags of what a step makes, in the create call itself.
 func tagged(x *respond.Exec, kind types.ResourceType, name string, expires time.Time, more map[string]string) []types.TagSpecification {
 	t := x.Tags(expires)
-	for k, v := range more {
-		t[k] = v
-	}
+	maps.Copy(t, more)
 	if name != "" {
 		t["Name"] = name
 	}

@@ -46,7 +46,7 @@ func TestDefect08AProcessThatIsKilledAnywhereGoesOnAndMakesNothingTwice(t *testi
 // quick has two small volumes and coarse times, so that a thousand runs take seconds.
 func quick(o *sim.Options, p *respond.Policy, e *edits) {
 	o.Times.SnapshotPerGiB, o.Times.CopyPerGiB = time.Second, time.Second
-	e.instance.Volumes = []sim.VolumeSpec{{GiB: 1}, {GiB: 2}}
+	e.instance.Type, e.instance.Volumes = "t3.micro", []sim.VolumeSpec{{GiB: 1}, {GiB: 2}}
 	p.Forensics.Types = []string{"m7i.xlarge", "m6i.xlarge"}
 	e.then = append(e.then, func(e *sim.Editor, _ []string) {
 		home := victim

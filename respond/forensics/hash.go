@@ -285,7 +285,7 @@ func (h *hasher) part() error {
 	s := stored{Key: key(h.x, fmt.Sprintf("blocks/%s/%05d.txt", h.id, len(h.at.Parts))), SHA256: evidence.Digest(body), Bytes: int64(len(body))}
 	s.lock(h.x)
 	version, err := put(h.x, s, "text/plain", body)
-	if s.Mode != "" && noObjectLock(err) {
+	if s.Mode != "" && respond.NoObjectLock(err) {
 		s.Mode = ""
 		version, err = put(h.x, s, "text/plain", body)
 	}
@@ -334,7 +334,7 @@ func (h *hasher) finish() (playbook.Outcome, error) {
 		return playbook.Outcome{}, err
 	}
 	if stageOf(h.p.From) == stageCopy {
-		if err := h.x.Lack("comparison of "+h.id+" with its original", "the blocks of the copy were hashed; those of the original in account "+h.x.Plan.Target.Account+" are not read"); err != nil {
+		if err := h.x.Lack("comparison of "+h.id+" with its original", "the blocks of the copy were hashed, those of the original are not read"); err != nil {
 			return playbook.Outcome{}, err
 		}
 	}

@@ -57,7 +57,7 @@ func received(x *respond.Exec, p memoryParams, a acquisition, said hostSays) (pl
 		return playbook.Outcome{}, err
 	}
 	v := vault(x)
-	i := evidence.Item{ID: StepMemory, Kind: evidence.Memory, Title: "memory of " + p.Instance, Source: p.Instance, Location: location(a.Bucket, a.Key), Version: version, Account: v.Account, Region: v.Region,
+	i := evidence.Item{ID: x.Def.ID, Kind: evidence.Memory, Title: "memory of " + p.Instance, Source: p.Instance, Location: location(a.Bucket, a.Key), Version: version, Account: v.Account, Region: v.Region,
 		SizeBytes: size, SHA256: digest, HashOver: "the object's bytes", How: "SSM.SendCommand " + a.Command, Tool: p.tool(), Trust: trustHost, Key: x.Policy.Evidence.KMSKey}
 	note := "the host's own hash is the same"
 	switch {

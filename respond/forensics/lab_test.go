@@ -216,7 +216,7 @@ func (b *bench) copies(account string) []types.Volume {
 	}
 	return slices.DeleteFunc(out.Volumes, func(v types.Volume) bool {
 		return slices.ContainsFunc(v.Tags, func(t types.Tag) bool {
-			return aws.ToString(t.Key) == respond.TagStep && aws.ToString(t.Value) == forensics.StepWorkstation
+			return aws.ToString(t.Key) == respond.TagStep && strings.HasSuffix(aws.ToString(t.Value), forensics.StepWorkstation)
 		})
 	})
 }

@@ -133,10 +133,10 @@ func lockedOutcome(x *respond.Exec, p snapshotParams, id string, l locked) (play
 
 // itemID is the item that a step about a snapshot is about.
 func itemID(x *respond.Exec, p snapshotParams) string {
-	if stageOf(p.From) == stageCopy || stageOf(x.Def.ID) == stageLockCopy {
-		return of(stageCopy, p.Volume.ID)
+	if stageOf(p.From) == stageCopy || stageOf(local(x)) == stageLockCopy {
+		return own(x, of(stageCopy, p.Volume.ID))
 	}
-	return of(stageSnapshot, p.Volume.ID)
+	return own(x, of(stageSnapshot, p.Volume.ID))
 }
 
 // unlocked states that the snapshot is not locked, and fails the step: nothing

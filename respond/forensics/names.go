@@ -1,6 +1,10 @@
 package forensics
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/guardroom/guardroom/respond"
+)
 
 // The ids of steps, by stage. Those about one volume are the stage and its id.
 const (
@@ -69,6 +73,24 @@ const (
 
 // of is the id of a step about one volume.
 func of(stage, volume string) string { return stage + "/" + volume }
+
+// local is the id of the step that runs without the prefix that it has in a plan
+// over several resources, and own the id in the whole plan of one beside it.
+func local(x *respond.Exec) string { return localID(x.Def) }
+
+func localID(s respond.Step) string {
+	if s.Part == "" {
+		return s.ID
+	}
+	return strings.TrimPrefix(s.ID, s.Part+"/")
+}
+
+func own(x *respond.Exec, id string) string {
+	if x.Def.Part == "" {
+		return id
+	}
+	return x.Def.Part + "/" + id
+}
 
 // stageOf is the part of a step's id before the slash.
 func stageOf(id string) string {

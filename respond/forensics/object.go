@@ -30,14 +30,14 @@ import (
 func vault(x *respond.Exec) awscalls.Place {
 	region := x.Policy.Evidence.Region
 	if region == "" {
-		region = x.Plan.Target.Region
+		region = x.Def.Region
 	}
-	return x.In(awscalls.Forensics, home(x.Policy, x.Plan.Target.Account), region)
+	return x.In(awscalls.Forensics, home(x.Policy, x.Def.Account), region)
 }
 
 // key is the name of an object of this run in the evidence bucket.
 func key(x *respond.Exec, name string) string {
-	return path.Join(x.Policy.Evidence.Prefix, x.Plan.Incident.String(), string(x.RunID), name)
+	return path.Join(x.Policy.Evidence.Prefix, x.Plan.Incident.String(), string(x.RunID), x.Def.Part, name)
 }
 
 func location(bucket, key string) string { return "s3://" + bucket + "/" + key }
@@ -116,11 +116,6 @@ func (s *stored) lock(x *respond.Exec) {
 	if e.LockDays > 0 && (e.LockMode == "governance" || e.LockMode == "compliance") {
 		s.Mode, s.Until = e.LockMode, x.Started().UTC().Truncate(time.Second).AddDate(0, 0, e.LockDays)
 	}
-}
-
-// noObjectLock reports whether a bucket has no Object Lock.
-func noObjectLock(err error) bool {
-	return respond.Is(err, "InvalidRequest", "ObjectLockConfigurationNotFound*", "NotImplemented")
 }
 
 // is takes what was found under the name for what was to be written, by this

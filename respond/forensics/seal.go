@@ -47,10 +47,11 @@ func report(x *respond.Exec) (playbook.Outcome, error) {
 // lost states as a gap every step of the acquisition that did not come to its end.
 func lost(x *respond.Exec) error {
 	for _, s := range x.Plan.Steps {
-		if !strings.HasPrefix(s.Action, "forensics.") || s.ID == StepReport || s.ID == StepSeal || stageOf(s.ID) == stageWithdraw {
+		id := localID(s)
+		if s.Part != x.Def.Part || !strings.HasPrefix(s.Action, "forensics.") || id == StepReport || id == StepSeal || stageOf(id) == stageWithdraw {
 			continue
 		}
-		rec, ok := x.Record(s.ID)
+		rec, ok := x.Record(id)
 		if ok && rec.State == playbook.Completed {
 			continue
 		}
@@ -58,7 +59,7 @@ func lost(x *respond.Exec) error {
 		if ok && rec.Message != "" {
 			why = rec.Message
 		}
-		if err := x.Lack(s.ID, why); err != nil {
+		if err := x.Lack(id, why); err != nil {
 			return err
 		}
 	}
@@ -67,13 +68,7 @@ func lost(x *respond.Exec) error {
 
 // gather is all that the steps of the run preserved, lack and handled.
 func gather(x *respond.Exec) (items []evidence.Item, gaps []evidence.Gap, custody []evidence.Custody) {
-	records := make([]playbook.Record, 0, len(x.Plan.Steps))
-	for _, s := range x.Plan.Steps {
-		if rec, ok := x.Record(s.ID); ok {
-			records = append(records, rec)
-		}
-	}
-	return Collect(records)
+	return Collect(recordsOf(x))
 }
 
 // Collect puts together what the steps of a run preserved, lack and handled, in
@@ -113,7 +108,7 @@ func summary(x *respond.Exec, items []evidence.Item, gaps int) string {
 		var devices []string
 		for _, s := range x.Plan.Steps {
 			var d string
-			if stageOf(s.ID) == stageAttach && x.Output(s.ID, savedDevice, &d) == nil {
+			if id := localID(s); s.Part == x.Def.Part && stageOf(id) == stageAttach && x.Output(id, savedDevice, &d) == nil {
 				devices = append(devices, d)
 			}
 		}

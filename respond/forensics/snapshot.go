@@ -55,7 +55,7 @@ func wholeSet(x *respond.Exec, p setParams, now []types.Volume) (list []made, wh
 		return nil, why, nil
 	}
 	list, err = once(x, "set", func() ([]made, bool, error) {
-		found, err := findMade(x, x.Place())
+		found, err := findMade(x, readHere(x))
 		return found, len(found) >= len(now), err
 	}, func() ([]made, error) {
 		list, err := createSet(x, p, p.CopyTags)
@@ -148,7 +148,7 @@ func single(x *respond.Exec, p setParams, volume string, have []made) ([]made, e
 		return nil, playbook.Permanent(fault.New(fault.Conflict, failed, ""))
 	}
 	list, err := once(x, key, func() ([]made, bool, error) {
-		found, err := findMade(x, x.Place())
+		found, err := findMade(x, readHere(x))
 		found = slices.DeleteFunc(found, func(m made) bool {
 			return m.Volume != volume || slices.ContainsFunc(have, func(h made) bool { return h.ID == m.ID })
 		})
@@ -196,7 +196,7 @@ func recordSet(x *respond.Exec, p setParams, now []types.Volume, all []made, fai
 		if err := x.Preserve(itemOfSnapshot(x, p, m, deviceOn(v, p.Instance))); err != nil {
 			return playbook.Outcome{}, err
 		}
-		if err := x.Custody("acquired", of(stageSnapshot, id), id, m.ID, "snapshot before the volume changes further"); err != nil {
+		if err := x.Custody("acquired", own(x, of(stageSnapshot, id)), id, m.ID, "snapshot before the volume changes further"); err != nil {
 			return playbook.Outcome{}, err
 		}
 		if !m.Set {
@@ -235,7 +235,7 @@ func extra(x *respond.Exec, all []made, by map[string]made) error {
 		if by[m.Volume].ID == m.ID {
 			continue
 		}
-		err := x.Preserve(evidence.Item{ID: "snapshot/extra/" + m.ID, Kind: evidence.Snapshot, Title: m.ID + ", a second snapshot of " + m.Volume, Source: m.Volume, Location: m.ID,
+		err := x.Preserve(evidence.Item{ID: own(x, "snapshot/extra/"+m.ID), Kind: evidence.Snapshot, Title: m.ID + ", a second snapshot of " + m.Volume, Source: m.Volume, Location: m.ID,
 			Account: x.Def.Account, Region: x.Def.Region, SizeBytes: m.GiB << 30, AWSTime: m.At, How: "EC2.CreateSnapshots", Trust: trustAWS, Gap: "it is not the one that is hashed"})
 		if err != nil {
 			return err
@@ -252,7 +252,7 @@ const (
 )
 
 func itemOfSnapshot(x *respond.Exec, p setParams, m made, device string) evidence.Item {
-	i := evidence.Item{ID: of(stageSnapshot, m.Volume), Kind: evidence.Snapshot, Title: fmt.Sprintf("snapshot of %s (%s)", m.Volume, clean(device)), Source: m.Volume, Location: m.ID,
+	i := evidence.Item{ID: own(x, of(stageSnapshot, m.Volume)), Kind: evidence.Snapshot, Title: fmt.Sprintf("snapshot of %s (%s)", m.Volume, clean(device)), Source: m.Volume, Location: m.ID,
 		Account: x.Def.Account, Region: x.Def.Region, Device: device, SizeBytes: m.GiB << 30, AWSTime: m.At, Key: m.Key, How: "EC2.CreateSnapshot", Trust: trustAWS,
 		Gap: "its blocks were not hashed"}
 	if m.Set {
@@ -295,8 +295,8 @@ func awaitSnapshot(x *respond.Exec) (playbook.Outcome, error) {
 	if err != nil {
 		return playbook.Outcome{}, err
 	}
-	return playbook.Outcome{Message: fmt.Sprintf("%s of %s is complete", id, p.Volume.ID)}, x.Preserve(evidence.Merge(item(x, of(stageSnapshot, p.Volume.ID)), evidence.Item{
-		ID: of(stageSnapshot, p.Volume.ID), Location: id, AWSTime: aws.ToTime(s.StartTime).UTC(), Key: aws.ToString(s.KmsKeyId)}))
+	return playbook.Outcome{Message: fmt.Sprintf("%s of %s is complete", id, p.Volume.ID)}, x.Preserve(evidence.Merge(item(x, own(x, of(stageSnapshot, p.Volume.ID))), evidence.Item{
+		ID: own(x, of(stageSnapshot, p.Volume.ID)), Location: id, AWSTime: aws.ToTime(s.StartTime).UTC(), Key: aws.ToString(s.KmsKeyId)}))
 }
 
 // snapshotOf is the snapshot that the step From left for a volume.
@@ -379,11 +379,7 @@ func progress(x *respond.Exec, text *string, gib int64) playbook.Progress {
 // item is what the steps of the run, in their order, said of an item.
 func item(x *respond.Exec, id string) evidence.Item {
 	out := evidence.Item{ID: id}
-	for _, s := range x.Plan.Steps {
-		rec, ok := x.Record(s.ID)
-		if !ok {
-			continue
-		}
+	for _, rec := range recordsOf(x) {
 		items, _, _ := respond.EvidenceOf(rec)
 		for _, i := range items {
 			if i.ID == id {
@@ -392,4 +388,18 @@ func item(x *respond.Exec, id string) evidence.Item {
 		}
 	}
 	return out
+}
+
+// recordsOf are the records of the plan's steps, of the same part, in their order.
+func recordsOf(x *respond.Exec) []playbook.Record {
+	var list []playbook.Record
+	for _, s := range x.Plan.Steps {
+		if s.Part != x.Def.Part {
+			continue
+		}
+		if rec, ok := x.Record(localID(s)); ok {
+			list = append(list, rec)
+		}
+	}
+	return list
 }

@@ -55,9 +55,9 @@ func copySnapshot(x *respond.Exec, stage string) (playbook.Outcome, error) {
 	if err != nil {
 		return playbook.Outcome{}, err // a wrong key is found only now, and AWS' words name it
 	}
-	i := evidence.Item{ID: of(stage, p.Volume.ID), Kind: evidence.Copy, Title: fmt.Sprintf("copy of the snapshot of %s (%s)", p.Volume.ID, clean(p.Volume.Device)), Source: source, Location: id,
+	i := evidence.Item{ID: own(x, of(stage, p.Volume.ID)), Kind: evidence.Copy, Title: fmt.Sprintf("copy of the snapshot of %s (%s)", p.Volume.ID, clean(p.Volume.Device)), Source: source, Location: id,
 		Account: x.Def.Account, Region: x.Def.Region, Device: p.Volume.Device, SizeBytes: p.Volume.GiB << 30, AWSTime: aws.ToTime(s.StartTime).UTC(), Key: aws.ToString(s.KmsKeyId),
-		How: "EC2.CopySnapshot", Trust: trustAWS, Set: item(x, of(stageSnapshot, p.Volume.ID)).Set, Gap: "its blocks were not hashed"}
+		How: "EC2.CopySnapshot", Trust: trustAWS, Set: item(x, own(x, of(stageSnapshot, p.Volume.ID))).Set, Gap: "its blocks were not hashed"}
 	if stage == stageRekey {
 		i.Gap = "it lies between the snapshot and the copy in account " + home(x.Policy, x.Def.Account) + ", and is not hashed"
 	}
@@ -137,7 +137,7 @@ func share(x *respond.Exec) (playbook.Outcome, error) {
 		return playbook.Outcome{}, err
 	}
 	return playbook.Outcome{Message: fmt.Sprintf("%s is shared with account %s%s", id, p.With, note)},
-		x.Custody("shared", of(stageSnapshot, p.Volume.ID), x.Def.Account, p.With, "until it is copied")
+		x.Custody("shared", own(x, of(stageSnapshot, p.Volume.ID)), x.Def.Account, p.With, "until it is copied")
 }
 
 // opened is what a share opened, and all that is needed to close it.
@@ -249,11 +249,11 @@ func withdraw(x *respond.Exec) (playbook.Outcome, error) {
 	if err != nil {
 		return playbook.Outcome{}, err
 	}
-	if err := x.Finish(func(ctx context.Context) error { return x.Owed.Settle(ctx, owedID(x.RunID, p.From)) }); err != nil {
+	if err := x.Finish(func(ctx context.Context) error { return x.Owed.Settle(ctx, owedID(x.RunID, own(x, p.From))) }); err != nil {
 		return playbook.Outcome{}, err
 	}
 	return playbook.Outcome{Message: o.Snapshot + " is shared with nobody by us any more"},
-		x.Custody("share withdrawn", of(stageSnapshot, p.Volume.ID), o.With, x.Def.Account, "it was copied, or could not be")
+		x.Custody("share withdrawn", own(x, of(stageSnapshot, p.Volume.ID)), o.With, x.Def.Account, "it was copied, or could not be")
 }
 
 // unshare takes back the permission and the grant. What is gone already is fine.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -200,7 +201,7 @@ func terminate(ctx context.Context, c awscalls.EC2, p workingParams) (bool, erro
 	switch {
 	case i.State != nil && (i.State.Name == types.InstanceStateNameTerminated || i.State.Name == types.InstanceStateNameShuttingDown):
 		return true, nil
-	case tagOf(i.Tags, respond.TagRun) != p.Run || tagOf(i.Tags, respond.TagStep) != StepWorkstation:
+	case tagOf(i.Tags, respond.TagRun) != p.Run || !strings.HasSuffix("/"+tagOf(i.Tags, respond.TagStep), "/"+StepWorkstation):
 		return false, foreign("instance "+p.Workstation, p.Run)
 	}
 	if _, err := c.ModifyInstanceAttribute(ctx, &ec2.ModifyInstanceAttributeInput{InstanceId: i.InstanceId, DisableApiTermination: &types.AttributeBooleanValue{Value: aws.Bool(false)}}); err != nil {

@@ -98,7 +98,7 @@ func TestVerificationReadsWhatIsStoredAndNamesOneChangedByte(t *testing.T) {
 	s.Bytes = bytes.Replace(s.Bytes, []byte("simulatef"), []byte("simulated"), 1)
 	s.Bytes = bytes.Replace(s.Bytes, []byte("picture of"), []byte("picture oF"), 1)
 	volume := b.volumes[0]
-	want := "manifest revision 1 | snapshot/" + volume + ", block 100 of " + snapshot + " | snapshot/" + volume + " | volatile/console"
+	want := "manifest revision 1 | run_1/snapshot/" + volume + ", block 100 of " + snapshot + " | run_1/snapshot/" + volume + " | run_1/volatile/console"
 	if got := named(verify(s)); got != want {
 		t.Errorf("one byte of the manifest, of a block and of an object are named as\n%q, want\n%q", got, want)
 	}

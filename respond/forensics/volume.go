@@ -54,7 +54,7 @@ func makeVolume(x *respond.Exec) (playbook.Outcome, error) {
 	if err := available(x, id); err != nil {
 		return playbook.Outcome{}, err
 	}
-	if err := x.Preserve(evidence.Item{ID: of(stageVolume, p.Volume.ID), Kind: evidence.Volume, Title: "working copy of " + p.Volume.ID, Source: snapshot, Location: id, Account: x.Def.Account, Region: x.Def.Region,
+	if err := x.Preserve(evidence.Item{ID: own(x, of(stageVolume, p.Volume.ID)), Kind: evidence.Volume, Title: "working copy of " + p.Volume.ID, Source: snapshot, Location: id, Account: x.Def.Account, Region: x.Def.Region,
 		Device: p.Volume.Device, SizeBytes: p.Volume.GiB << 30, How: "EC2.CreateVolume", Trust: trustAWS, Key: p.Key, Working: true, WorkingUntil: expires(x),
 		Gap: "it is a working copy; the snapshot is the original"}); err != nil {
 		return playbook.Outcome{}, err
@@ -139,7 +139,7 @@ func attach(x *respond.Exec) (playbook.Outcome, error) {
 	if err := keepOnTermination(x, m.ID, id, device); err != nil {
 		return playbook.Outcome{}, err
 	}
-	if err := x.Custody("attached", of(stageVolume, p.Volume.ID), id, m.ID, "for examination, at "+device); err != nil {
+	if err := x.Custody("attached", own(x, of(stageVolume, p.Volume.ID)), id, m.ID, "for examination, at "+device); err != nil {
 		return playbook.Outcome{}, err
 	}
 	return playbook.Outcome{Message: fmt.Sprintf("%s is attached to %s as %s; on the workstation it is %s", id, m.ID, device, byID(id))}, nil

@@ -47,7 +47,7 @@ func launch(x *respond.Exec) (playbook.Outcome, error) {
 			return playbook.Outcome{}, err
 		}
 	}
-	if err := x.Preserve(evidence.Item{ID: StepWorkstation, Kind: evidence.Workstation, Title: "workstation for examination", Source: m.Image, Location: m.ID, Account: x.Def.Account, Region: x.Def.Region,
+	if err := x.Preserve(evidence.Item{ID: x.Def.ID, Kind: evidence.Workstation, Title: "workstation for examination", Source: m.Image, Location: m.ID, Account: x.Def.Account, Region: x.Def.Region,
 		How: "EC2.RunInstances", Trust: trustAWS, Gap: "it is a tool and no evidence", Working: true, WorkingUntil: expires(x), Key: p.Key}); err != nil {
 		return playbook.Outcome{}, err
 	}
