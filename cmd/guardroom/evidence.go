@@ -224,10 +224,16 @@ func (c *EvidenceVerifyCmd) Run(ctx context.Context, e *env) error {
 
 func (e *env) verified(r evidence.Report) {
 	t := newTable("", "item", "checked", "sha256").wrap().below("sha256", "checked")
+	good, unchecked := 0, 0
 	for _, i := range r.Items {
-		word := "ok"
-		if !i.Good {
-			word = "FAIL"
+		word := "FAIL"
+		switch {
+		case i.Good:
+			word = "ok"
+			good++
+		case strings.HasPrefix(i.How, "not checked"): // and how says why
+			word = "-"
+			unchecked++
 		}
 		t.row(word, i.ID, i.How, i.SHA256)
 	}
@@ -235,7 +241,7 @@ func (e *env) verified(r evidence.Report) {
 		t.print(e)
 	}
 	if r.Good() {
-		e.printf("ok: %s and %s of %s agree with what is stored\n", plural(len(r.Items), "item"), plural(r.Manifests, "manifest"), clean(r.Incident))
+		e.printf("ok: %s agrees with what is stored: %d checked, %d not, %s\n", clean(r.Incident), good, unchecked, plural(r.Manifests, "manifest"))
 		return
 	}
 	for _, p := range r.Problems {

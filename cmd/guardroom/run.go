@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/guardroom/guardroom/api"
+	"github.com/guardroom/guardroom/evidence"
 	"github.com/guardroom/guardroom/respond"
 )
 
@@ -209,7 +210,7 @@ func (e *env) runEnd(g respond.Progress) {
 	for _, o := range g.StillOpen {
 		e.block("still open", []string{o}, "", "")
 	}
-	for _, i := range g.Evidence {
+	for _, i := range latest(g.Evidence) {
 		e.block("evidence", []string{evidenceWords(i)}, "", "")
 	}
 	for _, x := range g.Gaps {
@@ -220,4 +221,24 @@ func (e *env) runEnd(g respond.Progress) {
 	e.block("result", []string{g.Summary}, "", "")
 	e.block("undone by", []string{string(g.UndoneBy)}, "", "")
 	e.block("next", []string{g.Next}, "", "")
+}
+
+// latest leaves out what a later step said anew of the same thing: a snapshot is
+// recorded when it is asked for, when it is complete, and when it is hashed.
+func latest(list []evidence.Item) []evidence.Item {
+	at := map[string]int{}
+	var out []evidence.Item
+	for _, i := range list {
+		key := i.Location
+		if key == "" {
+			key = "item " + i.ID
+		}
+		if n, ok := at[key]; ok {
+			out[n] = i
+			continue
+		}
+		at[key] = len(out)
+		out = append(out, i)
+	}
+	return out
 }

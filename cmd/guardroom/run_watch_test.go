@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/guardroom/guardroom/evidence"
 	"github.com/guardroom/guardroom/internal/width"
 	"github.com/guardroom/guardroom/respond"
 )
@@ -130,5 +131,14 @@ func TestAPlanOnANarrowTerminalKeepsItsLines(t *testing.T) {
 	}
 	if !strings.Contains(out.String(), "dry run  1  record    very") {
 		t.Errorf("\n%s", out)
+	}
+}
+
+func TestEvidenceIsNamedOnceAsItWasSaidLast(t *testing.T) {
+	t.Parallel()
+	got := latest([]evidence.Item{{ID: "a", Location: "snap-1"}, {ID: "b"}, {ID: "c"}, {ID: "hash/a", Location: "snap-1", SHA256: "aa"}})
+	want := []evidence.Item{{ID: "hash/a", Location: "snap-1", SHA256: "aa"}, {ID: "b"}, {ID: "c"}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }
