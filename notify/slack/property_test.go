@@ -31,7 +31,7 @@ func live(s *story, chance *rand.Rand) {
 			s.reopen()
 		}
 	} else {
-		switch chance.IntN(7) {
+		switch chance.IntN(10) {
 		case 0:
 			s.acknowledge()
 		case 1:
@@ -44,6 +44,10 @@ func live(s *story, chance *rand.Rand) {
 			s.close()
 		case 4:
 			s.contain()
+		case 5, 6:
+			s.progresses(chance.IntN(100))
+		case 7:
+			s.responds(forensic(message.RunPartFailed))
 		default:
 			s.update(fmt.Sprintf("%d times", s.v.Revision))
 		}
@@ -58,7 +62,8 @@ func live(s *story, chance *rand.Rand) {
 // TestRandomLivesUnderRandomFaults lives through incidents with a third of all
 // requests failing, before and after the effect, and some saves and processes
 // too. Whatever happens in between, in the end there is one root message that
-// shows the newest revision, and each event stands in its thread once.
+// shows the newest revision, one message of the run that shows how it stands, and
+// each event stands in the thread once.
 func TestRandomLivesUnderRandomFaults(t *testing.T) {
 	t.Parallel()
 	kinds := []fakeslack.Fault{fakeslack.RateLimited, fakeslack.RateLimitedBare, fakeslack.ServerError, fakeslack.ServerErrorAfter, fakeslack.InternalError,
@@ -92,6 +97,7 @@ func TestRandomLivesUnderRandomFaults(t *testing.T) {
 			r.failSave = 0
 			r.settle(s.v)
 			shows(t, r, s.v)
+			showsRuns(t, r, s.v)
 			all := ""
 			for _, m := range r.replies() {
 				all += m.Text + "\n"
@@ -158,7 +164,27 @@ func anyView() *rapid.Generator[*message.View] {
 			v.Elsewhere = append(v.Elsewhere, message.Reference{Type: "jira", Label: raw("label"), URL: raw("url")})
 			v.Events = append(v.Events, message.Event{Seq: int64(i + 1), Kind: incident.KindSeverityRaised, Alerts: rapid.Bool().Draw(t, "alerts"), Text: text("event")})
 		}
+		for i := range rapid.IntRange(0, 3).Draw(t, "runs") {
+			v.Runs = append(v.Runs, anyRun(fmt.Sprint("run_", i)).Draw(t, "run"))
+		}
 		return v
+	})
+}
+
+func anyRun(id string) *rapid.Generator[message.Run] {
+	states := rapid.SampledFrom([]message.RunState{message.RunWaiting, message.RunRunning, message.RunCompleted, message.RunFailed, message.RunPartFailed, message.RunAborted, message.RunUndone, "odd"})
+	return rapid.Custom(func(t *rapid.T) message.Run {
+		raw := func(name string) string { return nasty().Draw(t, name) }
+		r := message.Run{ID: id, Plan: raw("plan"), Digest: raw("digest"), What: "Containment", Target: raw("target"), State: states.Draw(t, "state"), Requester: raw("requester"),
+			Connect: raw("connect"), Contained: rapid.Bool().Draw(t, "contained"), AbortedBy: raw("who"), AbortWhy: raw("why"), Next: raw("next"), Cost: "about 31 USD a month"}
+		for range rapid.IntRange(0, 12).Draw(t, "n") {
+			r.Approvals = append(r.Approvals, message.RunApproval{Who: raw("approver"), At: start})
+			r.Stages = append(r.Stages, message.RunStage{Name: "snapshot", State: states.Draw(t, "stage"), Total: 3, Percent: -1})
+			r.Steps = append(r.Steps, message.RunStep{Stage: "snapshot", Title: raw("title"), State: states.Draw(t, "step"), Percent: 5, Message: raw("message"), Safe: raw("safe"), Hint: raw("hint")})
+			r.Evidence = append(r.Evidence, message.RunEvidence{Kind: "workstation", Location: raw("location"), Title: raw("what"), Gap: raw("gap"), SHA256: raw("hash")})
+			r.Gaps, r.StillOpen = append(r.Gaps, message.RunGap{What: raw("lacks"), Why: raw("because")}), append(r.StillOpen, raw("open"))
+		}
+		return r
 	})
 }
 
@@ -183,6 +209,15 @@ func TestAnyViewStaysWithinTheLimits(t *testing.T) {
 		c := r.n.root(v, dressing{mention: "<!here>", continues: "continues an earlier message"})
 		if n := characters(c); n > 6000 {
 			rt.Fatalf("%d characters", n)
+		}
+		for _, x := range v.Runs {
+			c := r.n.runCard(x, false)
+			if n := characters(c); n > 6000 {
+				rt.Fatalf("%d characters of a run", n)
+			}
+			if n := utf8.RuneCountInString(c.simple); n > 4000 {
+				rt.Fatalf("%d characters of a run as plain text", n)
+			}
 		}
 		if n := utf8.RuneCountInString(smallPrint(v, dressing{})); n > maxContext+maxDeepLink+maxOthers*maxOther+200 {
 			rt.Fatalf("%d characters of small print", n)

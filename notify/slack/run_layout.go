@@ -10,7 +10,8 @@ import (
 
 const (
 	maxRunHead    = 300
-	maxRunStages  = 1500 // all lines of stages
+	maxRunStages  = 1200 // all lines of stages
+	maxRunResult  = 2000 // all lines about what came of it
 	maxRunNames   = 3    // running steps that a stage names
 	maxRunName    = 90
 	maxRunOutcome = 320 // one line
@@ -118,9 +119,8 @@ func runOutcome(x message.Run, n *Notifier) []string {
 	for _, t := range x.Outcome(n.now()) {
 		lines = append(lines, mrkdwn(t, maxRunOutcome))
 	}
-	lines = lines[:min(len(lines), 8)] // far below the limit of a section, together with the items
 	if !x.State.Ended() {
-		return lines
+		return cutLines(lines, maxRunResult)
 	}
 	for i, e := range x.Evidence {
 		if i == maxRunItems {
@@ -131,7 +131,7 @@ func runOutcome(x message.Run, n *Notifier) []string {
 			lines = append(lines, "• "+s)
 		}
 	}
-	return cutLines(lines, maxSectionText-100)
+	return cutLines(lines, maxRunResult)
 }
 
 // cutLines keeps whole lines within a limit.
