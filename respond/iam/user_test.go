@@ -55,6 +55,7 @@ func userBench(t testing.TB) *kittest.Bench {
 	t.Helper()
 	b := kittest.New(t, byName(t, "iam-user"), iam.Actions(), iam.Closings(), ada)
 	b.Policy.Evidence.Bucket = kittest.Evidence
+	b.Parallel = 1 // two keys
 	b.Target = respond.Target{Kind: finding.KindAccessKey, ID: "ada", Account: account, Region: kittest.Region, Parts: map[string]string{
 		respond.PartAccessKeyID: keyA, respond.PartUserName: "ada", respond.PartUserType: "IAMUser", respond.PartPrincipalID: "AIDAADA",
 	}}

@@ -52,6 +52,7 @@ func bench(t testing.TB) (*kittest.Bench, *fetching) {
 	}), lambda.Closings(), world)
 	f.fetch = lambda.HTTP(&http.Client{Transport: b.World.Transport()})
 	b.Policy.Evidence.Bucket = kittest.Evidence
+	b.Parallel = 1
 	b.Target = respond.Target{Kind: finding.KindLambda, ID: "resize", Account: account, Region: kittest.Region}
 	return b, f
 }
