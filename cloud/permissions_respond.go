@@ -217,7 +217,6 @@ func preserving() []need {
 	return []need{
 		{step: "snapshot", as: acts, calls: of("EC2", "CreateSnapshots", "CreateSnapshot"), resource: "the instance and its volumes", arns: []string{anyInstance, anyVolume}, why: "to preserve every disk in one call, or each by itself"},
 		{step: "snapshot", as: acts, calls: of("EC2", "CreateSnapshots", "CreateSnapshot"), resource: "snapshots that get the tag guardroom:run", arns: []string{anySnapshot}, limits: made, why: "to preserve every disk in one call, or each by itself"},
-		{step: "snapshot", as: acts, calls: of("EC2", "DescribeSnapshots"), why: "to find what a call made whose answer was lost"},
 		{step: "snapshot", as: actsEx, calls: of("EC2", "CopySnapshot"), resource: "snapshots, and copies that get the tag guardroom:run", arns: []string{anySnapshot}, limits: copied, why: "to encrypt anew what cannot be shared, and to copy into the forensic account"},
 		{step: "lock", as: actsEx, calls: of("EC2", "LockSnapshot"), resource: "snapshots with the tag guardroom:run, for at most 365 days", arns: []string{anySnapshot}, limits: slices.Concat(ours, lockLimit), when: "respond.evidence.lock", why: "so that nobody deletes evidence; nothing here may unlock or delete"},
 		{step: "mark", as: acts, extra: []string{"ec2:CreateTags"}, resource: "what the calls make that preserve and isolate", arns: []string{anySnapshot, anyGroup, anyACL},
@@ -253,7 +252,7 @@ func examining() []need {
 	const bench = "respond.forensics"
 	bucket, objects := "arn:aws:s3:::"+EvidenceBucket, "arn:aws:s3:::"+EvidenceBucket+"/*"
 	return []need{
-		{step: "examine", as: exams, calls: of("EC2", "DescribeInstances", "DescribeInstanceStatus", "DescribeInstanceTypes", "DescribeVolumes", "DescribeSnapshots", "DescribeLockedSnapshots", "DescribeImages", "DescribeSubnets", "DescribeSecurityGroups"),
+		{step: "examine", as: exams, calls: of("EC2", "DescribeInstances", "DescribeInstanceStatus", "DescribeInstanceTypes", "DescribeVolumes", "DescribeSnapshots", "DescribeLockedSnapshots", "DescribeImages", "DescribeSubnets", "DescribeRouteTables", "DescribeSecurityGroups"),
 			why: "to find the place for a workstation, and to follow what is made there"},
 		{step: "hash", as: exams, calls: of("EBS", "ListSnapshotBlocks", "GetSnapshotBlock"), resource: "snapshots with the tag guardroom:run", arns: []string{anySnapshot}, limits: ours, when: "respond.forensics.hash", why: "to compute the hash of every block"},
 		{step: "prepare", as: exams, calls: of("EC2", "CreateVolume"), resource: "snapshots", arns: []string{anySnapshot}, when: bench, why: "to make evidence volumes"},
