@@ -156,7 +156,7 @@ func (b *drafting) outOfService() {
 				}
 			}
 		}
-		b.service = append(b.service, b.Add(respond.Step{ID: StageService + "/" + p.Name, Action: actTargets, Stage: StageService, Effect: respond.Reversible, After: after, Needs: b.gate, Approval: line,
+		b.service = append(b.service, b.Add(respond.Step{ID: StageService + "/target/" + p.Name, Action: actTargets, Stage: StageService, Effect: respond.Reversible, After: after, Needs: b.gate, Approval: line,
 			Title: fmt.Sprintf("target group %s: %d registrations -> none", p.Name, len(p.Targets))}, p))
 	}
 	for _, c := range w.Classic {
@@ -203,7 +203,7 @@ func (b *drafting) addresses() {
 		ids = append(ids, n.ID)
 	}
 	for _, a := range b.w.Addresses {
-		if n, ok := b.w.Interface(a.Interface); ok && n.Manager != "" || a.Association == "" {
+		if n, ok := b.w.Interface(a.Interface); ok && n.Manager != "" || a.Association == "" || a.Managed != "" {
 			continue
 		}
 		b.doors = append(b.doors, b.Add(respond.Step{ID: StageDoors + "/" + a.Allocation, Action: actAddress, Stage: StageDoors, Effect: respond.Reversible,
@@ -395,7 +395,8 @@ func (b *drafting) last() {
 	}
 	var all []string
 	for _, s := range b.Steps {
-		if s.ID != StepMark {
+		// Neither the tags nor the end of draining decide whether it is isolated.
+		if s.ID != StepMark && s.ID != StepLeft {
 			all = append(all, s.ID)
 		}
 	}
@@ -425,7 +426,7 @@ func (b *drafting) trials() preflightParams {
 	}
 	add(trial{Call: callTags, ID: w.InstanceID, Other: inc})
 	for _, a := range w.Addresses {
-		if a.Association != "" {
+		if a.Association != "" && a.Managed == "" {
 			add(trial{Call: callDisassociate, ID: a.Association})
 		}
 	}

@@ -167,14 +167,14 @@ func TestDraftPlansWhatTheInstanceNeedsAndNoMore(t *testing.T) {
 		{"a private subnet behind a NAT gateway gets the network ACL", func(w *World) { w.Subnets[0].Tracked = []string{"nat-1"} }, policy(nil), []string{"acl/subnet-1", "open/vpc-1"}, nil},
 		{"an instance behind a load balancer gets the network ACL", func(w *World) {
 			w.Targets = []Target{{Group: "arn:tg", Name: "tg", LB: true, Kind: "instance", ID: testInstance, Port: 80}}
-		}, policy(nil), []string{"acl/subnet-1", "service/tg"}, nil},
+		}, policy(nil), []string{"acl/subnet-1", "service/target/tg"}, nil},
 		{"no network ACL by policy", func(w *World) { w.Subnets[0].Tracked = []string{"nat-1"} }, policy(func(p *respond.Policy) { p.NACL = "never" }), nil, []string{"acl/subnet-1"}},
 		{"the network ACL always by policy", func(*World) {}, policy(func(p *respond.Policy) { p.NACL = "always" }), []string{"acl/subnet-1"}, nil},
 		{"what the Auto Scaling group does is not planned twice", func(w *World) {
 			w.Scaling = &Scaling{Group: "asg", Lifecycle: inService, Members: map[string]string{testInstance: inService}, TargetGroups: []string{"arn:tg"}, Classic: []string{"old"}}
 			w.Targets = []Target{{Group: "arn:tg", Name: "tg", LB: true, Kind: "instance", ID: testInstance, Port: 80}, {Group: "arn:ip", Name: "ip", LB: true, Kind: "ip", ID: "10.0.0.5", Port: 81}}
 			w.Classic = []Classic{{Name: "old", Others: 1}, {Name: "own", Others: 1}}
-		}, policy(nil), []string{StepGroup, StepLeft, "service/ip", "service/classic/own"}, []string{"service/tg", "service/classic/old"}},
+		}, policy(nil), []string{StepGroup, StepLeft, "service/target/ip", "service/classic/own"}, []string{"service/target/tg", "service/classic/old"}},
 		{"a profile is taken off and its sessions revoked", func(w *World) {
 			w.Profile = &Profile{ARN: "arn:aws:iam::111122223333:instance-profile/x/web", Name: "web", Role: "other-name", RoleID: "AROA1"}
 		}, policy(nil), []string{StepRevoke, StepProfile}, nil},
@@ -234,7 +234,7 @@ func TestDefect28LeavesServiceBeforeTheNetworkIsCut(t *testing.T) {
 	w.Addresses = []Address{{Allocation: "eipalloc-1", Association: "eipassoc-1", PublicIP: "198.51.100.8", Interface: "eni-1", PrivateIP: "10.0.0.5"}}
 	d := draftOf(t, w, respond.DefaultPolicy())
 	for _, pair := range [][2]string{
-		{StepRecord, "protect/termination"}, {"protect/vol-1", StepGroup}, {StepGroup, "service/ip"}, {"service/ip", "doors/eipalloc-1"}, {"doors/eipalloc-1", "isolate/eni-1"},
+		{StepRecord, "protect/termination"}, {"protect/vol-1", StepGroup}, {StepGroup, "service/target/ip"}, {"service/target/ip", "doors/eipalloc-1"}, {"doors/eipalloc-1", "isolate/eni-1"},
 		{StepGroup, "acl/subnet-1"}, {"isolate/eni-1", "close/vpc-1"}, {"open/vpc-1", "isolate/eni-1"}, {"isolate/eni-1", StepVerify}, {"close/vpc-1", StepVerify},
 	} {
 		if !before(d, pair[0], pair[1]) {

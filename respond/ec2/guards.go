@@ -197,7 +197,7 @@ func (b *drafting) lines() {
 			b.WillNot = append(b.WillNot, "take the automatic public address "+n.PublicIPv4+" away: it would never come back, and no rule lets anything through it")
 		}
 	}
-	b.WillNot = append(b.WillNot, resolver)
+	b.WillNot = append(b.WillNot, "stop names from being asked of the resolver of the VPC, by which data can leave: no group and no network ACL can", "close the serial console of EC2, where the account allows it")
 	if pr := w.Profile; pr != nil {
 		b.WillNot = append(b.WillNot, "end sessions of other roles that were begun from this one; follow them in CloudTrail")
 		if len(pr.Others) > 0 {

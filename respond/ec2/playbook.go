@@ -99,10 +99,10 @@ func Facts(w *World) []respond.Fact {
 		f.Add("Auto Scaling group", w.Scaling.Group)
 	}
 	for _, t := range w.Targets {
-		f.Add(fmt.Sprintf("target %s port %d", t.ID, t.Port), t.Group)
+		f.Add(fmt.Sprintf("target group %s, %s port %d", t.Name, t.ID, t.Port), "registered")
 	}
 	for _, c := range w.Classic {
-		f.Add("load balancer", c.Name)
+		f.Add("load balancer "+c.Name, "registered")
 	}
 	return f
 }

@@ -3,6 +3,7 @@ package ec2
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 
+	"github.com/guardroom/guardroom/internal/fault"
 	"github.com/guardroom/guardroom/playbook"
 	"github.com/guardroom/guardroom/respond"
 	"github.com/guardroom/guardroom/respond/awscalls"
@@ -67,7 +69,9 @@ func leave(x *respond.Exec) (playbook.Outcome, error) {
 	if now != nil && (now.Lifecycle == inService || strings.HasPrefix(now.Lifecycle, "Pending")) {
 		err := change(x, awscalls.AWS.AutoScaling, func(ctx context.Context, c awscalls.AutoScaling) error { return leaveCall(ctx, c, p) })
 		switch {
-		case err != nil && (ends(err) || respond.Transient(err)):
+		case respond.Is(err, "ScalingActivityInProgress*"):
+			return playbook.Outcome{}, fault.New(fault.Unavailable, p.Group+" is busy with another activity", "it is asked again")
+		case err != nil && (ends(err) || errors.Is(err, playbook.ErrAborted) || respond.Transient(err)):
 			return playbook.Outcome{}, err
 		case err != nil:
 			if held := hold(x, p, before, false); held != nil {

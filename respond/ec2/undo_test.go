@@ -160,7 +160,7 @@ func TestAnUndoWhoseGroupIsGoneStopsAndAsks(t *testing.T) {
 	}
 	out, err := r.Execute(kittest.UndoRun, undo, &playbook.Memory{})
 	must(t, err)
-	if rec := out["undo/service/web"]; rec.State != playbook.Failed || !strings.Contains(rec.Message, "does not exist any more") {
+	if rec := out["undo/service/target/web"]; rec.State != playbook.Failed || !strings.Contains(rec.Message, "does not exist any more") {
 		t.Errorf("the step is %s: %s", rec.State, rec.Message)
 	}
 }

@@ -89,6 +89,9 @@ func (v view) verdicts(w *World) (list []Verdict, open []string) {
 		if n.PublicIPv4 != "" && !d.isOpen() {
 			open = append(open, n.ID+" still has the public address "+n.PublicIPv4+"; no rule lets anything through")
 		}
+		if n.Type == "trunk" {
+			open = append(open, n.ID+" is a trunk: branch interfaces on it carry groups of their own")
+		}
 		if n.Type == "efa" || n.Type == "efa-only" {
 			open = append(open, n.ID+" is an Elastic Fabric Adapter: what bypasses the operating system is not seen")
 		}

@@ -10,11 +10,10 @@ import (
 // It is the before-image of a plan. Texts in it, tags above all, may have been
 // written by whoever holds the instance.
 type World struct {
-	InstanceID string    `json:"instance_id"`
-	Account    string    `json:"account"`
-	Region     string    `json:"region"`
-	ARN        string    `json:"arn"`
-	At         time.Time `json:"-"` // when it was described; not part of the before-image
+	InstanceID string `json:"instance_id"`
+	Account    string `json:"account"`
+	Region     string `json:"region"`
+	ARN        string `json:"arn"`
 
 	State          string    `json:"state"`
 	Type           string    `json:"type"`
