@@ -78,7 +78,7 @@ func (s *scope) canonicalInstances() object {
 			devices[d.at.Device] = object{"volume": d.volume.ID, "delete": d.at.Delete}
 		}
 		out[i.ID] = object{"state": i.State, "no_terminate": i.NoTerminate, "no_stop": i.NoStop, "shutdown": i.Shutdown, "metadata": m, "profile": profile,
-			"devices": devices, "tags": i.Tags, "source_dest_check": i.Sources}
+			"devices": devices, "tags": i.Tags.copied(), "source_dest_check": i.Sources}
 	}
 	return out
 }
@@ -90,13 +90,13 @@ func (s *scope) canonicalENIs() object {
 			continue
 		}
 		out[n.ID] = object{"groups": sortedCopy(n.Groups), "instance": n.Instance, "delete": n.Delete, "source_dest_check": n.Sources, "tracking": []int32{n.TCP, n.Stream, n.UDP},
-			"automatic": n.Public != "", "ips": n.IPs, "ip6s": n.IP6s, "tags": n.Tags}
+			"automatic": n.Public != "", "ips": sortedCopy(n.IPs), "ip6s": sortedCopy(n.IP6s), "tags": n.Tags.copied()}
 	}
 	return out
 }
 
 func sortedCopy(in []string) []string {
-	out := slices.Clone(in)
+	out := append([]string{}, in...)
 	slices.Sort(out)
 	return out
 }
@@ -112,7 +112,7 @@ func (s *scope) canonicalGroups() object {
 			rules = append(rules, fmt.Sprintf("egress=%v %s %d-%d %s%s%s%s", r.Egress, r.Protocol, r.From, r.To, r.CIDR, r.CIDR6, r.List, r.Group))
 		}
 		slices.Sort(rules)
-		out[g.ID] = object{"name": g.Name, "vpc": g.VPC, "rules": rules, "tags": g.Tags}
+		out[g.ID] = object{"name": g.Name, "vpc": g.VPC, "rules": rules, "tags": g.Tags.copied()}
 	}
 	return out
 }
@@ -121,7 +121,7 @@ func (s *scope) canonicalACLs() object {
 	out := object{}
 	for _, n := range s.ACLs {
 		if !ours(n) {
-			out[n.ID] = object{"entries": s.entries(n), "tags": n.Tags}
+			out[n.ID] = object{"entries": s.entries(n), "tags": n.Tags.copied()}
 		}
 	}
 	return out
@@ -130,7 +130,7 @@ func (s *scope) canonicalACLs() object {
 func (s *scope) canonicalAddresses() object {
 	out := object{}
 	for _, a := range s.Addresses {
-		out[a.ID] = object{"interface": a.ENI, "private": a.Private, "tags": a.Tags}
+		out[a.ID] = object{"interface": a.ENI, "private": a.Private, "tags": a.Tags.copied()}
 	}
 	return out
 }
@@ -138,7 +138,7 @@ func (s *scope) canonicalAddresses() object {
 func (s *scope) canonicalSubnets() object {
 	out := object{}
 	for _, n := range s.Subnets {
-		out[n.ID] = object{"acl": n.ACL, "tags": n.Tags}
+		out[n.ID] = object{"acl": n.ACL, "tags": n.Tags.copied()}
 	}
 	return out
 }
@@ -152,7 +152,7 @@ func (s *scope) canonicalVolumes() object {
 		}) {
 			continue
 		}
-		out[v.ID] = object{"state": v.State, "tags": v.Tags}
+		out[v.ID] = object{"state": v.State, "tags": v.Tags.copied()}
 	}
 	return out
 }
