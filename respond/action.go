@@ -34,6 +34,9 @@ type Action struct {
 	// UndoRank, the earlier.
 	Undo     func(s Step, rec playbook.Record) ([]Step, error)
 	UndoRank int
+	// Check looks again, after the run, at what the step verified, and says what
+	// is not so any more; nil: there is nothing to look at. It only looks.
+	Check func(x *Exec) (missing []string, err error)
 }
 
 // Before is the key under which a step saves what was there before it changed

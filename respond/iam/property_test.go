@@ -63,3 +63,34 @@ func TestAnAbortAnywhereChangesNothingMoreAndCanBeUndone(t *testing.T) {
 		t.Run(name, func(t *testing.T) { t.Parallel(); kittest.Aborts(t, fresh, nil) })
 	}
 }
+
+func TestADriftOfAUserOrARoleIsFoundLater(t *testing.T) {
+	t.Parallel()
+	b := userBench(t)
+	p, records := b.Contain()
+	if d := b.Drift(p, records); len(d) != 0 {
+		t.Fatal(d)
+	}
+	_ = b.World.Edit(func(e *sim.Editor) {
+		e.User(account, "ada").Keys[1].Active = true
+		e.PutUserPolicy(account, "ada", denyADA, "")
+	})
+	if d := b.Drift(p, records); len(d) != 2 {
+		t.Fatal(d)
+	}
+	for _, s := range []string{"", theirs} {
+		b := roleBench(t, s)
+		p, records := b.Contain()
+		if d := b.Drift(p, records); len(d) != 0 {
+			t.Fatal(d)
+		}
+		_ = b.World.Edit(func(e *sim.Editor) {
+			for name := range e.Role(account, "payments").Inline {
+				e.PutRolePolicy(account, "payments", name, "")
+			}
+		})
+		if d := b.Drift(p, records); len(d) != 1 {
+			t.Fatal(d)
+		}
+	}
+}

@@ -141,6 +141,7 @@ func roleMissing(x *respond.Exec, p roleParams) ([]string, error) {
 func verifyRole() respond.Action {
 	return respond.Action{
 		Name:    "iam.verify-role",
+		Check:   kit.Check(roleMissing),
 		Calls:   map[awscalls.Role][]string{awscalls.Read: {"IAM.GetRolePolicy"}},
 		Options: playbook.Options{Timeout: brief},
 		Do: kit.Do(func(x *respond.Exec, p roleParams) (playbook.Outcome, error) {

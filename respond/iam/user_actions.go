@@ -206,6 +206,7 @@ func userMissing(x *respond.Exec, p userParams) ([]string, error) {
 func verifyUser() respond.Action {
 	return respond.Action{
 		Name:    "iam.verify-user",
+		Check:   kit.Check(userMissing),
 		Calls:   map[awscalls.Role][]string{awscalls.Read: {"IAM.GetUserPolicy", "IAM.ListAccessKeys"}},
 		Options: playbook.Options{Timeout: brief},
 		Do: kit.Do(func(x *respond.Exec, p userParams) (playbook.Outcome, error) {

@@ -21,6 +21,17 @@ func Do[P any](f func(x *respond.Exec, p P) (playbook.Outcome, error)) func(*res
 	}
 }
 
+// Check is the common shape of a look at what a step verified.
+func Check[P any](f func(x *respond.Exec, p P) ([]string, error)) func(*respond.Exec) ([]string, error) {
+	return func(x *respond.Exec) ([]string, error) {
+		var p P
+		if err := x.Params(&p); err != nil {
+			return nil, err
+		}
+		return f(x, p)
+	}
+}
+
 // Account describes something for the evidence.
 type Account[S any] struct {
 	// What it is: user ada. File is the last word of its key.

@@ -113,21 +113,11 @@ func restoreConcurrency() respond.Action {
 func verifyFunction() respond.Action {
 	return respond.Action{
 		Name:    "lambda.verify-function",
+		Check:   kit.Check(missing),
 		Calls:   map[awscalls.Role][]string{awscalls.Read: {"Lambda.GetFunctionConcurrency"}},
 		Options: playbook.Options{Timeout: brief},
 		Do: kit.Do(func(x *respond.Exec, p params) (playbook.Outcome, error) {
-			err := kit.Until(x, time.Minute, func() ([]string, error) {
-				var now *int32
-				err := x.Look(func(ctx context.Context) (err error) {
-					now, err = concurrency(x, p.Function).Look(ctx)
-					return err
-				})
-				if err != nil || now != nil && *now == 0 {
-					return nil, err
-				}
-				return []string{"the reserved concurrency of " + p.Function + " is " + number(now) + ", not 0"}, nil
-			})
-			if err != nil {
+			if err := kit.Until(x, time.Minute, func() ([]string, error) { return missing(x, p) }); err != nil {
 				return playbook.Outcome{}, err
 			}
 			return playbook.Outcome{Message: "the reserved concurrency of " + p.Function + " is 0"}, x.Save(respond.SavedStillOpen, []string{
@@ -136,4 +126,17 @@ func verifyFunction() respond.Action {
 			})
 		}),
 	}
+}
+
+// missing says whether new invocations may start.
+func missing(x *respond.Exec, p params) ([]string, error) {
+	var now *int32
+	err := x.Look(func(ctx context.Context) (err error) {
+		now, err = concurrency(x, p.Function).Look(ctx)
+		return err
+	})
+	if err != nil || now != nil && *now == 0 {
+		return nil, err
+	}
+	return []string{"the reserved concurrency of " + p.Function + " is " + number(now) + ", not 0"}, nil
 }

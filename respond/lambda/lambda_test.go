@@ -321,3 +321,16 @@ func TestAnAbortAnywhereChangesNothingMoreAndCanBeUndone(t *testing.T) {
 	t.Parallel()
 	kittest.Aborts(t, newBench, nil)
 }
+
+func TestADriftOfAFunctionIsFoundLater(t *testing.T) {
+	t.Parallel()
+	b, _ := bench(t)
+	p, records := b.Contain()
+	if d := b.Drift(p, records); len(d) != 0 {
+		t.Fatal(d)
+	}
+	setReserved(b, nil)
+	if d := b.Drift(p, records); len(d) != 1 || !strings.Contains(d[0], "is not set, not 0") {
+		t.Fatal(d)
+	}
+}

@@ -236,6 +236,7 @@ func restoreVersioning() respond.Action {
 func verifyBucket() respond.Action {
 	return respond.Action{
 		Name:    "s3.verify-bucket",
+		Check:   kit.Check(bucketMissing),
 		Calls:   map[awscalls.Role][]string{awscalls.Read: {"S3.GetBucketPolicy", "S3.GetPublicAccessBlock", "S3.GetBucketVersioning", "S3.GetBucketPolicyStatus"}},
 		Options: playbook.Options{Timeout: brief},
 		Do: kit.Do(func(x *respond.Exec, p bucketParams) (playbook.Outcome, error) {

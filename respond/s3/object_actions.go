@@ -132,27 +132,11 @@ func untagObject() respond.Action {
 func verifyObject() respond.Action {
 	return respond.Action{
 		Name:    "s3.verify-object",
+		Check:   kit.Check(objectMissing),
 		Calls:   map[awscalls.Role][]string{awscalls.Read: {"S3.GetObjectTagging", "S3.GetBucketPolicy"}},
 		Options: playbook.Options{Timeout: brief},
 		Do: kit.Do(func(x *respond.Exec, p objectParams) (playbook.Outcome, error) {
-			err := kit.Until(x, time.Minute, func() (missing []string, err error) {
-				tags, err := readTags(x, p)
-				if err != nil {
-					return nil, err
-				}
-				if tags[quarantineTag] != p.Value {
-					missing = append(missing, "the object has not the tag "+quarantineTag+"="+p.Value)
-				}
-				err = x.Look(func(ctx context.Context) error {
-					d, err := policySetting(x, p.Bucket).Look(ctx)
-					if err == nil && !hasStatement(d, p.Statement) {
-						missing = append(missing, "statement "+p.Sid+" is not in the policy of "+p.Bucket)
-					}
-					return err
-				})
-				return missing, err
-			})
-			if err != nil {
+			if err := kit.Until(x, time.Minute, func() ([]string, error) { return objectMissing(x, p) }); err != nil {
 				return playbook.Outcome{}, err
 			}
 			open := []string{"replicas, caches and copies of the object are out of reach"}
@@ -162,4 +146,23 @@ func verifyObject() respond.Action {
 			return playbook.Outcome{Message: "nobody but the list can read this version"}, x.Save(respond.SavedStillOpen, open)
 		}),
 	}
+}
+
+// objectMissing says what does not hold of the quarantine.
+func objectMissing(x *respond.Exec, p objectParams) (missing []string, err error) {
+	tags, err := readTags(x, p)
+	if err != nil {
+		return nil, err
+	}
+	if tags[quarantineTag] != p.Value {
+		missing = append(missing, "the object has not the tag "+quarantineTag+"="+p.Value)
+	}
+	err = x.Look(func(ctx context.Context) error {
+		d, err := policySetting(x, p.Bucket).Look(ctx)
+		if err == nil && !hasStatement(d, p.Statement) {
+			missing = append(missing, "statement "+p.Sid+" is not in the policy of "+p.Bucket)
+		}
+		return err
+	})
+	return missing, err
 }

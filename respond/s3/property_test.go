@@ -85,3 +85,21 @@ func TestAnAbortAnywhereChangesNothingMoreAndCanBeUndone(t *testing.T) {
 		t.Run(name, func(t *testing.T) { t.Parallel(); kittest.Aborts(t, fresh, nil) })
 	}
 }
+
+func TestADriftOfABucketOrAnObjectIsFoundLater(t *testing.T) {
+	t.Parallel()
+	for _, b := range []*kittest.Bench{bucketBench(t, "s3-bucket"), objectBench(t, true)} {
+		p, records := b.Contain()
+		if d := b.Drift(p, records); len(d) != 0 {
+			t.Fatal(d)
+		}
+		_ = b.World.Edit(func(e *sim.Editor) {
+			k := e.Bucket("payments")
+			k.Policy, k.Block = "", nil
+			e.Object("payments", "index.html").Tags = nil
+		})
+		if d := b.Drift(p, records); len(d) != 2 {
+			t.Fatal(d)
+		}
+	}
+}

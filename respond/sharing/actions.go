@@ -113,17 +113,11 @@ func (k kind) addBack() respond.Action {
 func (k kind) verify() respond.Action {
 	return respond.Action{
 		Name:    k.action("verify"),
+		Check:   kit.Check(k.missing),
 		Calls:   map[awscalls.Role][]string{awscalls.Read: k.read[:1]},
 		Options: playbook.Options{Timeout: brief},
 		Do: kit.Do(func(x *respond.Exec, p params) (playbook.Outcome, error) {
-			err := kit.Until(x, time.Minute, func() ([]string, error) {
-				now, err := k.look(x, p.ID)
-				if left := minus(now, p.Keep); err == nil && len(left) > 0 {
-					return []string{k.noun + " " + p.ID + " is shared with " + kit.Join(words(left))}, nil
-				}
-				return nil, err
-			})
-			if err != nil {
+			if err := kit.Until(x, time.Minute, func() ([]string, error) { return k.missing(x, p) }); err != nil {
 				return playbook.Outcome{}, err
 			}
 			var open []string
@@ -133,6 +127,15 @@ func (k kind) verify() respond.Action {
 			return playbook.Outcome{Message: k.noun + " " + p.ID + " is shared with nobody else"}, x.Save(respond.SavedStillOpen, open)
 		}),
 	}
+}
+
+// missing says with whom it is shared beyond what was planned to stay.
+func (k kind) missing(x *respond.Exec, p params) ([]string, error) {
+	now, err := k.look(x, p.ID)
+	if left := minus(now, p.Keep); err == nil && len(left) > 0 {
+		return []string{k.noun + " " + p.ID + " is shared with " + kit.Join(words(left))}, nil
+	}
+	return nil, err
 }
 
 func intersect(a, b []share) []share {

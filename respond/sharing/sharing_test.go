@@ -319,3 +319,21 @@ func TestAnAbortAnywhereChangesNothingMoreAndCanBeUndone(t *testing.T) {
 		kittest.Aborts(t, func(t *testing.T) *kittest.Bench { return th.bench(t, []string{partner}, true) }, nil)
 	})
 }
+
+func TestANewShareIsFoundLater(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, th thing) {
+		b := th.bench(t, []string{partner}, false)
+		p, records := b.Contain()
+		if d := b.Drift(p, records); len(d) != 0 {
+			t.Fatal(d)
+		}
+		if th.addShare == nil {
+			return
+		}
+		_ = b.World.Edit(func(e *sim.Editor) { th.addShare(e, "555566667777") })
+		if d := b.Drift(p, records); len(d) != 1 || !strings.Contains(d[0], "555566667777") {
+			t.Fatal(d)
+		}
+	})
+}

@@ -2,6 +2,7 @@ package kittest
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -27,6 +28,16 @@ func (b *Bench) Completed(records map[string]playbook.Record) {
 func (b *Bench) Result(p *respond.Plan, records map[string]playbook.Record) (state respond.RunState, contained bool, open []string) {
 	state, contained, open, _ = respond.Result(p, records, false)
 	return state, contained, open
+}
+
+// Drift is what a look after the run finds that is not so any more.
+func (b *Bench) Drift(p *respond.Plan, records map[string]playbook.Record) []string {
+	b.T.Helper()
+	drift, err := respond.Check(context.Background(), b.AWS, b.Actions, p, records, b.Clock.Now())
+	if err != nil {
+		b.T.Fatal(err)
+	}
+	return drift
 }
 
 // Dump is the world without the evidence bucket and the counter of ids.
