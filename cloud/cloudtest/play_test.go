@@ -145,9 +145,17 @@ func (p *play) seen(id string) *respondec2.World {
 	return out
 }
 
-func TestAnInstanceIsContainedAndReleasedOnMoto(t *testing.T) {
-	t.Parallel()
-	p := newPlay(t, "444000000001")
+// service is an instance in service, with a bystander in its group.
+type service struct {
+	host, bystander cloudtest.Host
+	web             string // their group
+}
+
+// inService builds an instance with two interfaces, three volumes, an Elastic IP
+// and a profile, in an Auto Scaling group behind a target group, with a shell open.
+func (p *play) inService() service {
+	t := p.t
+	t.Helper()
 	vpc := p.scene.VPC(true)
 	front, back := p.scene.Subnet(vpc, "a"), p.scene.Subnet(vpc, "a")
 	p.scene.Role("web", "/service/")
@@ -169,7 +177,14 @@ func TestAnInstanceIsContainedAndReleasedOnMoto(t *testing.T) {
 	}
 	p.scene.Agent(host.ID)
 	p.scene.Shell("mallory-0123456789abcdef0", host.ID)
+	return service{host: host, bystander: bystander, web: web}
+}
 
+func TestAnInstanceIsContainedAndReleasedOnMoto(t *testing.T) {
+	t.Parallel()
+	p := newPlay(t, "444000000001")
+	s := p.inService()
+	host, bystander, web := s.host, s.bystander, s.web
 	before, other := p.seen(host.ID), p.seen(bystander.ID)
 	plan := p.plan(respondec2.Playbook(), host.ID)
 	records := p.run("run_1", plan, respondec2.Actions())
@@ -241,12 +256,13 @@ func (p *play) bans(t *testing.T, victim string) {
 	}
 }
 
-func TestTheEvidenceOfAnInstanceIsPreservedOnMoto(t *testing.T) {
-	t.Parallel()
-	p := newPlay(t, "444000000002")
-	const lab = "444000000003"
+// withLab builds a forensic account and the policy for it, and an instance with
+// three volumes: not encrypted, with the key of AWS, with a key of the account.
+func (p *play) withLab(lab string) (host cloudtest.Host, home *ec2.Client) {
+	t := p.t
+	t.Helper()
 	away := p.scene.As(lab).(*cloudtest.MotoScenery)
-	home := ec2.NewFromConfig(away.Config)
+	home = ec2.NewFromConfig(away.Config)
 	vpc := away.VPC(false)
 	subnet := away.Subnet(vpc, "b")
 	group, err := home.CreateSecurityGroup(t.Context(), &ec2.CreateSecurityGroupInput{GroupName: aws.String("lab"), Description: aws.String("lab"), VpcId: aws.String(vpc)})
@@ -260,10 +276,39 @@ func TestTheEvidenceOfAnInstanceIsPreservedOnMoto(t *testing.T) {
 	f.Image, f.ImageOwners, f.Types = away.Image(), []string{lab}, []string{"m5.xlarge"}
 	f.Subnets, f.SecurityGroups, f.Memory = []string{subnet}, []string{aws.ToString(group.GroupId)}, "never"
 
-	host := p.scene.Launch(cloudtest.Launch{Subnets: []string{p.scene.Subnet(p.scene.VPC(false), "a")}, Disks: []cloudtest.Disk{{GiB: 2, Encrypted: true}, {GiB: 1, Encrypted: true, Key: p.scene.Key()}}})
+	host = p.scene.Launch(cloudtest.Launch{Subnets: []string{p.scene.Subnet(p.scene.VPC(false), "a")}, Disks: []cloudtest.Disk{{GiB: 2, Encrypted: true}, {GiB: 1, Encrypted: true, Key: p.scene.Key()}}})
+	return host, home
+}
+
+func TestTheEvidenceOfAnInstanceIsPreservedOnMoto(t *testing.T) {
+	t.Parallel()
+	p := newPlay(t, "444000000002")
+	host, home := p.withLab("444000000003")
 	plan := p.plan(forensics.Playbook(), host.ID)
 	records := p.run("run_1", plan, forensics.Actions())
+	p.preserved(home)
+	var list []playbook.Record
+	for _, s := range plan.Steps {
+		list = append(list, records[s.ID])
+	}
+	items, gaps, _ := forensics.Collect(list)
+	kinds := map[string]int{}
+	for _, i := range items {
+		kinds[string(i.Kind)]++
+	}
+	t.Logf("evidence: %v, gaps: %v", kinds, gaps)
+	if kinds["snapshot"] < 3 || kinds["snapshot copy"] < 3 || kinds["block manifest"] < 3 {
+		t.Errorf("evidence: %v", kinds)
+	}
+	p.unshared(host)
+	p.bans(t, host.ID)
+}
 
+// preserved fails unless the forensic account has three locked copies under its
+// own key, and three volumes of them at one workstation.
+func (p *play) preserved(home *ec2.Client) {
+	t := p.t
+	t.Helper()
 	byRun := []types.Filter{{Name: aws.String("tag:" + respond.TagRun), Values: []string{"run_1"}}}
 	copies, err := home.DescribeSnapshots(t.Context(), &ec2.DescribeSnapshotsInput{OwnerIds: []string{"self"}, Filters: byRun})
 	if err != nil {
@@ -280,7 +325,7 @@ func TestTheEvidenceOfAnInstanceIsPreservedOnMoto(t *testing.T) {
 		t.Errorf("%d copies are locked", len(locks.Snapshots))
 	}
 	for _, s := range copies.Snapshots {
-		if s.State != types.SnapshotStateCompleted || aws.ToString(s.KmsKeyId) != f.Key {
+		if s.State != types.SnapshotStateCompleted || aws.ToString(s.KmsKeyId) != p.policy.Forensics.Key {
 			t.Errorf("%+v", s)
 		}
 	}
@@ -299,21 +344,13 @@ func TestTheEvidenceOfAnInstanceIsPreservedOnMoto(t *testing.T) {
 	if len(attached) != 1 || slices.Max(slices.Collect(maps.Values(attached))) != 3 {
 		t.Errorf("evidence volumes are attached so: %v", attached)
 	}
-	var list []playbook.Record
-	for _, s := range plan.Steps {
-		list = append(list, records[s.ID])
+	stations, err := home.DescribeInstances(t.Context(), &ec2.DescribeInstancesInput{Filters: byRun})
+	if err != nil {
+		t.Fatal(err)
 	}
-	items, gaps, _ := forensics.Collect(list)
-	kinds := map[string]int{}
-	for _, i := range items {
-		kinds[string(i.Kind)]++
+	if len(stations.Reservations) != 1 {
+		t.Errorf("%d workstations", len(stations.Reservations))
 	}
-	t.Logf("evidence: %v, gaps: %v", kinds, gaps)
-	if kinds["snapshot"] < 3 || kinds["snapshot copy"] < 3 || kinds["block manifest"] < 3 {
-		t.Errorf("evidence: %v", kinds)
-	}
-	p.unshared(host)
-	p.bans(t, host.ID)
 }
 
 // unshared fails where a snapshot of the attacked account is still shared.
@@ -327,13 +364,91 @@ func (p *play) unshared(h cloudtest.Host) {
 	if len(out.Snapshots) < len(h.Volumes) {
 		p.t.Errorf("%d snapshots of %d volumes", len(out.Snapshots), len(h.Volumes))
 	}
+	taken := map[string]int{}
 	for _, s := range out.Snapshots {
+		step := ""
+		for _, tag := range s.Tags {
+			if aws.ToString(tag.Key) == respond.TagStep {
+				step = aws.ToString(tag.Value)
+			}
+		}
+		if taken[step+" "+aws.ToString(s.VolumeId)]++; taken[step+" "+aws.ToString(s.VolumeId)] > 1 {
+			p.t.Errorf("step %s took more than one snapshot of %s", step, aws.ToString(s.VolumeId))
+		}
 		a, err := own.DescribeSnapshotAttribute(p.t.Context(), &ec2.DescribeSnapshotAttributeInput{SnapshotId: s.SnapshotId, Attribute: types.SnapshotAttributeNameCreateVolumePermission})
 		if err != nil {
 			p.t.Fatal(err)
 		}
 		if len(a.CreateVolumePermissions) != 0 {
 			p.t.Errorf("%s is still shared", aws.ToString(s.SnapshotId))
+		}
+	}
+}
+
+// loseAnswers lets the first answer to each change get lost, after it was done.
+func (p *play) loseAnswers() (lost func() map[string]bool) {
+	var mu sync.Mutex
+	seen := map[string]bool{}
+	p.scene.Proxy.Add(proxy.Rule{Times: -1, Fault: proxy.Fault{Lost: proxy.AfterIt}, Match: func(c proxy.Call) bool {
+		for _, looks := range []string{"Describe", "Get", "List", "Head", "AssumeRole"} {
+			if strings.HasPrefix(c.Operation, looks) {
+				return false
+			}
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		first := !seen[c.String()] && !c.DryRun
+		if first {
+			seen[c.String()] = true
+		}
+		return first
+	}})
+	return func() map[string]bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return maps.Clone(seen)
+	}
+}
+
+func TestLostAnswersHinderNoContainmentOnMoto(t *testing.T) {
+	t.Parallel()
+	p := newPlay(t, "444000000004")
+	s := p.inService()
+	before := p.seen(s.host.ID)
+	plan := p.plan(respondec2.Playbook(), s.host.ID)
+	lost := p.loseAnswers()
+	records := p.run("run_1", plan, respondec2.Actions())
+	for _, n := range p.seen(s.host.ID).Interfaces {
+		if len(n.Groups) != 1 || n.Groups[0] == s.web {
+			t.Errorf("%s is in %v", n.ID, n.Groups)
+		}
+	}
+	p.convertGone()
+	undo, err := respond.UndoPlan(plan, "run_1", records, respond.NewActions(respondec2.Actions()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.run("run_2", undo, respondec2.Actions())
+	if d := cmp.Diff(before, p.seen(s.host.ID), cmpopts.EquateEmpty()); d != "" {
+		t.Errorf("containment and its undo left: %s", d)
+	}
+	if !lost()["EC2.ModifyNetworkInterfaceAttribute"] || !lost()["AutoScaling.DetachInstances"] || len(lost()) < 10 {
+		t.Errorf("only these answers were lost: %v", lost())
+	}
+}
+
+func TestLostAnswersMakeNoEvidenceTwiceOnMoto(t *testing.T) {
+	t.Parallel()
+	p := newPlay(t, "444000000005")
+	host, home := p.withLab("444000000006")
+	plan := p.plan(forensics.Playbook(), host.ID)
+	lost := p.loseAnswers()
+	p.run("run_1", plan, forensics.Actions())
+	p.preserved(home)
+	p.unshared(host)
+	for _, call := range []string{"EC2.CreateSnapshots", "EC2.CopySnapshot", "EC2.CreateVolume", "EC2.RunInstances", "EC2.AttachVolume", "EC2.LockSnapshot", "EC2.ModifySnapshotAttribute"} {
+		if !lost()[call] {
+			t.Errorf("no answer to %s was lost", call)
 		}
 	}
 }
