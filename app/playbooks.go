@@ -42,5 +42,10 @@ func closings() map[string]respond.Closing {
 
 // drift says in what a contained resource is not any more as a run left it.
 func drift(ctx context.Context, a awscalls.AWS, p *respond.Plan, records map[string]playbook.Record) ([]string, error) {
-	return ec2.Check(ctx, a, p, records)
+	hosts, err := ec2.Check(ctx, a, p, records)
+	if err != nil {
+		return hosts, err
+	}
+	others, err := respond.Check(ctx, a, actions(nil), p, records)
+	return append(hosts, others...), err
 }

@@ -13,13 +13,13 @@ import (
 // any more: it asks the Check of every action that has one, with the record of
 // its step. Steps that did not complete are left out. It changes nothing and may
 // be repeated; records are those of the run, by the ids of the plan's steps.
-func Check(ctx context.Context, a awscalls.AWS, actions Actions, p *Plan, records map[string]playbook.Record, now time.Time) (drift []string, err error) {
+func Check(ctx context.Context, a awscalls.AWS, actions Actions, p *Plan, records map[string]playbook.Record) (drift []string, err error) {
 	for _, s := range p.Steps {
 		look, rec := actions[s.Action].Check, records[s.ID]
 		if look == nil || rec.State != playbook.Completed {
 			continue
 		}
-		x := &Exec{Step: looking{ctx, rec, now}, Def: s, Plan: p, AWS: a, records: func(id string) (playbook.Record, bool) {
+		x := &Exec{Step: looking{ctx, rec}, Def: s, Plan: p, AWS: a, records: func(id string) (playbook.Record, bool) {
 			r, ok := records[id]
 			return r, ok
 		}}
@@ -32,17 +32,16 @@ func Check(ctx context.Context, a awscalls.AWS, actions Actions, p *Plan, record
 	return drift, nil
 }
 
-// looking is a step that only looks.
+// looking is a step that only looks. Its time is that at which it ended.
 type looking struct {
 	ctx context.Context //nolint:containedctx // it is the life of one look
 	rec playbook.Record
-	now time.Time
 }
 
 var _ playbook.Step = looking{}
 
 func (l looking) Name() string                             { return l.rec.Name }
-func (l looking) Now() time.Time                           { return l.now }
+func (l looking) Now() time.Time                           { return l.rec.Ended }
 func (l looking) Started() time.Time                       { return l.rec.Started }
 func (l looking) Attempt() int                             { return l.rec.Attempt }
 func (l looking) Load(key string, v any) bool              { return l.rec.Load(key, v) }

@@ -33,7 +33,7 @@ func (b *Bench) Result(p *respond.Plan, records map[string]playbook.Record) (sta
 // Drift is what a look after the run finds that is not so any more.
 func (b *Bench) Drift(p *respond.Plan, records map[string]playbook.Record) []string {
 	b.T.Helper()
-	drift, err := respond.Check(context.Background(), b.AWS, b.Actions, p, records, b.Clock.Now())
+	drift, err := respond.Check(context.Background(), b.AWS, b.Actions, p, records)
 	if err != nil {
 		b.T.Fatal(err)
 	}
