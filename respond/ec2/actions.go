@@ -102,7 +102,7 @@ func Actions() []respond.Action {
 			Calls: calls(reads("EC2.DescribeIamInstanceProfileAssociations"), "EC2.DisassociateIamInstanceProfile")},
 		respond.Action{Name: actMetadata, Options: normal, Do: disableMetadata, Undo: undoMetadata, UndoRank: rankMetadata, Calls: calls(reads("EC2.DescribeInstances"), "EC2.ModifyInstanceMetadataOptions")},
 		respond.Action{Name: actSessions, Options: normal, Do: endSessions, Calls: calls(reads("SSM.DescribeSessions"), "SSM.TerminateSession")},
-		respond.Action{Name: actVerify, Options: playbook.Options{Timeout: usual, Finishes: true}, Do: verify, Calls: calls(describeCalls())},
+		respond.Action{Name: actVerify, Options: playbook.Options{Timeout: usual, Finishes: true}, Do: verify, Check: again, Calls: calls(append(describeCalls(), "IAM.GetRolePolicy"))},
 	)
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/guardroom/guardroom/cloud/sim"
 	"github.com/guardroom/guardroom/respond"
@@ -73,11 +74,16 @@ func TestCheckNamesWhatSomebodyPutBackAndRepairsNothing(t *testing.T) {
 			}
 			c.change(t, r, before)
 			r.Pass(time.Minute)
+			byAction, err := respond.Check(ctx, r.AWS, r.Actions, p, records)
+			must(t, err)
 			calls := len(r.mutations())
 			drift, err = Check(ctx, r.AWS, p, records)
 			must(t, err)
 			if !strings.Contains(strings.Join(drift, "\n"), c.want) {
 				t.Errorf("the drift is %q, want %q", drift, c.want)
+			}
+			if diff := cmp.Diff(drift, byAction); diff != "" {
+				t.Errorf("by the actions the drift is another (-Check +actions):\n%s", diff)
 			}
 			if len(r.mutations()) != calls {
 				t.Error("looking changed something")

@@ -141,7 +141,7 @@ func (r *rig) nothingOpen(p point) {
 
 func TestDefect08And20ARunThatIsKilledAnywhereGoesOnAndLeavesNothingOpen(t *testing.T) {
 	t.Parallel()
-	points(t, 3, func(t *testing.T, at point) bool {
+	points(t, 5, func(t *testing.T, at point) bool {
 		r := newRig(t, fortress)
 		before := lasting(r.world(r.id))
 		p := r.Plan()
@@ -188,7 +188,7 @@ func TestDefect08And20ARunThatIsKilledAnywhereGoesOnAndLeavesNothingOpen(t *test
 
 func TestAnUndoThatIsKilledAnywhereGoesOn(t *testing.T) {
 	t.Parallel()
-	points(t, 3, func(t *testing.T, at point) bool {
+	points(t, 5, func(t *testing.T, at point) bool {
 		r := newRig(t, fortress)
 		before := lasting(r.world(r.id))
 		p, records := r.contained()
@@ -223,7 +223,7 @@ func TestAnUndoThatIsKilledAnywhereGoesOn(t *testing.T) {
 
 func TestAnAbortAnywhereKeepsTheContainmentAndClosesWhatIsOpen(t *testing.T) {
 	t.Parallel()
-	points(t, 3, func(t *testing.T, at point) bool {
+	points(t, 5, func(t *testing.T, at point) bool {
 		r := newRig(t, fortress)
 		before := lasting(r.world(r.id))
 		p := r.Plan()

@@ -102,6 +102,10 @@ func (v view) driftOf(w *World, s respond.Step, r playbook.Record, say func(stri
 		if p, err := paramsOf[attributeParams](s); err == nil {
 			v.driftOfAttribute(w, p, say)
 		}
+	case actVolume:
+		if p, err := paramsOf[volumeParams](s); err == nil && slices.ContainsFunc(w.Volumes, func(have Volume) bool { return have.ID == p.Volume && have.DeleteOnTermination }) {
+			say("%s would be deleted with the instance", p.Volume)
+		}
 	case actACL:
 		v.driftOfACL(w, s, r, say)
 	}
@@ -167,17 +171,20 @@ func Check(ctx context.Context, a awscalls.AWS, p *respond.Plan, records map[str
 		if err != nil {
 			return drift, err
 		}
-		drift = append(drift, v.drift(w)...)
-		drift = append(drift, v.opened(w, records[s.ID])...)
-		drift = append(drift, v.policies(ctx, a, place)...)
+		drift = append(drift, v.all(ctx, a, place, w, records[s.ID])...)
 	}
 	return drift, nil
+}
+
+// all is everything that is not as the run left it.
+func (v view) all(ctx context.Context, a awscalls.AWS, place awscalls.Place, w *World, verified playbook.Record) []string {
+	return slices.Concat(v.drift(w), v.opened(w, verified), v.policies(ctx, a, place))
 }
 
 // opened are the interfaces that are open now and were not when the run ended.
 func (v view) opened(w *World, verified playbook.Record) []string {
 	var then []Verdict
-	verified.Load(savedVerdicts, &then)
+	verified.Load(SavedVerdicts, &then)
 	var out []string
 	list, _ := v.verdicts(w)
 	for _, d := range list {
@@ -219,4 +226,24 @@ func sameJSON(a, b string) bool {
 	ca, errA := respond.Canonical(x)
 	cb, errB := respond.Canonical(y)
 	return errA == nil && errB == nil && string(ca) == string(cb)
+}
+
+// again looks at a contained instance again, as the verify step of its run.
+func again(x *respond.Exec) ([]string, error) {
+	var p instanceParams
+	if err := x.Params(&p); err != nil {
+		return nil, err
+	}
+	w, err := describeIn(x, p.Instance)
+	if err != nil {
+		return nil, err
+	}
+	v := viewOf(x.Plan, x.Def.Part, x.Record)
+	verified, _ := x.Record(StepVerify)
+	var drift []string
+	err = x.Look(func(ctx context.Context) error {
+		drift = v.all(ctx, x.AWS, x.In(awscalls.Read, x.Def.Account, x.Def.Region), w, verified)
+		return nil
+	})
+	return drift, err
 }

@@ -100,11 +100,16 @@ const (
 	convertName = "guardroom-convert"
 )
 
+// What the steps StepRecord and StepVerify save, for who shows a run: the *World
+// before anything was changed, and a []Verdict.
+const (
+	SavedWorld    = "world"
+	SavedVerdicts = "verdicts"
+)
+
 // What steps save for those after them, beside before and after.
 const (
 	savedGroup       = "group"       // the id of a security group
-	savedWorld       = "world"       // of the record step: *World
-	savedVerdicts    = "verdicts"    // of the verify step: []Verdict
 	savedMissing     = "missing"     // of the preflight: IAM actions
 	savedOwed        = "owed/"       // and what: how often it was opened
 	savedWidened     = "widened"     // the interface was in the convert group for the window

@@ -23,7 +23,7 @@ func record(x *respond.Exec) (playbook.Outcome, error) {
 	if err := x.Params(&p); err != nil {
 		return playbook.Outcome{}, err
 	}
-	w, err := respond.Once(x, savedWorld, func() (*World, error) { return describeIn(x, p.Instance) })
+	w, err := respond.Once(x, SavedWorld, func() (*World, error) { return describeIn(x, p.Instance) })
 	if err != nil {
 		return playbook.Outcome{}, err
 	}

@@ -50,7 +50,7 @@ func verify(x *respond.Exec) (playbook.Outcome, error) {
 	if err != nil {
 		return playbook.Outcome{}, err
 	}
-	if err := x.Save(savedVerdicts, verdicts); err != nil {
+	if err := x.Save(SavedVerdicts, verdicts); err != nil {
 		return playbook.Outcome{}, err
 	}
 	drift := v.drift(w)
