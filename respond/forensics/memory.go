@@ -14,7 +14,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
-	"github.com/guardroom/guardroom/evidence"
 	"github.com/guardroom/guardroom/internal/fault"
 	"github.com/guardroom/guardroom/playbook"
 	"github.com/guardroom/guardroom/respond"
@@ -52,53 +51,6 @@ const (
 	// noProgress is after how long without another part the command is cancelled.
 	noProgress = 10 * time.Minute
 )
-
-// memory drafts the taking of memory, or says why it cannot be taken.
-func (b *drafting) memory() {
-	what := "memory of " + b.w.Instance
-	f, arch := b.r.Policy.Forensics, b.w.Architecture
-	tool, sum := f.MemoryTool[arch], f.MemoryToolSHA256[arch]
-	switch {
-	case f.Memory == "never":
-		b.gap(what, "the policy says never (forensics.memory)")
-	case b.w.State != "running":
-		b.gap(what, "it is "+b.w.State)
-	case b.w.Platform != "":
-		b.gap(what, "there is no way yet to take that of "+clean(b.w.Platform))
-	case !b.w.Agent.Online:
-		b.gap(what, b.w.Agent.Why)
-	case b.r.Policy.Evidence.Bucket == "":
-		b.gap(what, "no evidence bucket is configured for it (evidence.bucket)")
-	case f.MemoryDocument == "" || f.MemoryDocVersion == "" || f.MemoryDocHash == "":
-		b.gap(what, "no SSM document is configured for it, with its version and hash (forensics.memory_document)")
-	case tool == "" || len(sum) != 64:
-		b.gap(what, "no tool is configured for "+clean(arch)+", with its SHA-256 (forensics.memory_tool)")
-	case b.w.MemoryMiB <= 0:
-		b.gap(what, "its size is not known")
-	default:
-		b.addMemory(tool, sum)
-	}
-}
-
-func (b *drafting) addMemory(tool, sum string) {
-	f := b.r.Policy.Forensics
-	image := b.w.MemoryMiB << 20 * 11 / 10 // with headers, and ranges that the kernel counts apart
-	part := max(int64(partLeast), (image+partsMost-1)/partsMost)
-	p := memoryParams{Instance: b.w.Instance, MiB: b.w.MemoryMiB, Document: f.MemoryDocument, Version: f.MemoryDocVersion, Hash: f.MemoryDocHash, Tool: tool, ToolSHA256: sum,
-		PartBytes: part, Parts: int((image + part - 1) / part)}
-	_, long := memoryTime(b.w.MemoryMiB)
-	limit := 2*long + 10*time.Minute
-	if b.h.MemoryLimit > 0 {
-		limit = min(limit, b.h.MemoryLimit)
-	}
-	b.add(respond.Step{ID: StepMemory, Action: actMemory, Role: awscalls.Act, Effect: respond.Creates, After: append(append([]string(nil), b.h.AfterAll...), b.h.AfterMemory...), TimeoutSeconds: int64(limit / time.Second),
-		Title: fmt.Sprintf("%s: read %d MiB of memory by SSM document %s version %s; a tool runs on the host from memory and writes to no disk", b.w.Instance, b.w.MemoryMiB, f.MemoryDocument, f.MemoryDocVersion)}, p)
-}
-
-// memoryTime is how long memory takes at 300 and at 100 MB/s.
-func memoryTime(mib int64) (shortest, longest time.Duration) {
-	return 10*time.Second + time.Duration(mib)*time.Second/300, time.Minute + time.Duration(mib)*time.Second/100
-}
 
 // acquisition of memory, as far as it is open: what a closing must know.
 type acquisition struct {
@@ -322,108 +274,6 @@ func command(x *respond.Exec, p memoryParams, a *acquisition) (said hostSays, wh
 func lastLine(s string) string {
 	s = strings.TrimSpace(s)
 	return strings.TrimSpace(s[strings.LastIndexByte(s, '\n')+1:])
-}
-
-// send signs the addresses and sends the command. AWS takes no token for it: a
-// mark in its comment tells it from others.
-func send(x *respond.Exec, p memoryParams, a acquisition, mark string) ([]string, error) {
-	var lines strings.Builder
-	var tool, list string
-	name := key(x, fmt.Sprintf("memory/parts-%d.txt", x.Attempt()))
-	until := func(o *s3.PresignOptions) { o.Expires = addressesLive }
-	sign := func(f func(ctx context.Context, s awscalls.Presigner) error) error {
-		return x.Look(func(ctx context.Context) error {
-			s, err := x.AWS.Presign(ctx, vault(x))
-			if err != nil {
-				return err
-			}
-			return f(ctx, s)
-		})
-	}
-	err := sign(func(ctx context.Context, s awscalls.Presigner) error {
-		lines.Reset()
-		for n := 1; n <= p.Parts; n++ {
-			u, err := s.PresignUploadPart(ctx, &s3.UploadPartInput{Bucket: aws.String(a.Bucket), Key: aws.String(a.Key), UploadId: aws.String(a.Upload), PartNumber: aws.Int32(int32(n))}, until) //nolint:gosec // at most 10000
-			if err != nil {
-				return err
-			}
-			lines.WriteString(u.URL + "\n")
-		}
-		t, err := s.PresignGetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(a.Bucket), Key: aws.String(p.Tool)}, until)
-		if err != nil {
-			return err
-		}
-		l, err := s.PresignGetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(a.Bucket), Key: aws.String(name)}, until)
-		if err != nil {
-			return err
-		}
-		tool, list = t.URL, l.URL
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	data := []byte(lines.String())
-	if _, err := put(x, stored{Key: name, SHA256: evidence.Digest(data), Bytes: int64(len(data))}, "text/plain", data); err != nil {
-		return nil, err
-	}
-	var id string
-	err = x.Change(func(ctx context.Context) error {
-		c, err := x.AWS.SSM(ctx, x.Place())
-		if err != nil {
-			return err
-		}
-		out, err := c.SendCommand(ctx, &ssm.SendCommandInput{InstanceIds: []string{p.Instance}, DocumentName: aws.String(p.Document), DocumentVersion: aws.String(p.Version),
-			DocumentHash: aws.String(p.Hash), DocumentHashType: ssmtypes.DocumentHashTypeSha256, Comment: aws.String(mark), TimeoutSeconds: aws.Int32(300),
-			Parameters: map[string][]string{"Tool": {tool}, "ToolSHA256": {p.ToolSHA256}, "Parts": {list}, "PartBytes": {fmt.Sprint(p.PartBytes)}}})
-		if err == nil && out.Command != nil {
-			id = aws.ToString(out.Command.CommandId)
-		}
-		return err
-	})
-	return []string{id}, err
-}
-
-// sentBefore finds the command of this step by its mark.
-func sentBefore(x *respond.Exec, p memoryParams, mark string) ([]string, error) {
-	var found []string
-	err := x.Look(func(ctx context.Context) error {
-		c, err := x.AWS.SSM(ctx, x.In(awscalls.Read, x.Def.Account, x.Def.Region))
-		if err != nil {
-			return err
-		}
-		found = nil
-		in := &ssm.ListCommandsInput{InstanceId: aws.String(p.Instance)}
-		for {
-			out, err := c.ListCommands(ctx, in)
-			if err != nil {
-				return err
-			}
-			for _, cmd := range out.Commands {
-				if aws.ToString(cmd.Comment) == mark {
-					found = append(found, aws.ToString(cmd.CommandId))
-				}
-			}
-			if aws.ToString(out.NextToken) == "" {
-				return nil
-			}
-			in.NextToken = out.NextToken
-		}
-	})
-	return found, err
-}
-
-func invocation(x *respond.Exec, p memoryParams, id string) (*ssm.GetCommandInvocationOutput, error) {
-	var out *ssm.GetCommandInvocationOutput
-	err := x.Look(func(ctx context.Context) error {
-		c, err := x.AWS.SSM(ctx, x.In(awscalls.Read, x.Def.Account, x.Def.Region))
-		if err != nil {
-			return err
-		}
-		out, err = c.GetCommandInvocation(ctx, &ssm.GetCommandInvocationInput{CommandId: aws.String(id), InstanceId: aws.String(p.Instance)})
-		return err
-	})
-	return out, err
 }
 
 // sent counts the parts that have arrived, and tells people.
