@@ -174,6 +174,10 @@ func (a *App) confirm(ctx context.Context, f store.Finding) (bool, error) {
 	return ok && row.Confirmed, err
 }
 
+// Respond looks after responses until ctx ends, for a process that delivers and
+// does not Serve. It blocks until then.
+func (a *App) Respond(ctx context.Context) { a.respond(ctx) }
+
 // respond runs what responses need beside their runs, until ctx ends: the
 // sweeper of what is owed, plans that were wished for or have expired, and the
 // look at what is contained.
