@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
 	"reflect"
 	"regexp"
 	"slices"
@@ -50,7 +51,7 @@ func dry(in any) bool {
 	if !v.IsValid() {
 		return false
 	}
-	b, ok := v.Interface().(*bool)
+	b, ok := reflect.TypeAssert[*bool](v)
 	return ok && aws.ToBool(b)
 }
 
@@ -246,8 +247,6 @@ func (t tags) add(in []types.Tag) error {
 // copied is a copy of tags.
 func (t tags) copied() tags {
 	out := tags{}
-	for k, v := range t {
-		out[k] = v
-	}
+	maps.Copy(out, t)
 	return out
 }

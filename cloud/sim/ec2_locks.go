@@ -193,9 +193,10 @@ func sharing(in *ec2.ModifySnapshotAttributeInput) (add, remove []string, err er
 		}
 	}
 	named := slices.Concat(in.UserIds, in.GroupNames)
-	if in.OperationType == types.OperationTypeAdd {
+	switch in.OperationType {
+	case types.OperationTypeAdd:
 		add = append(add, named...)
-	} else if in.OperationType == types.OperationTypeRemove {
+	case types.OperationTypeRemove:
 		remove = append(remove, named...)
 	}
 	return add, remove, checkSharing(add, remove)

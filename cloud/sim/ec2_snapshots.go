@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -101,9 +102,7 @@ func (s *scope) snapshotFilters() filters[*snapshot] {
 func (c *ec2Client) DescribeSnapshots(ctx context.Context, in *ec2.DescribeSnapshotsInput, _ ...func(*ec2.Options)) (*ec2.DescribeSnapshotsOutput, error) {
 	return ec2Do(ctx, c, "DescribeSnapshots", false, in, func(s *scope) (*ec2.DescribeSnapshotsOutput, error) {
 		readable := map[string]*snapshot{}
-		for id, p := range s.Snapshots {
-			readable[id] = p
-		}
+		maps.Copy(readable, s.Snapshots)
 		for _, p := range s.lent() {
 			readable[p.ID] = p
 		}

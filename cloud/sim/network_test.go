@@ -159,7 +159,7 @@ func TestAnInterfaceGetsANewAutomaticAddressAfterItsElasticIP(t *testing.T) {
 type wired struct {
 	*rig
 	vpc, eni, flow string
-	acl, far       string // of the subnet, and of the NAT gateway's
+	acl            string // the default one, of all subnets
 }
 
 func wire(t *testing.T, o sim.Options, route string, spec sim.FlowSpec, group sim.SecurityGroupSpec) *wired {

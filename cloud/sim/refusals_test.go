@@ -198,9 +198,8 @@ func TestEC2RefusesWhatEC2Refuses(t *testing.T) {
 func methods(c awscalls.EC2) map[string]reflect.Value {
 	out := map[string]reflect.Value{}
 	v := reflect.ValueOf(c)
-	for i := range reflect.TypeFor[awscalls.EC2]().NumMethod() {
-		name := reflect.TypeFor[awscalls.EC2]().Method(i).Name
-		out[name] = v.MethodByName(name)
+	for m := range reflect.TypeFor[awscalls.EC2]().Methods() {
+		out[m.Name] = v.MethodByName(m.Name)
 	}
 	return out
 }
@@ -220,7 +219,7 @@ func TestADryRunOfEveryCallSaysSoAndChangesNothing(t *testing.T) {
 			continue
 		}
 		field.Set(reflect.ValueOf(aws.Bool(true)))
-		err, _ := call.Call([]reflect.Value{reflect.ValueOf(t.Context()), in})[1].Interface().(error)
+		err, _ := reflect.TypeAssert[error](call.Call([]reflect.Value{reflect.ValueOf(t.Context()), in})[1])
 		if got := code(err); got != "DryRunOperation" {
 			t.Errorf("%s answers %q", name, got)
 		}
@@ -235,7 +234,7 @@ func TestEveryCallThatARoleLacksIsRefused(t *testing.T) {
 	r := newRig(t, sim.Options{Deny: map[awscalls.Role][]string{awscalls.Act: {"ec2:*"}}}, func(e *sim.Editor) { e.AddInstance(acct, region, sim.InstanceSpec{}) })
 	for name, call := range methods(r.EC2) {
 		in := reflect.New(call.Type().In(1).Elem())
-		err, _ := call.Call([]reflect.Value{reflect.ValueOf(t.Context()), in})[1].Interface().(error)
+		err, _ := reflect.TypeAssert[error](call.Call([]reflect.Value{reflect.ValueOf(t.Context()), in})[1])
 		if got := code(err); got != "UnauthorizedOperation" || !strings.Contains(err.Error(), "ec2:"+name) {
 			t.Errorf("%s answers %v", name, err)
 		}
@@ -265,12 +264,12 @@ func TestSmallPagesAddUpToAll(t *testing.T) {
 		pages, seen := 0, map[string]bool{}
 		for {
 			answers := call.Call([]reflect.Value{reflect.ValueOf(t.Context()), in})
-			if err, _ := answers[1].Interface().(error); err != nil {
+			if err, _ := reflect.TypeAssert[error](answers[1]); err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
 			out := answers[0].Elem()
-			for i := range out.NumField() {
-				if f := out.Field(i); f.Kind() == reflect.Slice {
+			for _, f := range out.Fields() {
+				if f.Kind() == reflect.Slice {
 					if f.Len() > 2 {
 						t.Errorf("%s answered %d things on a page", name, f.Len())
 					}
@@ -284,7 +283,7 @@ func TestSmallPagesAddUpToAll(t *testing.T) {
 				}
 			}
 			pages++
-			token, _ := out.FieldByName("NextToken").Interface().(*string)
+			token, _ := reflect.TypeAssert[*string](out.FieldByName("NextToken"))
 			if token == nil {
 				break
 			}

@@ -84,8 +84,7 @@ func must[T any](v T, err error) func(t testing.TB) T {
 
 // code is the error code of AWS.
 func code(err error) string {
-	var api smithy.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		return api.ErrorCode()
 	}
 	if err != nil {
