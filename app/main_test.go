@@ -25,6 +25,9 @@ func postgresURL(t testing.TB) string {
 }
 
 func TestMain(m *testing.M) {
+	if os.Getenv(mortalEnv) != "" {
+		os.Exit(mortalMain())
+	}
 	code := m.Run()
 	if started.Load() {
 		if s, err := postgresServer(); err == nil {

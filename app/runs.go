@@ -25,12 +25,14 @@ type runs struct {
 	worker string
 	clock  playbook.Clock
 	call   time.Duration // deadline of one call of AWS; it ends before the lease does
+	// kept is told each record of a run after it was committed; nil: nobody.
+	kept func(playbook.Record)
 }
 
 // The steps that every run has beside those of its plan.
 const (
-	stepWorld = "guardroom/world" // is the world still what was approved?
-	stepSeal  = "guardroom/seal"  // the evidence manifest
+	stepWorld = respond.StepWorld // is the world still what was approved?
+	stepSeal  = respond.StepSeal  // the evidence manifest
 )
 
 // carryOut is the handler of a run's work item. It returns an error only when
@@ -54,7 +56,7 @@ func (r *runs) carryOut(ctx context.Context, item durable.RunItem) error {
 		p.states[rec.Name] = rec.State
 	}
 	runner := &playbook.Runner{Journal: r.store.Journal(run.ID, run.Epoch, p.after(ctx)), Clock: r.clock, CallLimit: r.call,
-		Poll: r.tempo.Scale(time.Second), Wake: r.news.wait, Log: log}
+		Poll: r.tempo.Scale(time.Second), Wake: r.news.wait, Changed: r.kept, Log: log}
 	err = runner.Run(ctx, func(c playbook.Context) error { return r.play(ctx, c, run, plan) })
 	switch {
 	case err == nil, errors.Is(err, playbook.ErrFenced):
@@ -544,10 +546,11 @@ func (r *runs) takeUp(ctx context.Context, list []respond.RunRow) error {
 			}
 			now.Generation++
 			now.Epoch++ // the one that had it touches nothing any more
+			now.Worker = ""
 			if err := tx.PutRun(ctx, now); err != nil {
 				return err
 			}
-			tx.Audit(audit.Record{Who: incident.Guardroom, Action: "run.taken_over", Object: "run/" + string(run.ID), Before: "worker " + run.Worker})
+			tx.Audit(audit.Record{Who: incident.Guardroom, Action: "run.taken_over", Object: "run/" + string(run.ID), Before: "worker " + run.Worker, After: fmt.Sprintf("epoch %d", now.Epoch)})
 			return r.engine.enqueueRun(ctx, tx, durable.RunItem{Run: string(run.ID), Generation: now.Generation})
 		})
 		if err != nil {

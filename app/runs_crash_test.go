@@ -1,0 +1,451 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/guardroom/guardroom/api"
+	"github.com/guardroom/guardroom/cloud/sim"
+	"github.com/guardroom/guardroom/config"
+	"github.com/guardroom/guardroom/playbook"
+	"github.com/guardroom/guardroom/respond"
+	"github.com/guardroom/guardroom/respond/awscalls"
+	"github.com/guardroom/guardroom/source"
+	"github.com/guardroom/guardroom/store"
+)
+
+// A mortal is this test's program run once more, as a service that carries out a
+// run on a simulated AWS in a file, and kills itself with SIGKILL where it is told to:
+// before a call that changes something, after AWS has acted and before the
+// answer, or after a record was committed.
+
+const mortalEnv = "GUARDROOM_TEST_MORTAL"
+
+// mortalOrder is what a mortal is told.
+type mortalOrder struct {
+	Store, World, Worker string
+	Kill                 string // before, after, record, or empty: live on
+	At                   int64  // the how manieth of these
+	Until                string // the run that must have ended
+	Speed                float64
+}
+
+const speed = 300
+
+func respondConfig(storeURL, worker string) *config.Config {
+	c := config.Default()
+	c.Store = config.NewSecret(storeURL)
+	c.Worker.ID, c.Worker.TimeScale, c.Worker.Lease = worker, speed, config.Duration(10*time.Minute) // 2 s at that speed
+	c.Respond.Forensics.Subnets, c.Respond.Forensics.SecurityGroups = []string{benchSubnet}, []string{benchGroup}
+	c.Respond.Forensics.Hash = "never" // of images: that is tested where it is done, and takes the time of the processor
+	c.Respond.Evidence.URL = "s3://evidence-of-tests/g"
+	c.Respond.Caps.Isolations, c.Respond.Caps.All = 1000, 1000
+	c.Respond.Approval.Within = config.Duration(100 * time.Hour)
+	c.Audit.Head.Log = true
+	return c
+}
+
+func mortalMain() int {
+	var o mortalOrder
+	if err := json.Unmarshal([]byte(os.Getenv(mortalEnv)), &o); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	if err := mortal(context.Background(), o); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+func die() {
+	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	select {}
+}
+
+func mutating(operation string) bool {
+	return !slices.ContainsFunc([]string{"Describe", "Get", "List", "Head"}, func(p string) bool { return strings.HasPrefix(operation, p) })
+}
+
+func mortal(ctx context.Context, o mortalOrder) error {
+	var n atomic.Int64
+	count := func(what string) {
+		if o.Kill == what && n.Add(1) == o.At {
+			die()
+		}
+	}
+	clock := playbook.Real{Scale: o.Speed}
+	w, err := sim.New(sim.Options{Clock: clock, File: o.World, Speed: o.Speed, Hook: func(phase sim.Phase, c sim.Call) error {
+		if mutating(c.Operation) {
+			count(string(phase))
+		}
+		return nil
+	}})
+	if err != nil {
+		return err
+	}
+	a, err := New(ctx, respondConfig(o.Store, o.Worker), Options{Mode: ModeServe, Responses: w.AWS(), Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+	if err != nil {
+		return err
+	}
+	defer a.Close(ctx)
+	a.runs.kept = func(r playbook.Record) { count("record") }
+	if err := a.Deliver(ctx); err != nil {
+		return err
+	}
+	inner, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() { _ = a.watch.run(inner) }()
+	go a.respond(inner)
+	for deadline := time.Now().Add(90 * time.Second); ; {
+		run, err := a.db.GetRun(ctx, respond.RunID(o.Until))
+		if err != nil {
+			return err
+		}
+		if run.State.Ended() {
+			owed, err := a.db.OwedOf(ctx, "")
+			if err != nil || len(owed) == 0 {
+				return err
+			}
+		}
+		if time.Now().After(deadline) {
+			list, _ := a.db.Steps(ctx, run.ID)
+			for _, r := range list {
+				if !r.State.Ended() {
+					fmt.Fprintf(os.Stderr, "%s %s attempt %d %s %+v\n", r.Name, r.State, r.Attempt, r.Message, r.Progress)
+				}
+			}
+			return fmt.Errorf("the run is %s and does not end", run.State)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+const (
+	victimAccount = "222222222222"
+	victimRegion  = "eu-central-1"
+	victimID      = "i-0123456789abcdef0"
+	benchSubnet   = "subnet-0be0c4000000000a1"
+	benchGroup    = "sg-0be0c4000000000a1"
+)
+
+// attackedWorld is an instance with two interfaces and three volumes, in an Auto
+// Scaling group behind a target group, and what forensics needs.
+func attackedWorld(t testing.TB, file string) *sim.World {
+	t.Helper()
+	w, err := sim.New(sim.Options{Clock: playbook.Real{Scale: speed}, File: file, Speed: speed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = w.Edit(func(e *sim.Editor) {
+		const a, r = victimAccount, victimRegion
+		e.AddVPC(a, r, sim.VPCSpec{ID: "vpc-0app", CIDR: "10.0.0.0/16", IPv6: true})
+		e.AddSubnet(a, r, sim.SubnetSpec{ID: "subnet-0app", VPC: "vpc-0app", AZ: "a", CIDR: "10.0.1.0/24"})
+		e.AddSecurityGroup(a, r, sim.SecurityGroupSpec{ID: "sg-0web", VPC: "vpc-0app", Name: "web", Rules: []sim.RuleSpec{{Protocol: "tcp", From: 80, To: 80}, {Egress: true}}})
+		e.AddSecurityGroup(a, r, sim.SecurityGroupSpec{ID: "sg-0admin", VPC: "vpc-0app", Name: "admin"})
+		target := e.AddTargetGroup(a, r, sim.TargetGroupSpec{Name: "payments", VPC: "vpc-0app", Port: 80})
+		e.AddInstance(a, r, sim.InstanceSpec{ID: victimID, Type: "m5.large", Subnet: "subnet-0app", Profile: "payments", Tags: map[string]string{"Name": "payments-api-3"},
+			Interfaces: []sim.InterfaceSpec{{Subnet: "subnet-0app", Groups: []string{"sg-0web", "sg-0admin"}, ElasticIP: true}, {Subnet: "subnet-0app", Groups: []string{"sg-0admin"}}},
+			Volumes:    []sim.VolumeSpec{{Device: "/dev/xvda", GiB: 1}, {Device: "/dev/sdb", GiB: 1}, {Device: "/dev/sdc", GiB: 2}}})
+		e.AddAutoScalingGroup(a, r, sim.AutoScalingGroupSpec{Name: "payments", Min: 1, Max: 4, Desired: 1, ELB: true, Targets: []string{target}, Subnets: []string{"subnet-0app"},
+			Groups: []string{"sg-0web"}, Instances: []string{victimID}, Profile: "payments"})
+		e.AddVPC(a, r, sim.VPCSpec{ID: "vpc-0bench", CIDR: "10.99.0.0/16"})
+		e.AddSubnet(a, r, sim.SubnetSpec{ID: benchSubnet, VPC: "vpc-0bench", AZ: "a", CIDR: "10.99.1.0/24", Route: "none"})
+		e.AddSecurityGroup(a, r, sim.SecurityGroupSpec{ID: benchGroup, VPC: "vpc-0bench", Name: "forensic"})
+		ami := e.AddImage(a, r, sim.ImageSpec{Name: "al2023", Owner: "137112412989", Alias: "amazon", Public: true, RootSize: 8})
+		e.AddParameter(a, r, sim.Parameter{Name: "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64", Value: ami})
+		e.AddBucket(a, sim.Bucket{Name: "evidence-of-tests", Region: r, Versioning: "Enabled"})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func minerFinding() []byte {
+	now := time.Now().UTC().Format("2006-01-02T15:04:05.000Z")
+	return fmt.Appendf(nil, `{"schemaVersion":"2.0","accountId":%q,"region":%q,"partition":"aws","id":"0f1e2d3c4b5a69788796a5b4c3d2e1f0","arn":"arn:aws:guardduty:eu-central-1:222222222222:detector/d/finding/0f1e2d3c4b5a69788796a5b4c3d2e1f0",
+		"type":"CryptoCurrency:EC2/BitcoinTool.B!DNS","severity":8,"title":"t","description":"d","createdAt":%q,"updatedAt":%q,"resource":{"resourceType":"Instance","instanceDetails":{"instanceId":%q}},
+		"service":{"serviceName":"guardduty","detectorId":"d","archived":false,"resourceRole":"ACTOR","count":1,"eventFirstSeen":%q,"eventLastSeen":%q}}`,
+		victimAccount, victimRegion, now, now, victimID, now, now)
+}
+
+// planned opens a guardroom on the store, makes a plan of the instance, or the
+// one that undoes a run, and approves it. It returns the run.
+func planned(t *testing.T, storeURL, world, undo string) respond.RunID {
+	t.Helper()
+	w, err := sim.New(sim.Options{Clock: playbook.Real{Scale: speed}, File: world, Speed: speed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := New(t.Context(), respondConfig(storeURL, "planner"), Options{Mode: ModeCommand, Responses: w.AWS()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close(context.WithoutCancel(t.Context()))
+	var p api.PlanDetail
+	if undo != "" {
+		p, err = a.desk.UndoRun(t.Context(), respond.RunID(undo), "kim")
+	} else {
+		if _, err := a.Take(t.Context(), source.Input{Source: "guardduty:x", Body: minerFinding(), Confirmed: true}); err != nil {
+			t.Fatal(err)
+		}
+		p, err = a.desk.CreatePlan(t.Context(), api.PlanRequest{Incident: 1}, "kim")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Row.State != respond.PlanWaiting {
+		t.Fatal(p.Row.State, p.Row.Why)
+	}
+	p, err = a.desk.ApprovePlan(t.Context(), p.Row.ID, p.Row.Digest, "test", api.Approver{Name: "raj", How: "socket"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.Row.Run
+}
+
+// live runs a mortal. It reports whether it was killed.
+func live(t *testing.T, o mortalOrder) (killed bool) {
+	t.Helper()
+	raw, err := json.Marshal(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$")
+	cmd.Env = append(os.Environ(), mortalEnv+"="+string(raw))
+	out, err := cmd.CombinedOutput()
+	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == syscall.SIGKILL {
+		return true
+	}
+	if err != nil {
+		t.Fatalf("%+v: %v\n%s", o, err, out)
+	}
+	return false
+}
+
+// runKills is how many kills the crash tests of runs make on each store.
+func runKills(t *testing.T) int {
+	t.Helper()
+	if s := os.Getenv("GUARDROOM_RUN_KILLS"); s != "" {
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	return 30
+}
+
+// TestARunThatIsKilledEverywhereCompletes kills the worker of a run at its steps'
+// boundaries, one after the other: before a call, after AWS acted, and after the
+// checkpoint. The same with the run that undoes it.
+func TestARunThatIsKilledEverywhereCompletes(t *testing.T) {
+	onBoth(t, func(t *testing.T, storeOf func() string) {
+		t.Parallel()
+		dir := t.TempDir()
+		storeURL, file := storeOf(), filepath.Join(dir, "world.json")
+		if storeURL == "" {
+			storeURL = "sqlite:" + filepath.Join(dir, "g.db")
+		}
+		attackedWorld(t, file)
+		before := canonicalWorld(t, file)
+		seed := uint64(time.Now().UnixNano())    //nolint:gosec // any number
+		random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a test
+		t.Logf("seed %d", seed)
+		kills := 0
+		carryOut := func(run respond.RunID, most int) {
+			for n := 0; ; n++ {
+				o := mortalOrder{Store: storeURL, World: file, Worker: "mortal", Until: string(run), Speed: speed}
+				if n < most {
+					o.Kill, o.At = []string{"before", "after", "record"}[n%3], 1+int64(random.IntN(3))
+					if o.Kill == "record" {
+						o.At += int64(random.IntN(8))
+					}
+				}
+				if !live(t, o) {
+					return
+				}
+				kills++
+			}
+		}
+		run := planned(t, storeURL, file, "")
+		carryOut(run, runKills(t))
+		if kills < 10 {
+			t.Errorf("only %d kills: the run was over before", kills)
+		}
+		checkContained(t, storeURL, file, run)
+		undo := planned(t, storeURL, file, string(run))
+		carryOut(undo, runKills(t)/3)
+		checkReleased(t, storeURL, file, undo, before)
+		t.Logf("%d kills", kills)
+	})
+}
+
+// canonicalWorld is the world as it can be restored, but for the evidence bucket.
+func canonicalWorld(t *testing.T, file string) string {
+	t.Helper()
+	w, err := sim.New(sim.Options{Clock: playbook.Real{Scale: speed}, File: file, Speed: speed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := w.Canonical(victimAccount)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tree map[string]any
+	if err := json.Unmarshal(raw, &tree); err != nil {
+		t.Fatal(err)
+	}
+	delete(tree, "s3")
+	out, err := json.MarshalIndent(tree, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
+}
+
+func reopen(t *testing.T, storeURL, file string) (*App, *sim.World) {
+	t.Helper()
+	w, err := sim.New(sim.Options{Clock: playbook.Real{Scale: speed}, File: file, Speed: speed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := New(t.Context(), respondConfig(storeURL, "checker"), Options{Mode: ModeCommand, Responses: w.AWS(), Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a, w
+}
+
+func checkContained(t *testing.T, storeURL, file string, id respond.RunID) {
+	t.Helper()
+	a, w := reopen(t, storeURL, file)
+	defer a.Close(context.WithoutCancel(t.Context()))
+	ctx := t.Context()
+	run, err := a.db.GetRun(ctx, id)
+	if err != nil || run.State != respond.RunCompleted || !run.Contained {
+		steps, _ := a.db.Steps(ctx, id)
+		for _, s := range steps {
+			if s.State != playbook.Completed {
+				t.Logf("%s %s %s", s.Name, s.State, s.Message)
+			}
+		}
+		t.Errorf("%s %v %s %v", run.State, run.Contained, run.Summary, err)
+	}
+	c, err := w.AWS().EC2(ctx, awscalls.Place{Account: victimAccount, Region: victimRegion, Role: awscalls.Read, Incident: "INC-1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours := []types.Filter{{Name: aws.String("tag:guardroom:run"), Values: []string{string(id)}}}
+	snaps, err := c.DescribeSnapshots(ctx, &ec2.DescribeSnapshotsInput{OwnerIds: []string{"self"}, Filters: ours})
+	if err != nil || len(snaps.Snapshots) != 3 {
+		t.Errorf("%d snapshots, %v", len(snaps.Snapshots), err)
+	}
+	volumes, err := c.DescribeVolumes(ctx, &ec2.DescribeVolumesInput{Filters: append(ours, types.Filter{Name: aws.String("tag-key"), Values: []string{"guardroom:expires"}})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	evidence := 0
+	for _, v := range volumes.Volumes {
+		if aws.ToString(v.SnapshotId) != "" && len(v.Attachments) == 1 && aws.ToString(v.Attachments[0].InstanceId) != victimID {
+			for _, s := range snaps.Snapshots {
+				if aws.ToString(s.SnapshotId) == aws.ToString(v.SnapshotId) {
+					evidence++
+				}
+			}
+		}
+	}
+	if evidence != 3 {
+		t.Errorf("%d evidence volumes", evidence)
+	}
+	instances, err := c.DescribeInstances(ctx, &ec2.DescribeInstancesInput{Filters: append(ours, types.Filter{Name: aws.String("tag-key"), Values: []string{"guardroom:expires"}})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	benches := 0
+	for _, r := range instances.Reservations {
+		benches += len(r.Instances)
+	}
+	if benches != 1 {
+		t.Errorf("%d workstations", benches)
+	}
+	groups, err := c.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{Filters: []types.Filter{{Name: aws.String("group-name"), Values: []string{"guardroom-*"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(groups.SecurityGroups) != 1 || aws.ToString(groups.SecurityGroups[0].GroupName) != "guardroom-contain" {
+		for _, g := range groups.SecurityGroups {
+			t.Errorf("group %s", aws.ToString(g.GroupName))
+		}
+	}
+	nics, err := c.DescribeNetworkInterfaces(ctx, &ec2.DescribeNetworkInterfacesInput{Filters: []types.Filter{{Name: aws.String("attachment.instance-id"), Values: []string{victimID}}}})
+	if err != nil || len(nics.NetworkInterfaces) != 2 {
+		t.Fatal(err, nics)
+	}
+	for _, n := range nics.NetworkInterfaces {
+		if len(n.Groups) != 1 || aws.ToString(n.Groups[0].GroupName) != "guardroom-contain" {
+			t.Errorf("%s is in %v", aws.ToString(n.NetworkInterfaceId), n.Groups)
+		}
+	}
+	checkProof(t, a)
+}
+
+// checkProof verifies the audit chain and the evidence, and that nothing is owed.
+func checkProof(t *testing.T, a *App) {
+	t.Helper()
+	audited, err := a.VerifyAudit(t.Context())
+	if err != nil || !audited.OK() {
+		t.Errorf("%+v %v", audited, err)
+	}
+	report, err := a.desk.VerifyEvidence(t.Context(), 1, "kim")
+	if err != nil || !report.Good() {
+		t.Errorf("%+v %v", report.Problems, err)
+	}
+	owed, err := a.db.OwedOf(t.Context(), "")
+	if err != nil || len(owed) > 0 {
+		t.Errorf("%+v %v", owed, err)
+	}
+}
+
+func checkReleased(t *testing.T, storeURL, file string, id respond.RunID, before string) {
+	t.Helper()
+	a, _ := reopen(t, storeURL, file)
+	defer a.Close(context.WithoutCancel(t.Context()))
+	run, err := a.db.GetRun(t.Context(), id)
+	if err != nil || run.State != respond.RunCompleted {
+		steps, _ := a.db.Steps(t.Context(), id)
+		for _, s := range steps {
+			if s.State != playbook.Completed {
+				t.Logf("%s %s %s", s.Name, s.State, s.Message)
+			}
+		}
+		t.Errorf("%s %s %v", run.State, run.Summary, err)
+	}
+	if d := cmp.Diff(before, canonicalWorld(t, file)); d != "" {
+		t.Errorf("the world is not what it was (- before, + after):\n%s", d)
+	}
+	checkProof(t, a)
+	if _, err := a.db.Runs(t.Context(), store.RunFilter{}); err != nil {
+		t.Error(err)
+	}
+}
