@@ -171,7 +171,7 @@ func looking() []need {
 		{step: "describe blocks", as: reads, calls: of("WAF", "GetIPSet"), resource: "the IP set of guardroom", arns: []string{anySet}, when: "respond.ip_set", why: "to add to the set and to take from it without losing others' entries"},
 		{step: "console", as: reads, calls: of("EC2", "GetConsoleOutput", "GetConsoleScreenshot"), resource: "the instance", arns: []string{anyInstance}, why: "to keep what its screen shows, without touching it"},
 		{step: "memory", as: reads, calls: of("SSM", "ListCommands", "GetCommandInvocation"), when: "respond.forensics.memory", why: "to follow the command, and not to send it twice"},
-		{step: "preflight", as: both, calls: of("STS", "GetCallerIdentity"), why: "to see in which account calls really end; AWS allows it to everyone"},
+		{step: "preflight", as: []string{AsReader, AsActor, AsExaminer}, calls: of("STS", "GetCallerIdentity"), why: "to see in which account calls really end; AWS allows it to everyone"},
 	}
 }
 
