@@ -25,6 +25,10 @@ type Entrance struct {
 	// ByHash finds a personal token by the SHA-256 of its secret; the error
 	// wraps store.ErrNotFound where there is none. nil: there are none.
 	ByHash func(ctx context.Context, hash []byte) (store.Token, error)
+	// All lists the personal tokens. While there is no good one, and no shared
+	// one either, there is no API here: everything is answered with 404. nil: there
+	// are none.
+	All func(ctx context.Context) ([]store.Token, error)
 	// Used notes that a personal token was used; nil: nobody wants to know.
 	Used func(ctx context.Context, name string) error
 	Now  func() time.Time
@@ -42,13 +46,31 @@ const noteUse = time.Minute
 func (e Entrance) Guard(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who, err := e.identify(r)
+		there := who.Name != ""
+		if err == nil && !there {
+			there, err = e.there(r.Context())
+		}
 		if err != nil {
 			e.Log.Error("the tokens cannot be read", "error", err.Error())
 			writeFault(w, fault.New(fault.Unavailable, "the store does not answer, so nobody knows who asks", "try again; guardroom doctor"))
 			return
 		}
+		if !there {
+			http.NotFound(w, r)
+			return
+		}
 		h.ServeHTTP(w, r.WithContext(WithIdentity(r.Context(), who)))
 	})
+}
+
+// there reports whether anybody could get in.
+func (e Entrance) there(ctx context.Context) (bool, error) {
+	if e.Shared != "" || e.All == nil {
+		return e.Shared != "", nil
+	}
+	list, err := e.All(ctx)
+	now := e.Now()
+	return slices.ContainsFunc(list, func(t store.Token) bool { return t.Good(now) }), err
 }
 
 func (e Entrance) identify(r *http.Request) (Identity, error) {

@@ -48,7 +48,8 @@ func (k *keeper) byHash(_ context.Context, hash []byte) (store.Token, error) {
 }
 
 func (k *keeper) entrance(token string) api.Entrance {
-	return api.Entrance{Shared: token, ByHash: k.byHash, Now: func() time.Time { return noon }, Log: logger(&log{}),
+	all := func(context.Context) ([]store.Token, error) { return []store.Token{{Name: "ana"}}, nil }
+	return api.Entrance{Shared: token, ByHash: k.byHash, All: all, Now: func() time.Time { return noon }, Log: logger(&log{}),
 		Used: func(_ context.Context, name string) error { k.used = append(k.used, name); return nil }}
 }
 
@@ -109,6 +110,35 @@ func TestWhoIsNobodyIsToldSoBeforeAnythingIsRead(t *testing.T) {
 		if f := failureOf(t, w); w.Code != http.StatusUnauthorized || f.Error.Code != fault.Unauthenticated {
 			t.Errorf("%s: %d %+v", target, w.Code, f)
 		}
+	}
+}
+
+func TestWhereNobodyHasATokenThereIsNoAPI(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		shared string
+		tokens []store.Token
+		status int
+	}{
+		{"no token at all", "", nil, 404},
+		{"only tokens that open nothing any more", "", []store.Token{{RevokedAt: noon}, {ExpiresAt: noon}}, 404},
+		{"a shared token", shared, nil, 401},
+		{"a personal token", "", []store.Token{{ExpiresAt: noon}, {ExpiresAt: noon.Add(time.Second)}}, 401},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			e := (&keeper{}).entrance(c.shared)
+			e.All = func(context.Context) ([]store.Token, error) { return c.tokens, nil }
+			if w := enter(t, e, &service{}, "Bearer other", "/v1/incidents/7/ack", ""); w.Code != c.status {
+				t.Errorf("%d %s", w.Code, w.Body.String())
+			}
+		})
+	}
+	e := (&keeper{}).entrance("")
+	e.All = func(context.Context) ([]store.Token, error) { return nil, errors.New("the disk is full") }
+	if w := enter(t, e, &service{}, "Bearer other", "/v1/incidents/7/ack", ""); w.Code != http.StatusServiceUnavailable {
+		t.Errorf("%d %s", w.Code, w.Body.String())
 	}
 }
 

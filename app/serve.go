@@ -141,7 +141,7 @@ func (a *App) apiHandler() http.Handler {
 	used := func(ctx context.Context, name string) error {
 		return a.db.Write(ctx, func(tx *store.Tx) error { return tx.UseToken(ctx, name) })
 	}
-	e := api.Entrance{Shared: a.cfg.Listen.APIToken.Reveal(), ByHash: a.db.TokenByHash, Used: used, Now: a.now, Log: a.log}
+	e := api.Entrance{Shared: a.cfg.Listen.APIToken.Reveal(), ByHash: a.db.TokenByHash, All: a.db.Tokens, Used: used, Now: a.now, Log: a.log}
 	return e.Guard(api.Handler(a, a.log))
 }
 

@@ -64,8 +64,9 @@ type Listen struct {
 	TLSCert string `yaml:"tls_cert"`
 	// TLSKey is a PEM file with the certificate's private key.
 	TLSKey string `yaml:"tls_key"`
-	// APIToken lets the command line in over the network (--server). Empty: the
-	// API is on the Unix socket only.
+	// APIToken lets the command line in over the network (--server), as an admin
+	// who is nobody in particular. Personal tokens (guardroom token create) do so
+	// by name and role. Without any token the API is on the Unix socket only.
 	APIToken Secret `yaml:"api_token"`
 }
 

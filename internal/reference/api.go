@@ -22,7 +22,8 @@ the SQLite file while ` + "`guardroom serve`" + ` runs, and over HTTP at ` + "`l
 | ` + "`Authorization: Bearer`" + ` with ` + "`listen.api_token`" + ` | ` + "`token`" + ` | admin | nobody in particular |
 
 Only a personal token counts where a plan needs more than one person. ` + "`guardroom token create NAME --role ROLE`" + ` makes one; its
-secret is shown once, and only its SHA-256 is kept. A token that is wrong, revoked or expired is answered with 401 before
+secret is shown once, and only its SHA-256 is kept. While there is no token that opens anything, there is no API on the
+network: every path is answered with 404. A token that is wrong, revoked or expired is answered with 401 before
 anything of the request is read.
 
 | role | may |
