@@ -11,27 +11,39 @@ type event struct {
 }
 
 // settle lets everything happen that is due by now, in the order of its time, and
-// reports whether anything did.
+// reports whether anything did. When nothing was changed since the last time, and
+// nothing is due, there is nothing to do.
 func (w *World) settle(now time.Time) bool {
+	if !w.touched && (w.due.IsZero() || now.Before(w.due)) {
+		return false
+	}
+	w.touched, w.due = false, time.Time{}
 	moved := false
 	for _, accountID := range keysOf(w.state.Accounts) {
 		a := w.state.Accounts[accountID]
 		for _, name := range keysOf(a.Regions) {
-			if w.settleRegion(a, a.Regions[name], now) {
-				moved = true
+			m, due := w.settleRegion(a, a.Regions[name], now)
+			moved = moved || m
+			if !due.IsZero() && (w.due.IsZero() || due.Before(w.due)) {
+				w.due = due
 			}
 		}
 	}
 	return moved
 }
 
-func (w *World) settleRegion(a *account, r *region, now time.Time) bool {
+// settleRegion settles one region and says when it has something to do again;
+// zero: never, unless it is changed.
+func (w *World) settleRegion(a *account, r *region, now time.Time) (moved bool, due time.Time) {
 	s := w.scopeOf(a, r, now)
-	moved := s.look()
+	moved = s.look()
 	for {
 		next := s.next()
-		if next == nil || next.at.After(now) {
-			return moved
+		if next == nil {
+			return moved, time.Time{}
+		}
+		if next.at.After(now) {
+			return moved, next.at
 		}
 		s.now = next.at
 		next.do()

@@ -103,6 +103,8 @@ type World struct {
 	calls   []Call
 	n       int
 	buckets map[string]*bucket // of the throttle
+	touched bool               // something was changed since it was settled
+	due     time.Time          // when something happens by itself; zero: never
 }
 
 // state is all that the world is; it is kept as JSON.
@@ -126,7 +128,7 @@ type region struct {
 
 // New returns a world; empty, or what its file holds.
 func New(o Options) (*World, error) {
-	w := &World{opts: o, state: &state{Accounts: map[string]*account{}}, buckets: map[string]*bucket{}}
+	w := &World{opts: o, state: &state{Accounts: map[string]*account{}}, buckets: map[string]*bucket{}, touched: true}
 	if o.File == "" {
 		return w, nil
 	}
@@ -157,6 +159,7 @@ func (w *World) Edit(f func(e *Editor)) error {
 	defer w.mu.Unlock()
 	w.settle(w.now())
 	f(&Editor{w: w})
+	w.touched = true
 	w.settle(w.now())
 	return w.save()
 }
@@ -244,6 +247,7 @@ func do[O any](ctx context.Context, c client, service, operation string, changes
 	moved := w.settle(w.now())
 	out, err := f(a, r)
 	if changes {
+		w.touched = true
 		w.settle(w.now())
 	}
 	if changes || moved {
