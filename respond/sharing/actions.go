@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/guardroom/guardroom/evidence"
+	"github.com/guardroom/guardroom/internal/fault"
 	"github.com/guardroom/guardroom/playbook"
 	"github.com/guardroom/guardroom/respond"
 	"github.com/guardroom/guardroom/respond/awscalls"
@@ -82,7 +83,8 @@ func (k kind) remove() respond.Action {
 }
 
 // addBack adds the shares that were removed and are not there. A share that is
-// new since stops it: a person must decide.
+// new since stops it: a person must decide. That with everybody comes last and
+// alone: guardroom's role lacks it as a rule.
 func (k kind) addBack() respond.Action {
 	return respond.Action{
 		Name:    k.action("add-shares"),
@@ -97,10 +99,18 @@ func (k kind) addBack() respond.Action {
 				return playbook.Outcome{}, kit.Changed("the list with whom " + k.noun + " " + b.Of.ID + " is shared")
 			}
 			missing := minus(b.Before, now)
-			if len(missing) > 0 {
+			named := minus(missing, []share{everybody})
+			for _, add := range [][]share{named, intersect(missing, []share{everybody})} {
+				if len(add) == 0 {
+					continue
+				}
 				err := x.Change(func(ctx context.Context) error {
-					return k.change(ctx, x.AWS, place(x, awscalls.Act), b.Of.ID, missing, nil)
+					return k.change(ctx, x.AWS, place(x, awscalls.Act), b.Of.ID, add, nil)
 				})
+				if respond.DeniedByAWS(err) && slices.Contains(add, everybody) {
+					return playbook.Outcome{}, playbook.Permanent(fault.Wrap(fault.Denied, err, k.noun+" "+b.Of.ID+" is not shared with everybody again",
+						"the shares with "+kit.Join(words(minus(b.Before, add)))+" are as they were", "the policies that guardroom prints let nobody share with everybody: do it by hand, if it must be"))
+				}
 				if err != nil {
 					return playbook.Outcome{}, err
 				}

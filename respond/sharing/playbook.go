@@ -114,4 +114,7 @@ func (b book) words(d *kit.Draft, s thing, p params) {
 		d.Manual = append(d.Manual, "It is encrypted with "+s.Key+": take the other accounts out of the policy and the grants of that key too.")
 	}
 	d.Undo = "adds back exactly the shares that were removed, where nobody was added since"
+	if slices.Contains(p.Remove, everybody) {
+		d.Undo += "; that with everybody needs a right that guardroom's role lacks as a rule, and is for people then"
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/guardroom/guardroom/cloud/sim"
@@ -334,6 +335,36 @@ func TestANewShareIsFoundLater(t *testing.T) {
 		_ = b.World.Edit(func(e *sim.Editor) { th.addShare(e, "555566667777") })
 		if d := b.Drift(p, records); len(d) != 1 || !strings.Contains(d[0], "555566667777") {
 			t.Fatal(d)
+		}
+	})
+}
+
+// The policies that guardroom prints let nobody share with everybody.
+func TestAnUndoThatMayNotShareWithEverybodyGivesTheOthersBack(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, th thing) {
+		b := th.bench(t, []string{partner}, true)
+		p, records := b.Contain()
+		calls := 0
+		b.Hook(func(phase sim.Phase, c sim.Call) error {
+			if phase == sim.Before && strings.HasPrefix(c.Operation, "Modify") {
+				if calls++; calls == 2 {
+					return &smithy.GenericAPIError{Code: "UnauthorizedOperation", Message: "explicit deny"}
+				}
+			}
+			return nil
+		})
+		undone, err := b.Execute(kittest.UndoRun, b.UndoPlan(p, records), &playbook.Memory{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for id, r := range undone {
+			if r.State != playbook.Failed || r.Error.Code != fault.Denied || !strings.Contains(r.Error.Hint, "by hand") {
+				t.Fatalf("%s: %+v", id, r)
+			}
+		}
+		if got := shared(t, b); got != "account "+partner {
+			t.Fatal(got)
 		}
 	})
 }
