@@ -50,7 +50,9 @@ func afternoon(start time.Time) []beat {
 			title: "The keys of shop-api are in wrong hands.", caption: "and then GuardDuty's own word for it."},
 		beat{at: "16:30", id: "block", account: sandbox, typ: "Policy:S3/BucketBlockPublicAccessDisabled", severity: 2, resource: openedBy(user(raj), "lab-site"), action: call("PutBucketPublicAccessBlock", "s3.amazonaws.com", office, "console.amazonaws.com", "", object{"AWS::S3::Bucket": "lab-site"}), count: 1, source: byPoll, tweak: archived,
 			title: "The block on public access was switched off for lab-site.", caption: "Raj has archived his finding in the GuardDuty console. The incident closes by itself."},
-		beat{at: "16:50", act: by(ana, Close, "attack-ec2", "rebuilt from a clean image, passwords off, keys only", "malicious"), caption: "web-1 is rebuilt. Ana closes the incident of the morning, and her day ends."},
+		beat{at: "16:50", act: by(ana, Close, "attack-ec2", "rebuilt from a clean image, passwords off, keys only", "malicious"), caption: "web-1 is rebuilt. Ana closes the incident of the morning."},
+		beat{at: "17:05", id: "batch-calls", account: payments, typ: "Backdoor:EC2/C&CActivity.B", severity: 8, resource: batch1.resource(), action: outbound(mailbox, batch1, 443), count: 3, tweak: acts, source: byPoll,
+			title: "batch-1 is talking to a command and control server.", caption: "And batch-1, whose unusual traffic was called a false positive at noon, talks to a command and control server."},
 	)
 }
 

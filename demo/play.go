@@ -33,7 +33,7 @@ const (
 	minute = 62 * time.Second
 	moment = 8 * time.Second
 	// Every wait of guardroom and of the stand-ins alike is divided by a scale.
-	scale     = 40
+	scale     = 180
 	fastScale = 200
 	// unhurried is how long an event waits for the vendors, at most: a person
 	// who watches is not kept longer. In the fast form the order counts, however
@@ -54,6 +54,8 @@ type show struct {
 	// digested is for how many incidents of a destination a digest stands.
 	digested map[string]int
 	config   []byte
+	aws      string  // the file of the simulated AWS
+	tempo    float64 // by which every wait is divided
 	result   Result
 }
 
@@ -75,15 +77,15 @@ func Play(ctx context.Context, opts Options) (Result, error) {
 	s.start = opts.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -1)
 	s.clock = newDaylight(s.start.Add(6*time.Hour), opts.Now)
 	var err error
-	tempo := float64(scale)
+	s.tempo = scale
 	if opts.Fast {
-		tempo = fastScale
+		s.tempo = fastScale
 	}
-	if s.vendors, err = start(tempo); err != nil {
+	if s.vendors, err = start(s.tempo); err != nil {
 		return s.result, err
 	}
 	defer s.vendors.close()
-	err = s.play(ctx, tempo)
+	err = s.play(ctx)
 	if ctx.Err() != nil {
 		s.screen.head("stopped; what came so far is kept in " + s.result.Dir)
 		return s.result, ctx.Err()
@@ -107,8 +109,12 @@ func (s *show) folder() (err error) {
 }
 
 // play opens the room, tells the story and closes the room again.
-func (s *show) play(ctx context.Context, tempo float64) (err error) {
-	s.config = Config(s.vendors.setup(Setup{Store: "sqlite:" + filepath.Join(s.result.Dir, "guardroom.db"), Start: s.start, TimeScale: tempo}))
+func (s *show) play(ctx context.Context) (err error) {
+	s.aws = filepath.Join(s.result.Dir, simulated)
+	if err := s.furnish(); err != nil {
+		return err
+	}
+	s.config = Config(s.vendors.setup(Setup{Store: "sqlite:" + filepath.Join(s.result.Dir, "guardroom.db"), Start: s.start, TimeScale: s.tempo, SimulatedAWS: s.aws}))
 	if err := os.WriteFile(filepath.Join(s.result.Dir, "guardroom.yaml"), s.config, 0o600); err != nil {
 		return err
 	}
@@ -125,6 +131,12 @@ func (s *show) play(ctx context.Context, tempo float64) (err error) {
 		return err
 	}
 	if err := s.tell(ctx); err != nil {
+		return err
+	}
+	if err := s.finished(ctx); err != nil {
+		return err
+	}
+	if err := s.response(ctx); err != nil {
 		return err
 	}
 	return s.ending(ctx)

@@ -13,6 +13,8 @@ type Room interface {
 	api.Service
 	// Deliver starts to deliver; it returns at once.
 	Deliver(ctx context.Context) error
+	// Respond looks after responses until ctx ends, and blocks until then.
+	Respond(ctx context.Context)
 	// Close ends deliveries and closes the store, with everything kept.
 	Close(ctx context.Context) error
 }

@@ -51,7 +51,7 @@ func openDemo(ctx context.Context, data []byte, now func() time.Time) (demo.Room
 	if err != nil {
 		return nil, err
 	}
-	return app.New(ctx, cfg, app.Options{Mode: app.ModeImport, Version: version, Now: now})
+	return app.New(ctx, cfg, app.Options{Mode: app.ModeServe, Version: version, Now: now})
 }
 
 // invocation is how the person called this program: go run builds it in a
