@@ -192,7 +192,10 @@ func objectVersions(w *World) {
 func (w *World) fetch(to *v4.PresignedHTTPRequest, body []byte) (status int, answer []byte) {
 	w.Helper()
 	req := got[*http.Request](w, "use a signed address")(http.NewRequestWithContext(w.Context(), to.Method, to.URL, bytes.NewReader(body)))
-	resp := got[*http.Response](w, "use a signed address")(w.HTTP().Do(req))
+	resp, err := w.HTTP().Do(req)
+	if err != nil {
+		w.Fatal(err)
+	}
 	answer = got[[]byte](w, "use a signed address")(io.ReadAll(resp.Body))
 	if err := resp.Body.Close(); err != nil {
 		w.Fatal(err)

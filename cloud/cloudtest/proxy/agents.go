@@ -250,8 +250,7 @@ func (p *Proxy) listCommands(r *request) answer {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	list := []map[string]any{}
-	for i := len(p.state.commands) - 1; i >= 0; i-- { // the latest first
-		c := p.state.commands[i]
+	for _, c := range slices.Backward(p.state.commands) { // the latest first
 		if c.Account == r.account && c.Region == r.region && (in.CommandId == "" || in.CommandId == c.ID) && (in.InstanceId == "" || in.InstanceId == c.InstanceID) {
 			list = append(list, c.json(p.now()))
 		}

@@ -19,7 +19,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
@@ -112,9 +111,6 @@ func (w *world) as(account string) aws.Config {
 	return out
 }
 
-func (w *world) s3() *s3.Client {
-	return s3.NewFromConfig(w.as(w.account), func(o *s3.Options) { o.UsePathStyle = true })
-}
 func (w *world) ssm() *ssm.Client { return ssm.NewFromConfig(w.as(w.account)) }
 func (w *world) ebs() *ebs.Client { return ebs.NewFromConfig(w.as(w.account)) }
 func (w *world) kms() *kms.Client { return kms.NewFromConfig(w.as(w.account)) }
