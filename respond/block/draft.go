@@ -55,7 +55,7 @@ func addressGuard(good []netip.Prefix, bad []refusal) respond.Guard {
 	}
 	switch {
 	case len(good) == 0:
-		g.Answer, g.Why, g.Hint = respond.Refuse, "none of the addresses may be blocked: "+strings.Join(why, "; "), "look at the finding, and at respond.own"
+		g.Answer, g.Why, g.Hint = respond.Refuse, "none of the addresses may be blocked: "+strings.Join(why, "; "), "look at the finding, and at respond.own_networks"
 	case len(bad) > 0:
 		g.Answer, g.Why = respond.Warn, "left out: "+strings.Join(why, "; ")
 	}
