@@ -16,5 +16,17 @@
 // addresses hide nothing, tokens can be guessed, and calls for an ended session
 // of Systems Manager succeed.
 //
+// Build a world with the methods of Editor: AddInstance(account, region,
+// InstanceSpec{}) alone gives a whole one, with a VPC, a subnet, an interface and a
+// volume. OpenFlow and Flows show which connections outlive what is done; Canonical
+// is what an undo must have put back. Times, Quotas, PageSize, Invisible and
+// StickyTracking are in Options; ShortCapacity and ScriptSnapshots make things fail.
+//
+// Of AWS, because it is easily forgotten: the block of a network ACL's entry is the
+// source of what comes in and the destination of what goes out, so an entry for an
+// instance's own address cuts nothing in the ACL of its own subnet, but does in that
+// of its NAT gateway's; and an interface that was launched with an automatic public
+// address gets another one soon after its Elastic IP has gone.
+//
 // Read World.
 package sim
