@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
 	"github.com/guardroom/guardroom/internal/fault"
 	"github.com/guardroom/guardroom/playbook"
 	"github.com/guardroom/guardroom/respond"
@@ -179,4 +181,61 @@ func sameSet(a, b []string) bool {
 	slices.Sort(x)
 	slices.Sort(y)
 	return slices.Equal(slices.Compact(x), slices.Compact(y))
+}
+
+// ended reports whether there is no instance to restore any more.
+func ended(x *respond.Exec, instance string) (bool, error) {
+	state, err := see(x, awscalls.AWS.EC2, func(ctx context.Context, c awscalls.EC2) (string, error) {
+		out, err := c.DescribeInstances(ctx, &ec2.DescribeInstancesInput{InstanceIds: []string{instance}})
+		if err != nil {
+			return "", err
+		}
+		for _, r := range out.Reservations {
+			for _, i := range r.Instances {
+				if str(i.InstanceId) == instance && i.State != nil {
+					return string(i.State.Name), nil
+				}
+			}
+		}
+		return "terminated", nil
+	})
+	if respond.Gone(err) {
+		return true, nil
+	}
+	return state == "terminated" || state == "shutting-down", err
+}
+
+// unlessEnded runs what restores something of an instance, while there is one.
+// The id is read from the parameters by of.
+func unlessEnded(of func(x *respond.Exec) (string, error), do func(x *respond.Exec) (playbook.Outcome, error)) func(x *respond.Exec) (playbook.Outcome, error) {
+	return func(x *respond.Exec) (playbook.Outcome, error) {
+		id, err := of(x)
+		if err != nil {
+			return playbook.Outcome{}, err
+		}
+		over, err := ended(x, id)
+		switch {
+		case err != nil:
+			return playbook.Outcome{}, err
+		case over:
+			return skipped(id + " is ended: there is nothing to restore")
+		}
+		return do(x)
+	}
+}
+
+// instanceOf reads the instance from the parameters, and inside from those of an
+// undone setting.
+func instanceOf(x *respond.Exec) (string, error) {
+	var p instanceParams
+	err := x.Params(&p)
+	return p.Instance, err
+}
+
+func inside(x *respond.Exec) (string, error) {
+	var p struct {
+		Of instanceParams `json:"of"`
+	}
+	err := x.Params(&p)
+	return p.Of.Instance, err
 }

@@ -52,8 +52,8 @@ func Actions() []respond.Action {
 	const short, usual = 2 * time.Minute, 10 * time.Minute
 	quick := playbook.Options{Timeout: short}
 	normal := playbook.Options{Timeout: usual}
-	unprotect := respond.Action{Name: actUnprotect, Options: normal, Do: restoreAttribute, Calls: calls(reads("EC2.DescribeInstanceAttribute"), "EC2.ModifyInstanceAttribute")}
-	unvolume := respond.Action{Name: actUnvolume, Options: normal, Do: restoreVolume, Calls: calls(reads("EC2.DescribeInstances"), "EC2.ModifyInstanceAttribute")}
+	unprotect := respond.Action{Name: actUnprotect, Options: normal, Do: unlessEnded(inside, restoreAttribute), Calls: calls(reads("EC2.DescribeInstanceAttribute", "EC2.DescribeInstances"), "EC2.ModifyInstanceAttribute")}
+	unvolume := respond.Action{Name: actUnvolume, Options: normal, Do: unlessEnded(inside, restoreVolume), Calls: calls(reads("EC2.DescribeInstances"), "EC2.ModifyInstanceAttribute")}
 	unkeep := respond.Action{Name: actUnkeep, Options: normal, Do: restoreInterface, Calls: calls(reads("EC2.DescribeNetworkInterfaces"), "EC2.ModifyNetworkInterfaceAttribute")}
 	unrevoke := respond.Action{Name: actUnrevoke, Options: normal, Do: restoreRolePolicy, Calls: calls(reads("IAM.GetRolePolicy"), "IAM.PutRolePolicy", "IAM.DeleteRolePolicy")}
 	recording := calls(describeCalls())
@@ -61,15 +61,15 @@ func Actions() []respond.Action {
 	back := []respond.Action{
 		unprotect, unvolume, unkeep, unrevoke,
 		{Name: actUnmark, Options: normal, Do: unmark, Calls: calls(reads("EC2.DescribeInstances", "EC2.DescribeNetworkInterfaces", "EC2.DescribeVolumes"), "EC2.CreateTags", "EC2.DeleteTags")},
-		{Name: actReturn, Options: playbook.Options{Timeout: time.Hour}, Do: comeBack, Calls: calls(reads("AutoScaling.DescribeAutoScalingGroups"),
+		{Name: actReturn, Options: playbook.Options{Timeout: time.Hour}, Do: comeBack, Calls: calls(reads("AutoScaling.DescribeAutoScalingGroups", "EC2.DescribeInstances"),
 			"AutoScaling.AttachInstances", "AutoScaling.ExitStandby", "AutoScaling.SetInstanceProtection", "AutoScaling.UpdateAutoScalingGroup", "AutoScaling.TerminateInstanceInAutoScalingGroup", "AutoScaling.ResumeProcesses")},
-		{Name: actRegister, Options: normal, Do: register, Calls: calls(reads("ELBv2.DescribeTargetHealth"), "ELBv2.RegisterTargets")},
-		{Name: actRebalance, Options: normal, Do: intoBalancer, Calls: calls(reads("ELB.DescribeLoadBalancers"), "ELB.RegisterInstancesWithLoadBalancer")},
+		{Name: actRegister, Options: normal, Do: unlessEnded(instanceOf, register), Calls: calls(reads("ELBv2.DescribeTargetHealth", "EC2.DescribeInstances"), "ELBv2.RegisterTargets")},
+		{Name: actRebalance, Options: normal, Do: unlessEnded(instanceOf, intoBalancer), Calls: calls(reads("ELB.DescribeLoadBalancers", "EC2.DescribeInstances"), "ELB.RegisterInstancesWithLoadBalancer")},
 		{Name: actReassociate, Options: normal, Do: associate, Calls: calls(reads("EC2.DescribeAddresses"), "EC2.AssociateAddress")},
 		{Name: actRelease, Options: normal, Do: release, Calls: calls(reads("EC2.DescribeNetworkInterfaces"), "EC2.ModifyNetworkInterfaceAttribute")},
 		{Name: actUnACL, Options: normal, Do: restoreACL, Calls: calls(reads("EC2.DescribeNetworkAcls"), "EC2.ReplaceNetworkAclAssociation", "EC2.DeleteNetworkAcl", "EC2.DeleteNetworkAclEntry")},
-		{Name: actReprofile, Options: normal, Do: associateProfile, Calls: calls(reads("EC2.DescribeIamInstanceProfileAssociations"), "EC2.AssociateIamInstanceProfile")},
-		{Name: actUnmetadata, Options: normal, Do: enableMetadata, Calls: calls(reads("EC2.DescribeInstances"), "EC2.ModifyInstanceMetadataOptions")},
+		{Name: actReprofile, Options: normal, Do: unlessEnded(instanceOf, associateProfile), Calls: calls(reads("EC2.DescribeIamInstanceProfileAssociations", "EC2.DescribeInstances"), "EC2.AssociateIamInstanceProfile")},
+		{Name: actUnmetadata, Options: normal, Do: unlessEnded(instanceOf, enableMetadata), Calls: calls(reads("EC2.DescribeInstances"), "EC2.ModifyInstanceMetadataOptions")},
 	}
 	return append(back,
 		respond.Action{Name: actPreflight, Options: quick, Do: preflight, Calls: calls(nil, callIsolate, callAttribute, callTags, callDisassociate, callGroup, callACL, callTie, callEntry, callMetadata)},

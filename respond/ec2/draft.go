@@ -145,7 +145,7 @@ func (b *drafting) outOfService() {
 		}
 	}
 	for _, arn := range groups {
-		p := targetsParams{Group: arn}
+		p := targetsParams{Instance: w.InstanceID, Group: arn}
 		line := ""
 		for _, t := range w.Targets {
 			if t.Group == arn {

@@ -194,7 +194,23 @@ func restoreVolume(x *respond.Exec) (playbook.Outcome, error) {
 	if err := x.Params(&b); err != nil {
 		return playbook.Outcome{}, err
 	}
-	return orGone(kit.Restore(x, volumeFlag(x, b.Of), b.Before, b.After))
+	return unlessDetached(x, volumeFlag(x, b.Of), b.Before, b.After)
+}
+
+// unlessDetached restores a flag of an attachment, while there is one.
+func unlessDetached(x *respond.Exec, s kit.Setting[string], before, after string) (playbook.Outcome, error) {
+	var now string
+	err := x.Look(func(ctx context.Context) (err error) {
+		now, err = s.Look(ctx)
+		return err
+	})
+	switch {
+	case respond.Gone(err) || err == nil && now == "gone":
+		return skipped("it is attached no more")
+	case err != nil:
+		return playbook.Outcome{}, err
+	}
+	return orGone(kit.Restore(x, s, before, after))
 }
 
 type keepParams struct {
@@ -252,7 +268,7 @@ func restoreInterface(x *respond.Exec) (playbook.Outcome, error) {
 	if err := x.Params(&b); err != nil {
 		return playbook.Outcome{}, err
 	}
-	return orGone(kit.Restore(x, interfaceFlag(x, b.Of), b.Before, b.After))
+	return unlessDetached(x, interfaceFlag(x, b.Of), b.Before, b.After)
 }
 
 // mark tags the instance, its interfaces and volumes. Nothing waits for it.

@@ -55,6 +55,13 @@ func comeBack(x *respond.Exec) (playbook.Outcome, error) {
 	if err := x.Params(&p); err != nil {
 		return playbook.Outcome{}, err
 	}
+	over, err := ended(x, p.Instance)
+	switch {
+	case err != nil:
+		return playbook.Outcome{}, err
+	case over:
+		return playbook.Outcome{State: playbook.Skipped, Message: p.Instance + " is ended: its replacement stays"}, p.release(x)
+	}
 	start, err := respond.Once(x, savedStart, func() (*Scaling, error) { return groupNow(x, p.scalingParams) })
 	switch {
 	case err != nil:

@@ -22,9 +22,10 @@ type pair struct {
 }
 
 type targetsParams struct {
-	Group   string `json:"group"` // ARN
-	Name    string `json:"name"`
-	Targets []pair `json:"targets"`
+	Instance string `json:"instance"`
+	Group    string `json:"group"` // ARN
+	Name     string `json:"name"`
+	Targets  []pair `json:"targets"`
 }
 
 // registered are those of the targets that are registered now and do not drain.

@@ -218,3 +218,38 @@ func TestAnUndoNeverEndsAMemberThatWasThereBefore(t *testing.T) {
 		t.Errorf("the group is %+v, and was %+v", after, before)
 	}
 }
+
+func TestAnUndoOfAnInstanceThatHasEndedRestoresTheRest(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, fortress)
+	before := r.world(r.id)
+	p, records := r.contained()
+	r.Pass(5 * time.Minute)
+	r.edit(func(e *sim.Editor) { e.TerminateInstance(acct, rgn, r.id) })
+	r.Pass(5 * time.Minute)
+	undone := r.undone(p, records)
+	r.well(undone)
+	skipped := 0
+	for _, rec := range undone {
+		if strings.Contains(rec.Message, "is ended") {
+			skipped++
+		}
+	}
+	if skipped < 5 {
+		t.Errorf("%d steps say that it has ended", skipped)
+	}
+	c, err := r.AWS.AutoScaling(t.Context(), awscalls.Place{Account: acct, Region: rgn})
+	must(t, err)
+	group, err := readGroup(t.Context(), c, "payments-asg", "")
+	must(t, err)
+	if group.Desired != before.Scaling.Desired || len(group.Members) != len(before.Scaling.Members) {
+		t.Errorf("the group is %+v: its replacement stays", group)
+	}
+	for _, s := range before.Subnets {
+		acls, err := listACLs(t.Context(), r.client(), filter("association.subnet-id", s.ID))
+		must(t, err)
+		if len(acls) != 1 || str(acls[0].NetworkAclId) != s.ACL || len(readRules(acls[0].Entries)) != len(s.Entries) {
+			t.Errorf("%s has another network ACL: %+v", s.ID, acls)
+		}
+	}
+}
