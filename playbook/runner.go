@@ -230,7 +230,11 @@ func (c *run) wake() <-chan struct{} {
 }
 
 // sleep waits until a time, in short parts so that an abort is seen.
-func (c *run) sleep(until time.Time, deaf bool) error {
+func (c *run) sleep(until time.Time, deaf bool) error { return c.rest(1<<62, until, deaf) }
+
+// rest waits for d, at most until a time. What was waited is counted: a clock may
+// make waits shorter than its time says.
+func (c *run) rest(d time.Duration, until time.Time, deaf bool) error {
 	for {
 		wake := c.wake()
 		st, err := c.standing()
@@ -240,13 +244,15 @@ func (c *run) sleep(until time.Time, deaf bool) error {
 		if st.Aborted && !deaf {
 			return ErrAborted
 		}
-		left := until.Sub(c.Now())
+		left := min(d, until.Sub(c.Now()))
 		if left <= 0 {
 			return nil
 		}
-		if err := c.Clock.Sleep(c.ctx, min(left, c.part(left)), wake); err != nil {
+		part := min(left, c.part(left))
+		if err := c.Clock.Sleep(c.ctx, part, wake); err != nil {
 			return ErrStopped
 		}
+		d -= part
 	}
 }
 
@@ -465,7 +471,7 @@ func (h *handle) limited(ctx context.Context, f func(ctx context.Context) error)
 func (h *handle) Sleep(d time.Duration) error { return h.sleep(d) }
 
 func (h *handle) sleep(d time.Duration) error {
-	return h.run.sleep(h.run.Now().Add(d), h.options.Finishes)
+	return h.run.rest(d, h.run.Now().Add(d), h.options.Finishes)
 }
 
 // Group implements Step.

@@ -176,6 +176,22 @@ func TestAnAbortEndsAWaitWithinItsPoll(t *testing.T) {
 	}
 }
 
+func TestAWaitIsAsShortAsItsClockMakesIt(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	r := &playbook.Runner{Journal: &playbook.Memory{}, Clock: playbook.Real{Scale: 1e5}}
+	err := r.Run(ctx, func(c playbook.Context) error {
+		_, err := c.Step("wait", playbook.Options{}, func(s playbook.Step) (playbook.Outcome, error) {
+			return playbook.Outcome{}, s.Sleep(time.Hour)
+		})
+		return err
+	})
+	if err != nil || ctx.Err() != nil {
+		t.Errorf("an hour that is 36 ms ended with %v, %v", err, ctx.Err())
+	}
+}
+
 func TestATransientErrorIsTriedAgainAndAPermanentOneIsNot(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
