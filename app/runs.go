@@ -56,7 +56,7 @@ func (r *runs) carryOut(ctx context.Context, item durable.RunItem) error {
 		p.states[rec.Name] = rec.State
 	}
 	runner := &playbook.Runner{Journal: r.store.Journal(run.ID, run.Epoch, p.after(ctx)), Clock: r.clock, CallLimit: r.call,
-		Poll: r.tempo.Scale(time.Second), Wake: r.news.wait, Changed: r.kept, Log: log}
+		Wake: r.news.wait, Changed: r.kept, Log: log}
 	err = runner.Run(ctx, func(c playbook.Context) error { return r.play(ctx, c, run, plan) })
 	switch {
 	case err == nil, errors.Is(err, playbook.ErrFenced):
@@ -505,6 +505,9 @@ func (r *runs) check(ctx context.Context, run respond.RunRow) error {
 		now, err := tx.LockRun(ctx, run.ID)
 		if err != nil || now.NextCheck.IsZero() {
 			return err
+		}
+		if active, _, err := tx.ActiveRun(ctx, run.Target); err != nil || active != "" && active != run.ID {
+			return err // it is being undone: what is missing now is meant to be
 		}
 		now.NextCheck = tx.Now().Add(r.tempo.Scale(next))
 		if failed == nil {
