@@ -165,6 +165,17 @@ func TestWithoutABucketTheGapIsNamedAndContainmentGoesOn(t *testing.T) {
 	}
 }
 
+func TestABucketWithoutObjectLockKeepsTheEvidenceAndSaysSo(t *testing.T) {
+	t.Parallel()
+	b := userBench(t)
+	_ = b.World.Edit(func(e *sim.Editor) { e.Bucket(kittest.Evidence).ObjectLock = false })
+	_, records := b.Contain()
+	items, _, _ := respond.EvidenceOf(records["record/user"])
+	if len(items) != 1 || items[0].LockMode != "" || !items[0].LockUntil.IsZero() || !strings.Contains(items[0].Gap, "has no Object Lock") {
+		t.Fatalf("%+v", items)
+	}
+}
+
 func TestABucketThatRefusesStopsNoContainment(t *testing.T) {
 	t.Parallel()
 	b := userBench(t)
