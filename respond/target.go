@@ -100,9 +100,10 @@ func targetOf(f *finding.Finding, r finding.Resource) Target {
 			t.ID = b.Name
 		}
 		if len(b.Objects) > 0 && r.Kind == finding.KindS3Object {
-			t.ID = b.Name + "/" + b.Objects[0].Key
-			part(PartObjectKey, b.Objects[0].Key)
-			part(PartObjectVer, b.Objects[0].VersionID)
+			o := b.Objects[max(0, slices.IndexFunc(b.Objects, func(o finding.Object) bool { return o.Key == r.Name }))]
+			t.ID = b.Name + "/" + o.Key
+			part(PartObjectKey, o.Key)
+			part(PartObjectVer, o.VersionID)
 		}
 	}
 	if r.Kind == finding.KindLambda && r.Lambda != nil && r.Lambda.Name != "" {
