@@ -1,0 +1,403 @@
+package app
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/guardroom/guardroom/api"
+	"github.com/guardroom/guardroom/audit"
+	"github.com/guardroom/guardroom/cloud/sim"
+	"github.com/guardroom/guardroom/config"
+	"github.com/guardroom/guardroom/finding"
+	"github.com/guardroom/guardroom/incident"
+	"github.com/guardroom/guardroom/internal/fault"
+	"github.com/guardroom/guardroom/playbook"
+	"github.com/guardroom/guardroom/respond"
+	"github.com/guardroom/guardroom/source"
+	"github.com/guardroom/guardroom/store"
+)
+
+// responding is an app that carries out runs on an attacked, simulated world.
+type responding struct {
+	*App
+	world *sim.World
+}
+
+func respondingApp(t *testing.T, storeURL string, change func(c *config.Config), confirm Confirmer) responding {
+	t.Helper()
+	if storeURL == "" {
+		storeURL = "sqlite:" + t.TempDir() + "/g.db"
+	}
+	cfg := respondConfig(storeURL, "one")
+	if change != nil {
+		change(cfg)
+	}
+	w := attackedWorld(t, "")
+	a, err := New(t.Context(), cfg, Options{Mode: ModeServe, Responses: w.AWS(), Confirm: confirm})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Deliver(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan struct{})
+	go func() { defer close(done); a.respond(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		<-done
+		if err := a.Close(context.WithoutCancel(ctx)); err != nil {
+			t.Error(err)
+		}
+	})
+	return responding{a, w}
+}
+
+func (r responding) take(t *testing.T, confirmed bool) {
+	t.Helper()
+	if _, err := r.Take(t.Context(), source.Input{Source: "sqs:main", Body: minerFinding(), Confirmed: confirmed}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (r responding) plan(t *testing.T) api.PlanDetail {
+	t.Helper()
+	p, err := r.desk.CreatePlan(t.Context(), api.PlanRequest{Incident: 1}, "kim")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func (r responding) ended(t *testing.T, id respond.RunID) respond.RunRow {
+	t.Helper()
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		run, err := r.db.GetRun(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if run.State.Ended() {
+			return run
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s is %s", id, run.State)
+		}
+	}
+}
+
+var raj = api.Approver{Name: "raj", How: "socket"}
+
+func TestTwoApprovalsAtOnceStartOneRun(t *testing.T) {
+	onBoth(t, func(t *testing.T, storeOf func() string) {
+		t.Parallel()
+		r := respondingApp(t, storeOf(), nil, nil)
+		r.take(t, true)
+		p := r.plan(t)
+		var mu sync.Mutex
+		var runs []respond.RunID
+		var refused []error
+		var all sync.WaitGroup
+		for range 8 {
+			all.Go(func() {
+				got, err := r.desk.ApprovePlan(context.WithoutCancel(t.Context()), p.Row.ID, p.Row.Digest[:8], "both clicked", raj)
+				mu.Lock()
+				defer mu.Unlock()
+				if err != nil {
+					refused = append(refused, err)
+					return
+				}
+				runs = append(runs, got.Row.Run)
+			})
+		}
+		all.Wait()
+		if len(runs) != 1 || len(refused) != 7 {
+			t.Fatal(runs, refused)
+		}
+		for _, err := range refused {
+			if f := fault.Of(err); f.Code != fault.Conflict || !strings.Contains(f.Message, "raj") || !strings.Contains(f.Message, string(runs[0])) {
+				t.Errorf("the loser does not see who won: %+v", f)
+			}
+		}
+		if list, err := r.db.Runs(t.Context(), store.RunFilter{}); err != nil || len(list) != 1 {
+			t.Error(list, err)
+		}
+		if run := r.ended(t, runs[0]); run.State != respond.RunCompleted || !run.Contained {
+			t.Errorf("%+v", run)
+		}
+		if i, err := r.db.GetIncident(t.Context(), 1); err != nil || i.State != incident.Contained {
+			t.Error(i.State, err)
+		}
+		checkProof(t, r.App)
+	})
+}
+
+func TestAChangedWorldNeedsANewApproval(t *testing.T) {
+	t.Parallel()
+	r := respondingApp(t, "", nil, nil)
+	r.take(t, true)
+	p := r.plan(t)
+	if err := r.world.Edit(func(e *sim.Editor) {
+		e.SetGroups(victimAccount, victimRegion, e.InterfaceOf(victimAccount, victimRegion, victimID, 1), "sg-0web")
+	}); err != nil {
+		t.Fatal(err)
+	}
+	before := len(r.world.Calls())
+	got, err := r.desk.ApprovePlan(t.Context(), p.Row.ID, p.Row.Digest, "go", raj)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := r.ended(t, got.Row.Run)
+	if run.State != respond.RunFailed || !strings.Contains(run.Summary, "nothing was changed") {
+		t.Errorf("%+v", run)
+	}
+	row, err := r.db.GetPlan(t.Context(), p.Row.ID)
+	if err != nil || row.State != respond.PlanChanged || !strings.Contains(row.Why, "was sg-0admin and is sg-0web") {
+		t.Error(row.State, row.Why, err)
+	}
+	for _, c := range r.world.Calls()[before:] {
+		if mutating(c.Operation) {
+			t.Errorf("%s was called", c)
+		}
+	}
+	if again := r.plan(t); again.Row.State != respond.PlanWaiting || again.Row.Digest == p.Row.Digest {
+		t.Errorf("%+v", again.Row)
+	}
+}
+
+func TestTheSwitchStopsEveryResponse(t *testing.T) {
+	t.Parallel()
+	r := respondingApp(t, "", nil, nil)
+	r.take(t, true)
+	p := r.plan(t)
+	if _, err := r.desk.SetSwitch(t.Context(), true, "drill", "kim"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.desk.ApprovePlan(t.Context(), p.Row.ID, p.Row.Digest, "go", raj); fault.CodeOf(err) != fault.Conflict || !strings.Contains(err.Error(), "drill") {
+		t.Error(err)
+	}
+	if _, err := r.desk.SetSwitch(t.Context(), false, "over", "kim"); err != nil {
+		t.Fatal(err)
+	}
+	got, err := r.desk.ApprovePlan(t.Context(), p.Row.ID, p.Row.Digest, "go", raj)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.ended(t, got.Row.Run)
+	// Off and on again within one transaction each, audited.
+	var said []string
+	for _, rec := range auditOf(t, r.App) {
+		if rec.Action == "respond.switched" {
+			said = append(said, rec.Before+" "+rec.After)
+		}
+	}
+	if !slices.Equal(said, []string{"on off", "off on"}) {
+		t.Error(said)
+	}
+}
+
+func TestACapHoldsAtTheApprovalAsWell(t *testing.T) {
+	t.Parallel()
+	r := respondingApp(t, "", func(c *config.Config) { c.Respond.Caps.All = 1 }, nil)
+	r.take(t, true)
+	first, second := r.plan(t), r.plan(t)
+	got, err := r.desk.ApprovePlan(t.Context(), first.Row.ID, first.Row.Digest, "go", raj)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.ended(t, got.Row.Run)
+	if _, err := r.desk.ApprovePlan(t.Context(), second.Row.ID, second.Row.Digest, "go", raj); fault.CodeOf(err) != fault.Conflict {
+		t.Error(err)
+	}
+	if third := r.plan(t); third.Row.State != respond.PlanRefused {
+		t.Errorf("%+v", third.Row)
+	}
+}
+
+func TestARouteMakesItsPlanOnlyOnceGuardDutyHasConfirmed(t *testing.T) {
+	t.Parallel()
+	known := make(chan bool, 1)
+	known <- false
+	route := func(c *config.Config) {
+		c.Destinations = []config.Destination{}
+		c.Routes = []config.Route{{Name: "hosts", When: `resource.kind == "instance"`, Stop: true, Playbook: "ec2-respond"}}
+	}
+	r := respondingApp(t, "", route, func(context.Context, finding.ID) (bool, error) {
+		is := <-known
+		known <- is
+		return is, nil
+	})
+	r.take(t, false)
+	time.Sleep(300 * time.Millisecond) // long enough for several looks
+	if list, err := r.db.Plans(t.Context(), store.PlanFilter{}); err != nil || len(list) != 0 {
+		t.Fatal(list, err)
+	}
+	<-known
+	r.take(t, true) // GuardDuty says so itself
+	known <- true
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		list, err := r.db.Plans(t.Context(), store.PlanFilter{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(list) == 1 {
+			if list[0].State != respond.PlanWaiting || list[0].Requester != incident.Guardroom || len(list[0].Approvals) != 0 {
+				t.Errorf("%+v", list[0])
+			}
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("no plan was made")
+		}
+	}
+}
+
+func TestARuleApprovesBeforehandOnlyWhatItMay(t *testing.T) {
+	t.Parallel()
+	rule := func(when, hours string, books ...string) func(c *config.Config) {
+		return func(c *config.Config) {
+			c.Destinations = []config.Destination{}
+			c.Routes = []config.Route{{Name: "hosts", Stop: true, Playbook: "forensics"}}
+			c.Respond.PreAuthorize = []config.PreAuthorization{{Name: "night", When: when, Hours: hours, Playbooks: books, Owner: "soc", Reason: "nobody is awake"}}
+		}
+	}
+	now := time.Now().UTC()
+	past := now.Add(-3 * time.Hour).Format("15:04") + "-" + now.Add(-2*time.Hour).Format("15:04")
+	for _, c := range []struct {
+		name   string
+		change func(c *config.Config)
+		starts bool
+	}{
+		{"what it matches", rule(`severity >= 7`, "", "forensics"), true},
+		{"not another playbook", rule(`severity >= 7`, "", "ec2-contain"), false},
+		{"not another finding", rule(`severity >= 9`, "", "forensics"), false},
+		{"not outside its hours", rule(`severity >= 7`, past, "forensics"), false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			r := respondingApp(t, "", c.change, nil)
+			r.take(t, true)
+			var list []respond.PlanRow
+			for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+				var err error
+				if list, err = r.db.Plans(t.Context(), store.PlanFilter{}); err != nil {
+					t.Fatal(err)
+				}
+				if len(list) > 0 && (!c.starts || list[0].State != respond.PlanWaiting) {
+					break
+				}
+				if time.Now().After(deadline) {
+					t.Fatalf("%+v", list)
+				}
+			}
+			if c.starts {
+				if a := list[0].Approvals; len(a) != 1 || a[0].Rule != "night" || a[0].How != "rule" || len(a[0].RuleSHA256) != 64 {
+					t.Errorf("%+v", a)
+				}
+				r.ended(t, list[0].Run)
+				return
+			}
+			time.Sleep(100 * time.Millisecond)
+			if p, err := r.db.GetPlan(t.Context(), list[0].ID); err != nil || p.State != respond.PlanWaiting {
+				t.Error(p.State, err)
+			}
+		})
+	}
+}
+
+func TestAnAbortKeepsTheContainmentAndTheUndoTakesItBack(t *testing.T) {
+	t.Parallel()
+	r := respondingApp(t, "", nil, nil)
+	before := worldOf(t, r.world)
+	r.take(t, true)
+	p := r.plan(t)
+	got, err := r.desk.ApprovePlan(t.Context(), p.Row.ID, p.Row.Digest, "go", raj)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		run, err := r.db.GetRun(t.Context(), got.Row.Run)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if run.Contained || run.State.Ended() {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("it is not contained")
+		}
+	}
+	_, aborted := r.desk.AbortRun(t.Context(), got.Row.Run, "enough", "kim")
+	run := r.ended(t, got.Row.Run)
+	if aborted == nil && run.State != respond.RunAborted || !run.Contained {
+		t.Errorf("%+v", run)
+	}
+	u, err := r.desk.UndoRun(t.Context(), run.ID, "kim")
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := r.desk.ApprovePlan(t.Context(), u.Row.ID, u.Row.Digest, "host rebuilt", raj)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if undone := r.ended(t, again.Row.Run); undone.State != respond.RunCompleted {
+		list, _ := r.db.Steps(t.Context(), undone.ID)
+		for _, s := range list {
+			if s.State != playbook.Completed {
+				t.Log(s.Name, s.State, s.Message)
+			}
+		}
+		t.Errorf("%+v", undone)
+	}
+	if after := worldOf(t, r.world); after != before {
+		t.Error("the world is not what it was")
+	}
+	if i, err := r.db.GetIncident(t.Context(), 1); err != nil || i.State != incident.Open {
+		t.Error(i.State, err)
+	}
+	if _, err := r.desk.UndoRun(t.Context(), run.ID, "kim"); fault.CodeOf(err) != fault.Conflict {
+		t.Error(err)
+	}
+}
+
+func TestTokensAreSecretsShownOnce(t *testing.T) {
+	t.Parallel()
+	r := respondingApp(t, "", nil, nil)
+	secret, err := r.desk.CreateToken(t.Context(), "kim", api.ApproverRole, time.Time{}, "root")
+	if err != nil || !strings.HasPrefix(secret, "grt_") || len(secret) < 40 {
+		t.Fatal(secret, err)
+	}
+	if _, err := r.desk.CreateToken(t.Context(), "kim", api.Admin, time.Time{}, "root"); fault.CodeOf(err) != fault.Conflict {
+		t.Error(err)
+	}
+	for range 2 {
+		if err := r.desk.RevokeToken(t.Context(), "kim", "root"); err != nil {
+			t.Error(err)
+		}
+	}
+	if other, err := r.desk.CreateToken(t.Context(), "kim", api.Viewer, time.Time{}, "root"); err != nil || other == secret {
+		t.Error(err)
+	}
+}
+
+func auditOf(t *testing.T, a *App) []audit.Record {
+	t.Helper()
+	var out []audit.Record
+	if err := a.db.AuditRecords(t.Context(), 0, 0, func(r audit.Record) bool { out = append(out, r); return true }); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// worldOf is what of a world can be restored, but for the evidence bucket.
+func worldOf(t *testing.T, w *sim.World) string {
+	t.Helper()
+	raw, err := w.Canonical(victimAccount)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return withoutBuckets(t, raw)
+}
