@@ -70,24 +70,24 @@ type Parts struct {
 	Simulated bool
 }
 
-// of are the items with the run before their ids, which are unique in the run only.
-func (p Parts) of() []Item {
-	items := slices.Clone(p.Items)
+// OfRun puts a run before the ids of items, which are unique in their run only,
+// and before those that lines of custody name.
+func OfRun(run string, items []Item, custody []Custody) ([]Item, []Custody) {
+	items, custody = slices.Clone(items), slices.Clone(custody)
 	for i := range items {
-		items[i].ID = p.named(items[i].ID)
+		items[i].ID = run + "/" + items[i].ID
 	}
-	return items
-}
-
-func (p Parts) named(id string) string {
-	if p.Run == "" || id == "" {
-		return id
+	for i := range custody {
+		if custody[i].Item != "" {
+			custody[i].Item = run + "/" + custody[i].Item
+		}
 	}
-	return p.Run + "/" + id
+	return items, custody
 }
 
 // Build makes the next revision after previous, which is nil for the first. It
-// drops nothing that previous holds; an item that a run says again is merged.
+// drops nothing that previous holds; an item with an id that it holds is merged,
+// so ids of items must be unique in the incident: see OfRun.
 func Build(previous []byte, p Parts, now time.Time) (Manifest, error) {
 	m := Manifest{Schema: SchemaVersion, Case: p.Case, Revision: 1, SealedAt: now.UTC(), SealedBy: p.By,
 		AuditSeq: p.AuditSeq, AuditHash: p.AuditHash, Simulated: p.Simulated}
@@ -104,7 +104,7 @@ func Build(previous []byte, p Parts, now time.Time) (Manifest, error) {
 		m.Items, m.Gaps, m.Custody, m.Runs = old.Items, old.Gaps, old.Custody, old.Runs
 		m.Simulated = m.Simulated || old.Simulated
 	}
-	m.Items = MergeItems(m.Items, p.of()...)
+	m.Items = MergeItems(m.Items, p.Items...)
 	slices.SortStableFunc(m.Items, func(a, b Item) int { return strings.Compare(a.ID, b.ID) })
 	for _, g := range p.Gaps {
 		if !slices.Contains(m.Gaps, g) {
@@ -112,7 +112,7 @@ func Build(previous []byte, p Parts, now time.Time) (Manifest, error) {
 		}
 	}
 	for _, c := range p.Custody {
-		c.At, c.Item = c.At.UTC(), p.named(c.Item)
+		c.At = c.At.UTC()
 		if !slices.Contains(m.Custody, c) {
 			m.Custody = append(m.Custody, c)
 		}

@@ -34,6 +34,7 @@ func signer(t *testing.T, seed byte) ed25519.PrivateKey {
 }
 
 func parts(items ...evidence.Item) evidence.Parts {
+	items, _ = evidence.OfRun("run_1", items, nil)
 	return evidence.Parts{Case: evidence.Case{Incident: "INC-42", Accounts: []string{"111122223333"}, Regions: []string{"eu-west-1"}}, Run: "run_1", By: "guardroom/run_1", Items: items}
 }
 
@@ -68,8 +69,9 @@ func TestARevisionHoldsAllThatTheOneBeforeHeldAndItsDigest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	two := parts(evidence.Item{ID: "snapshot/vol-1", Kind: evidence.Snapshot, Location: "snap-2", CreatedAt: noon})
+	two := parts()
 	two.Run = "run_2"
+	two.Items, _ = evidence.OfRun("run_2", []evidence.Item{{ID: "snapshot/vol-1", Kind: evidence.Snapshot, Location: "snap-2", CreatedAt: noon}}, nil)
 	got := build(t, again, two)
 	first = again
 	if got.Revision != 3 || got.Previous != evidence.Digest(first) {

@@ -26,6 +26,10 @@ func report(x *respond.Exec) (playbook.Outcome, error) {
 		return playbook.Outcome{}, err
 	}
 	items, gaps, _ := gather(x)
+	// Steps side by side spoke of the same items; here is all that is known of each.
+	if err := x.Preserve(items...); err != nil {
+		return playbook.Outcome{}, err
+	}
 	text := summary(x, items, len(gaps))
 	return playbook.Outcome{Message: text}, x.Save(savedReport, text)
 }

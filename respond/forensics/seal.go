@@ -119,6 +119,7 @@ func sealOnce(x *respond.Exec, p reportParams, key ed25519.PrivateKey, why strin
 // somebody changed it, ends the chain with a gap that says so, and holds up nothing.
 func next(x *respond.Exec, p reportParams, previous []byte, number int) (evidence.Manifest, error) {
 	items, gaps, custody := gather(x)
+	items, custody = evidence.OfRun(string(x.RunID), items, custody)
 	parts := evidence.Parts{Case: p.Case, Run: string(x.RunID), Items: items, Gaps: gaps, Custody: custody, By: "guardroom/" + string(x.RunID), Simulated: x.AWS.Simulated()}
 	m, err := evidence.Build(previous, parts, x.Now())
 	if err == nil || previous == nil {

@@ -96,7 +96,7 @@ const closeShare = "forensics.share"
 
 func owe(x *respond.Exec, o opened) error {
 	row := respond.Owed{ID: owedID(x.RunID, x.Def.ID), Run: x.RunID, Kind: closeShare, Params: raw(o), Place: x.Place(),
-		Due: x.Started().Add(72 * time.Hour), Why: o.Snapshot + " is shared with account " + o.With, OpenedAt: x.Now()}
+		Due: x.Started().Add(mostPatience + 24*time.Hour), Why: o.Snapshot + " is shared with account " + o.With, OpenedAt: x.Now()}
 	return x.Look(func(ctx context.Context) error { return x.Owed.Owe(ctx, row) })
 }
 

@@ -145,10 +145,14 @@ func (b *drafting) snapshots() {
 	}
 }
 
+// mostPatience is how long a snapshot or a copy is waited for at most. A share
+// ends a day later, whatever became of it.
+const mostPatience = 7 * 24 * time.Hour
+
 func (b *drafting) snapshot(v Volume) {
 	wait := of(stageSnapshot, v.ID)
 	_, longest := estimate(v.GiB)
-	patience := int64((4*longest + 24*time.Hour) / time.Second)
+	patience := int64(min(4*longest+24*time.Hour, mostPatience) / time.Second)
 	b.lock(of(stageLock, v.ID), StepSnapshots, v, awscalls.Act)
 	b.add(respond.Step{ID: wait, Action: actSnapshot, Role: awscalls.Read, Effect: respond.NoChange, Needs: []string{StepSnapshots}, TimeoutSeconds: patience,
 		Title: fmt.Sprintf("%s: wait until its snapshot is complete", v.ID)}, snapshotParams{Volume: v, From: StepSnapshots})
