@@ -111,7 +111,6 @@ func (e *Editor) AddSubnet(accountID, regionName string, spec SubnetSpec) string
 	n := &subnet{made: s.past("subnet-", spec.ID, spec.Tags), VPC: v.ID, AZ: spec.AZ, CIDR: orText(spec.CIDR, v.nextBlock(s)), ACL: v.ACL, Association: s.w.id("aclassoc-"),
 		AutoPublic: strings.HasPrefix(gateway, "igw-")}
 	if v.CIDR6 != "" {
-		n.CIDR6 = strings.Replace(v.CIDR6, "::/56", fmt.Sprintf("%x::/64", len(s.Subnets)+1), 1)
 		n.CIDR6 = block6(v.CIDR6, len(s.Subnets)+1)
 	}
 	if spec.Public != nil {
@@ -133,14 +132,12 @@ func (e *Editor) AddSubnet(accountID, regionName string, spec SubnetSpec) string
 }
 
 func (s *scope) newNAT(v *vpc, subnetID string) string {
-	g := keepNAT(s, &natGateway{made: s.past("nat-", "", nil), Subnet: subnetID, VPC: v.ID})
-	n := s.newENI("", s.Subnets[subnetID], []string{v.Group}, "Interface for NAT Gateway "+g.ID)
-	n.Type, n.Managed, n.Requester, n.Groups = "nat_gateway", true, "amazon-nat", nil
+	g := keep(&s.NATs, &natGateway{made: s.past("nat-", "", nil), Subnet: subnetID, VPC: v.ID})
+	n := s.newENI("", s.Subnets[subnetID], nil, "Interface for NAT Gateway "+g.ID)
+	n.Type, n.Managed, n.Requester = "nat_gateway", true, "amazon-nat"
 	n.Public = s.publicAddress()
 	return g.ID
 }
-
-func keepNAT(s *scope, g *natGateway) *natGateway { return keep(&s.NATs, g) }
 
 // nextBlock is the next /24 of a VPC's network.
 func (v *vpc) nextBlock(s *scope) string {

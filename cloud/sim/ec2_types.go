@@ -20,7 +20,7 @@ type instanceType struct {
 	Xen         bool
 	Arm         bool
 	Store       bool // has instance store disks
-	// LongIdle are established flows kept 5 days; Nitro v6 keeps them 350 s.
+	// ShortIdle: established flows are kept 350 s (Nitro v6) and not 5 days.
 	ShortIdle bool
 }
 
