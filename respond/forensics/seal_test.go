@@ -107,7 +107,7 @@ func TestTwoRunsThatSealAtTheSameTimeMakeTwoRevisions(t *testing.T) {
 			return nil
 		}
 		once = true
-		m, err := evidence.Build(nil, evidence.Parts{Case: evidence.Case{Incident: "INC-42"}, Run: "run_0", Items: []evidence.Item{{ID: "other", Gap: "x", CreatedAt: noon}}}, noon)
+		m, err := evidence.Build(nil, evidence.Parts{Case: evidence.Case{Incident: "INC-42"}, Run: "run_0", Items: []evidence.Item{{ID: "run_0/other", Gap: "x", CreatedAt: noon}}}, noon)
 		if err != nil {
 			return err
 		}
