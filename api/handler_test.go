@@ -223,7 +223,7 @@ func TestWhatIsRefusedSaysWhyAndDoesNothing(t *testing.T) {
 		{"an unknown run", "GET /v1/runs/run_9", "", 404, fault.NotFound, "there is no run run_9"},
 		{"an unknown run's events", "GET /v1/runs/run_9/events", "", 404, fault.NotFound, "there is no run run_9"},
 		{"events since no number", "GET /v1/runs/run_1/events?since=x", "", 400, fault.Usage, "since"},
-		{"runs in a state that is none", "GET /v1/runs?state=runing", "", 400, fault.Usage, `"runing" is not a state`},
+		{"runs in a state that is none", "GET /v1/runs?state=walking", "", 400, fault.Usage, `"walking" is not a state`},
 		{"an abort without a reason", "POST /v1/runs/run_1/abort", "", 400, fault.Usage, "reason"},
 		{"an abort of an unknown run", "POST /v1/runs/run_9/abort", `{"reason":"x"}`, 404, fault.NotFound, "there is no run run_9"},
 		{"an undo of an unknown run", "POST /v1/runs/run_9/undo", "", 404, fault.NotFound, "there is no run run_9"},

@@ -117,8 +117,8 @@ func (s *schemas) object(t reflect.Type) object {
 	s.fields(t, properties, required)
 	o := object{"type": "object", "properties": properties}
 	var list []string
-	for i := range t.NumField() {
-		list = append(list, s.names(t.Field(i), required)...)
+	for f := range t.Fields() {
+		list = append(list, s.names(f, required)...)
 	}
 	if len(list) > 0 {
 		o["required"] = list
@@ -128,13 +128,12 @@ func (s *schemas) object(t reflect.Type) object {
 
 // fields fills in what a struct has. Its own fields win over embedded ones.
 func (s *schemas) fields(t reflect.Type, properties object, required map[string]bool) {
-	for i := range t.NumField() {
-		if f := t.Field(i); f.Anonymous && f.Tag.Get("json") == "" {
+	for f := range t.Fields() {
+		if f.Anonymous && f.Tag.Get("json") == "" {
 			s.fields(f.Type, properties, required)
 		}
 	}
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
 		name, options, skip := jsonName(f)
 		if skip {
 			continue
@@ -153,8 +152,8 @@ func (s *schemas) fields(t reflect.Type, properties object, required map[string]
 func (s *schemas) names(f reflect.StructField, required map[string]bool) []string {
 	if f.Anonymous && f.Tag.Get("json") == "" {
 		var out []string
-		for i := range f.Type.NumField() {
-			out = append(out, s.names(f.Type.Field(i), required)...)
+		for inner := range f.Type.Fields() {
+			out = append(out, s.names(inner, required)...)
 		}
 		return out
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http/httptest"
 	"slices"
 	"sync"
@@ -177,9 +178,7 @@ func (s *responseService) look(id respond.RunID, after int64) (respond.RunRow, [
 	}
 	latest := map[string]playbook.Record{}
 	for _, m := range r.states[max(0, min(after, r.version)):r.version] {
-		for k, v := range m {
-			latest[k] = v
-		}
+		maps.Copy(latest, m)
 	}
 	var out []playbook.Record
 	for _, st := range planSteps() {
