@@ -25,7 +25,7 @@ const (
 var dependencies = []dependency{
 	{module: "github.com/alecthomas/kong", by: []string{"cmd/..."}, why: "the command line, one struct a command; nothing else may know flags"},
 	{module: "github.com/aws/aws-lambda-go", by: []string{"source/...", "cmd/..."}, tests: true, why: "the Lambda runtime; only the entrance of Lambda knows it"},
-	{module: aws, by: []string{"cloud/...", "respond/...", "source/..."}, tests: true, why: "AWS, through the narrow interfaces of those who need it; unwrapped at the edge"},
+	{module: aws, by: []string{"cloud/...", "demo", "respond/...", "source/..."}, tests: true, why: "AWS, through the narrow interfaces of those who need it; unwrapped at the edge"},
 	{module: "github.com/aws/smithy-go", by: []string{"cloud/...", "respond/...", "source/..."}, tests: true, why: "error codes of AWS: unwrapped by code, never by text"},
 	{module: "github.com/charmbracelet/x/ansi", tests: true, why: "an independent judge of what a terminal shows; too slow to start for the program"},
 	{module: "github.com/clipperhouse/displaywidth", by: []string{"internal/width"}, why: "the width of text on a terminal, wide runes included"},

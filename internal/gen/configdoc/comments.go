@@ -13,13 +13,24 @@ import (
 // comments holds the doc comments of package config: "Type" and "Type.Field".
 type comments map[string]string
 
-// readComments parses config/config.go below root.
+// files hold the sections of the configuration.
+var files = []string{"config.go", "respond.go"}
+
+// readComments parses the files of package config below root.
 func readComments(root string) (comments, error) {
-	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, "config", "config.go"), nil, parser.ParseComments)
-	if err != nil {
-		return nil, fmt.Errorf("read the comments of the configuration: %w", err)
-	}
 	out := comments{}
+	for _, name := range files {
+		file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, "config", name), nil, parser.ParseComments)
+		if err != nil {
+			return nil, fmt.Errorf("read the comments of the configuration: %w", err)
+		}
+		out.read(file)
+	}
+	return out, nil
+}
+
+// read adds the comments of a file.
+func (c comments) read(file *ast.File) {
 	for _, decl := range file.Decls {
 		group, ok := decl.(*ast.GenDecl)
 		if !ok {
@@ -30,19 +41,18 @@ func readComments(root string) (comments, error) {
 			if !ok {
 				continue
 			}
-			out[t.Name.Name] = oneLine(group.Doc.Text())
+			c[t.Name.Name] = oneLine(group.Doc.Text())
 			s, ok := t.Type.(*ast.StructType)
 			if !ok {
 				continue
 			}
 			for _, f := range s.Fields.List {
 				for _, name := range f.Names {
-					out[t.Name.Name+"."+name.Name] = oneLine(f.Doc.Text())
+					c[t.Name.Name+"."+name.Name] = oneLine(f.Doc.Text())
 				}
 			}
 		}
 	}
-	return out, nil
 }
 
 // of is the comment of a field in the words of the file: it begins with the key
