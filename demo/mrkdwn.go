@@ -32,17 +32,24 @@ func plain(s string) string {
 }
 
 func plainLine(s string) string {
+	// What is in code spans is put aside: it is no markup, and may stand in bold.
 	parts := strings.Split(s, "`")
-	for i, p := range parts {
+	text := parts[0]
+	for i, p := range parts[1:] {
 		if i%2 == 0 {
-			p = labelled.ReplaceAllString(p, "$1")
-			p = linked.ReplaceAllString(p, "$1")
-			p = starred.ReplaceAllString(p, "$1")
-			p = slanted.ReplaceAllString(p, "$1")
+			text += "\x00"
+		} else {
+			text += p
 		}
-		parts[i] = mentions.Replace(p)
 	}
-	return strings.Join(parts, "")
+	text = labelled.ReplaceAllString(text, "$1")
+	text = linked.ReplaceAllString(text, "$1")
+	text = starred.ReplaceAllString(text, "$1")
+	text = slanted.ReplaceAllString(text, "$1")
+	for i := 1; i < len(parts); i += 2 {
+		text = strings.Replace(text, "\x00", parts[i], 1)
+	}
+	return mentions.Replace(text)
 }
 
 type slackText struct {

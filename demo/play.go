@@ -30,7 +30,7 @@ type Options struct {
 }
 
 const (
-	minute = 62 * time.Second
+	minute = 52 * time.Second
 	moment = 8 * time.Second
 	// Every wait of guardroom and of the stand-ins alike is divided by a scale.
 	scale     = 180
@@ -94,8 +94,12 @@ func Play(ctx context.Context, opts Options) (Result, error) {
 }
 
 func (s *show) folder() (err error) {
-	if s.result.Dir = s.opts.Dir; s.result.Dir == "" {
+	if s.opts.Dir == "" {
 		s.result.Dir, err = os.MkdirTemp("", "guardroom-demo-")
+		return err
+	}
+	// What is kept names itself in its configuration, which is read anywhere.
+	if s.result.Dir, err = filepath.Abs(s.opts.Dir); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(s.result.Dir, 0o700); err != nil {
@@ -110,7 +114,7 @@ func (s *show) folder() (err error) {
 
 // play opens the room, tells the story and closes the room again.
 func (s *show) play(ctx context.Context) (err error) {
-	s.aws = filepath.Join(s.result.Dir, simulated)
+	s.aws = filepath.Join(s.result.Dir, awsFile)
 	if err := s.furnish(); err != nil {
 		return err
 	}

@@ -2,114 +2,126 @@ package demo
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"sync"
 	"time"
 
+	gocmp "github.com/google/go-cmp/cmp"
+
 	"github.com/guardroom/guardroom/api"
-	"github.com/guardroom/guardroom/incident"
 	"github.com/guardroom/guardroom/respond"
-	"github.com/guardroom/guardroom/store"
 )
 
-// response contains a host, preserves its evidence, and takes it back again.
+// person is how somebody of the story approves.
+func person(name string) api.Approver { return api.Approver{Name: name, How: "socket"} }
+
+// response contains the host of the last incident, preserves its evidence and
+// takes the containment back, all in the simulated AWS.
 func (s *show) response(ctx context.Context) error {
 	i, err := s.incidentOf(ctx, "batch-calls")
 	if err != nil {
 		return err
 	}
-	inner, stop := context.WithCancel(ctx)
-	var after sync.WaitGroup
-	after.Go(func() { s.room.Respond(inner) })
-	defer after.Wait()
+	ctx, stop := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	running.Go(func() { s.room.Respond(ctx) })
+	running.Go(func() { s.room.Beat(ctx) })
+	defer running.Wait()
 	defer stop()
-	plan, err := s.room.Responses().CreatePlan(ctx, api.PlanRequest{Incident: i.Number}, ana)
-	if err != nil {
-		return err
-	}
-	if err := s.carryOut(ctx, i.Number, plan, raj, "batch-1 is known to call out, and its evidence is needed"); err != nil {
-		return err
-	}
-	run, err := s.newestRun(ctx, i.Number)
-	if err != nil {
-		return err
-	}
-	report, err := s.room.Responses().VerifyEvidence(ctx, i.Number, mei)
-	if err != nil {
-		return err
-	}
-	s.screen.line("verified", fmt.Sprintf("%+v", report))
-	undo, err := s.room.Responses().UndoRun(ctx, run.ID, ana)
-	if err != nil {
-		return err
-	}
-	return s.carryOut(ctx, i.Number, undo, raj, "the program is known and removed")
-}
 
-func (s *show) newestRun(ctx context.Context, n incident.Number) (respond.RunRow, error) {
-	_ = n
-	list, err := s.room.Reader().Runs(ctx, runsOf(n))
-	if err != nil || len(list) == 0 {
-		return respond.RunRow{}, fmt.Errorf("no run: %w", err)
-	}
-	return list[0], nil
-}
-
-func (s *show) carryOut(ctx context.Context, n incident.Number, d api.PlanDetail, by, why string) error {
-	b, _ := json.MarshalIndent(d.Plan, "", " ")
-	s.screen.line("plan", string(d.Row.ID)+" "+string(d.Row.State)+" "+d.Row.Why)
-	fmt.Fprintln(s.opts.Out, string(b))
-	text, err := s.look(ctx, batch1)
+	s.screen.head("Guardroom acts")
+	s.screen.text(0, fmt.Sprintf("A person asks for a plan, another approves it, and guardroom carries it out. For this there is an AWS that is simulated, on this machine, whose clock goes %.0f times faster: a snapshot that takes %s is there in %.0f s. The program that acts is the real one.",
+		s.tempo, respond.Length(s.snapshotsTake()[0]), s.snapshotsTake()[0].Seconds()/s.tempo))
+	s.scene("17:10", "Ana asks for a plan. That changes nothing: the plan says what would be done, to what is there now.")
+	d, err := s.room.Responses().CreatePlan(ctx, api.PlanRequest{Incident: i.Number}, ana)
 	if err != nil {
 		return err
 	}
-	s.screen.line("aws", text)
-	if _, err := s.room.Responses().ApprovePlan(ctx, d.Row.ID, d.Row.Digest[:8], why, api.Approver{Name: by, How: "socket"}); err != nil {
+	before, err := s.look(ctx, batch1)
+	if err != nil {
 		return err
 	}
-	seen := map[string]string{}
-	began := s.opts.Now()
-	for {
-		run, err := s.newestRun(ctx, n)
-		if err != nil {
-			return err
-		}
-		row, err := s.room.Reader().GetPlan(ctx, run.Plan)
-		if err != nil {
-			return err
-		}
-		var p respond.Plan
-		if err := json.Unmarshal(row.Bytes, &p); err != nil {
-			return err
-		}
-		records, err := s.room.Reader().Steps(ctx, run.ID)
-		if err != nil {
-			return err
-		}
-		g := respond.ProgressOf(run, row, &p, records, s.clock.Now())
-		for _, st := range g.Steps {
-			if now := string(st.State) + st.Message; seen[st.ID] != now && st.State != respond.WordWaiting {
-				seen[st.ID] = now
-				s.screen.line(fmt.Sprintf("%.1f s", s.opts.Now().Sub(began).Seconds()), fmt.Sprintf("%s %s [%s] %s: %s", st.State, st.ID, st.Stage, st.Title, st.Text()))
-			}
-		}
-		if run.State.Ended() {
-			s.screen.line("end", fmt.Sprintf("%s %s contained %v open %v", run.State, run.Summary, run.Contained, run.StillOpen))
-			break
-		}
-		if err := sleep(ctx, 50*time.Millisecond); err != nil {
-			return err
-		}
-	}
-	if err := s.finished(ctx); err != nil {
+	run, err := s.carryOut(ctx, d.Row.ID, "17:14", "Raj reads it and approves exactly this plan, by its digest.", raj, "it is not known what talks there, and the data of payments is within reach")
+	if err != nil {
 		return err
 	}
-	if text, err = s.look(ctx, batch1); err != nil {
+	if !run.Contained {
+		return fmt.Errorf("the run %s contained nothing: %s", run.ID, run.Summary)
+	}
+	if err := s.show2(ctx, "aws"); err != nil {
 		return err
 	}
-	s.screen.line("aws", text)
+	s.scene("17:20", "What is preserved, by the manifest that the run has sealed. Mei has it hashed again.")
+	if err := s.evidence(ctx, i.Number); err != nil {
+		return err
+	}
+	s.scene("18:30", "The program is found in the copy, and is known. Ana asks for the undo, from what the run has recorded.")
+	if d, err = s.room.Responses().UndoRun(ctx, run.ID, ana); err != nil {
+		return err
+	}
+	if _, err = s.carryOut(ctx, d.Row.ID, "18:34", "Raj approves that too.", raj, "the key that it used is revoked, the program is removed"); err != nil {
+		return err
+	}
+	after, err := s.look(ctx, batch1)
+	if err != nil {
+		return err
+	}
+	s.screen.line("aws", "simulated: "+batch1.name+" is "+after.words())
+	if diff := gocmp.Diff(before, after); diff != "" {
+		return fmt.Errorf("the host is not as it was before:\n%s", diff)
+	}
+	s.result.Restored = true
+	s.screen.line("compared", "seen from outside, the host is in all of this as it was before the plan; its snapshots stay")
 	return nil
 }
 
-func runsOf(n incident.Number) store.RunFilter { return store.RunFilter{Incident: n, Limit: 1} }
+func (s *show) show2(ctx context.Context, label string) error {
+	v, err := s.look(ctx, batch1)
+	if err != nil {
+		return err
+	}
+	s.screen.line(label, "simulated: "+batch1.name+" is "+v.words())
+	return nil
+}
+
+// scene begins a part of the response at a time of the day.
+func (s *show) scene(at, caption string) {
+	s.clock.jump(s.start.Add(clock(at)))
+	s.screen.story(clock(at), caption)
+}
+
+// carryOut shows a plan, has it approved, and follows its run to the end.
+func (s *show) carryOut(ctx context.Context, id respond.PlanID, at, caption, by, why string) (respond.RunRow, error) {
+	var none respond.RunRow
+	row, err := s.plan(ctx, id)
+	if err != nil {
+		return none, err
+	}
+	if err := s.finished(ctx); err != nil {
+		return none, err
+	}
+	if err := s.pause(ctx, 3*time.Second); err != nil {
+		return none, err
+	}
+	s.scene(at, caption)
+	run, err := s.approve(ctx, row, by, why)
+	if err != nil {
+		return none, err
+	}
+	ended, err := s.follow(ctx, run)
+	if err != nil {
+		return ended, err
+	}
+	if ended.State != respond.RunCompleted {
+		return ended, fmt.Errorf("the run %s is %s: %s", run, ended.State, ended.Summary)
+	}
+	return ended, s.finished(ctx)
+}
+
+// pause gives who watches time to read.
+func (s *show) pause(ctx context.Context, d time.Duration) error {
+	if s.opts.Fast {
+		return nil
+	}
+	return sleep(ctx, d)
+}

@@ -28,6 +28,10 @@ type Result struct {
 	Slack, Jira, PagerDuty Tally
 	Violations             []string // limits of a vendor that were broken
 	AuditRecords           int64
+
+	Evidence        int  // items that the response preserved
+	EvidenceChecked int  // of them and of their manifests, found good again
+	Restored        bool // the undo left the host as it was before
 }
 
 // Tally compares what one vendor shows with what guardroom wanted it to show.

@@ -15,6 +15,8 @@ type Room interface {
 	Deliver(ctx context.Context) error
 	// Respond looks after responses until ctx ends, and blocks until then.
 	Respond(ctx context.Context)
+	// Beat keeps the heartbeat of this process until ctx ends, and blocks.
+	Beat(ctx context.Context)
 	// Close ends deliveries and closes the store, with everything kept.
 	Close(ctx context.Context) error
 }

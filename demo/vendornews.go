@@ -68,7 +68,7 @@ func (v *vendors) slackNews() []row {
 			out = append(out, row{label: "slack", text: head + v.mention(m), fresh: channelName + v.mention(m)})
 		case !known:
 			number := v.numbers[m.ThreadTS]
-			text := strings.TrimSpace(strings.TrimPrefix(plain(m.Text), number))
+			text := strings.TrimSpace(strings.TrimPrefix(strings.ReplaceAll(plain(m.Text), "\n", " "), number))
 			if m.Broadcast {
 				text = "thread, also in " + channelName + ": " + text
 			} else {
@@ -77,7 +77,10 @@ func (v *vendors) slackNews() []row {
 			out = append(out, row{label: "slack", who: number, text: text})
 		case m.Edits > old.Edits:
 			if text := edited(old, m); text != "" {
-				out = append(out, row{label: "slack", who: v.numbers[m.TS], text: text})
+				if m.ThreadTS != "" {
+					text = "thread, " + text
+				}
+				out = append(out, row{label: "slack", who: cmp.Or(v.numbers[m.TS], v.numbers[m.ThreadTS]), text: text})
 			}
 		}
 	}

@@ -1,0 +1,133 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/guardroom/guardroom/respond"
+)
+
+// follow shows a run until it ends, from what the store says of it.
+func (s *show) follow(ctx context.Context, id respond.RunID) (respond.RunRow, error) {
+	v := runRows{show: s, began: s.opts.Now(), every: 4 * time.Second, done: map[string]bool{}}
+	if s.opts.Fast {
+		v.every = time.Second
+	}
+	until := v.began.Add(patience)
+	for {
+		run, err := s.room.Reader().GetRun(ctx, id)
+		if err != nil {
+			return run, err
+		}
+		row, p, err := s.storedPlan(ctx, run.Plan)
+		if err != nil {
+			return run, err
+		}
+		records, err := s.room.Reader().Steps(ctx, id)
+		if err != nil {
+			return run, err
+		}
+		v.rows(respond.ProgressOf(run, row, p, records, s.clock.Now()))
+		switch {
+		case s.screen.err != nil:
+			return run, s.screen.err
+		case run.State.Ended():
+			return run, nil
+		case s.opts.Now().After(until):
+			return run, fmt.Errorf("the run %s does not end", id)
+		}
+		if err := sleep(ctx, 100*time.Millisecond); err != nil {
+			return run, err
+		}
+	}
+}
+
+// runRows says of a run what people look for, and each thing once.
+type runRows struct {
+	*show
+	began     time.Time
+	every     time.Duration // between two rows that only say how far it is
+	told      time.Time
+	percent   string
+	done      map[string]bool // stages
+	contained bool
+}
+
+// telling stages get a row of their own; the others are only named.
+var tellingStages = []string{"workstation", "snapshot", "hash", "attach", "terminate", "seal"}
+
+func (v *runRows) rows(g respond.Progress) {
+	var brief []string
+	steps := 0
+	for _, st := range g.Stages {
+		if v.done[st.Stage] || !st.State.Ended() {
+			continue
+		}
+		v.done[st.Stage] = true
+		if slices.Contains(tellingStages, st.Stage) {
+			defer v.stage(g, st)
+			continue
+		}
+		brief = append(brief, st.Stage)
+		steps += st.Total
+	}
+	if len(brief) > 0 {
+		v.line("done", fmt.Sprintf("%s: %s", strings.Join(brief, ", "), count(steps, "step", "steps")))
+	}
+	if g.Contained && !v.contained {
+		v.contained = true
+		v.line("contained", g.Target+" is contained, as a second look at AWS has shown")
+	}
+	v.percents(g)
+	if g.State.Ended() {
+		defer v.line(string(g.State), g.Summary)
+	}
+}
+
+// line is a row with the time since the approval.
+func (v *runRows) line(label, text string) {
+	passed := v.opts.Now().Sub(v.began).Seconds()
+	v.screen.mark = fmt.Sprintf("+%.0f s", passed)
+	if passed < 9.95 {
+		v.screen.mark = fmt.Sprintf("+%.1f s", passed)
+	}
+	v.screen.line(label, text)
+}
+
+// stage is what came of a stage, by the message of its last step.
+func (v *runRows) stage(g respond.Progress, st respond.StageProgress) {
+	var last []string
+	for _, step := range g.Steps {
+		if step.Stage == st.Stage && step.Message != "" {
+			last = append(last, step.Message)
+		}
+	}
+	text := "nothing to do"
+	if n := len(last); n > 0 {
+		text = last[n-1]
+	}
+	if st.State != respond.WordCompleted && st.State != respond.WordUndone {
+		text = string(st.State) + ": " + text
+	}
+	v.line(st.Stage, text)
+}
+
+// percents say how far the snapshots are, from time to time.
+func (v *runRows) percents(g respond.Progress) {
+	var parts []string
+	for _, st := range g.Steps {
+		if st.Stage == "snapshot" && !st.State.Ended() && st.Percent > 0 {
+			parts = append(parts, fmt.Sprintf("%s %d %%", strings.TrimPrefix(st.ID, "snapshot/"), st.Percent))
+		}
+	}
+	text := strings.Join(parts, ", ")
+	now := v.opts.Now()
+	if text == "" || text == v.percent || now.Sub(v.told) < v.every {
+		return
+	}
+	v.percent, v.told = text, now
+	v.line("snapshot", fmt.Sprintf("simulated, %.0fx faster: %s", v.tempo, text))
+}
