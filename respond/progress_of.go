@@ -181,7 +181,8 @@ func (g *Progress) steps(p *Plan, records []playbook.Record, undo, ended bool, n
 			g.Steps = append(g.Steps, beside(rec, undo, now))
 		}
 		items, gaps, _ := EvidenceOf(rec)
-		g.Evidence, g.Gaps = append(g.Evidence, items...), append(g.Gaps, gaps...)
+		// A later step says more of the same item: that a volume is attached.
+		g.Evidence, g.Gaps = evidence.MergeItems(g.Evidence, items...), append(g.Gaps, gaps...)
 	}
 	g.Total = len(g.Steps)
 	var waits []string

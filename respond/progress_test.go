@@ -142,6 +142,20 @@ func TestProgressTellsWhatPeopleAskFor(t *testing.T) {
 	}
 }
 
+func TestAnItemThatALaterStepSpeaksOfAgainIsShownOnce(t *testing.T) {
+	t.Parallel()
+	saved := func(items string) map[string]json.RawMessage {
+		return map[string]json.RawMessage{savedEvidence: json.RawMessage(items)}
+	}
+	g := ProgressOf(RunRow{ID: "run_1", State: RunCompleted}, PlanRow{}, nil, []playbook.Record{
+		{Name: "volume/vol-1", State: playbook.Completed, Saved: saved(`[{"id":"v","kind":"evidence volume","location":"vol-9"}]`)},
+		{Name: "attach/vol-1", State: playbook.Completed, Saved: saved(`[{"id":"v","kind":"evidence volume","location":"vol-9","device":"/dev/sdf"}]`)},
+	}, progressNow)
+	if len(g.Evidence) != 1 || g.Evidence[0].Device != "/dev/sdf" {
+		t.Errorf("%+v", g.Evidence)
+	}
+}
+
 func TestAPlanThatWaitsNamesWhatItNeeds(t *testing.T) {
 	t.Parallel()
 	row := watchedRow()
