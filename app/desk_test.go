@@ -265,7 +265,7 @@ func TestARuleApprovesBeforehandOnlyWhatItMay(t *testing.T) {
 		}
 	}
 	now := time.Now().UTC()
-	past := now.Add(-3 * time.Hour).Format("15:04") + "-" + now.Add(-2*time.Hour).Format("15:04")
+	past := now.Add(-3*time.Hour).Format("15:04") + "-" + now.Add(-2*time.Hour).Format("15:04")
 	for _, c := range []struct {
 		name   string
 		change func(c *config.Config)

@@ -7,13 +7,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/guardroom/guardroom/audit"
 	"github.com/guardroom/guardroom/evidence"
 	"github.com/guardroom/guardroom/incident"
+	"github.com/guardroom/guardroom/internal/fault"
 	"github.com/guardroom/guardroom/playbook"
 	"github.com/guardroom/guardroom/respond"
+	"github.com/guardroom/guardroom/respond/awscalls"
+	"github.com/guardroom/guardroom/respond/forensics"
 	"github.com/guardroom/guardroom/store"
 )
 
@@ -73,14 +77,18 @@ func (r *runs) sealNow(ctx context.Context, run respond.RunRow, plan *respond.Pl
 	}
 	parts := evidence.Parts{Case: caseOf(i, plan), Run: string(run.ID), By: "guardroom/" + string(run.ID), AuditSeq: head.Seq, AuditHash: head.Hash, Simulated: run.Simulated}
 	for _, p := range items {
-		it := p.Item
-		it.ID = string(p.Run) + "/" + it.ID
-		parts.Items = append(parts.Items, it)
+		one, _ := evidence.OfRun(string(p.Run), []evidence.Item{p.Item}, nil)
+		parts.Items = append(parts.Items, one...)
 	}
 	for _, l := range gaps {
 		parts.Gaps = append(parts.Gaps, l.Gap)
 	}
-	parts.Custody = custody
+	for _, c := range custody {
+		if by, is := strings.CutPrefix(c.Who, "guardroom/run_"); is && c.Item != "" {
+			c.Item = "run_" + by + "/" + c.Item
+		}
+		parts.Custody = append(parts.Custody, c)
+	}
 	sealed, err := r.sealNext(ctx, run.Incident, parts, now)
 	if err != nil {
 		return playbook.Outcome{}, err
@@ -89,7 +97,14 @@ func (r *runs) sealNow(ctx context.Context, run respond.RunRow, plan *respond.Pl
 	if sealed.Signature.Value == "" {
 		signed = "not signed: " + sealed.Signature.Unsigned
 	}
-	return playbook.Outcome{Message: fmt.Sprintf("manifest %d of %s, %d items, %d gaps, sha256:%s, %s", sealed.Revision, run.Incident, len(parts.Items), len(parts.Gaps), sealed.SHA256[:8], signed)}, nil
+	kept := "in guardroom's store"
+	at := awscalls.Place{Account: plan.Target.Account, Region: plan.Target.Region, Incident: run.Incident.String()}
+	if where, err := forensics.PutManifest(ctx, r.aws, r.policy, at, sealed); err != nil {
+		kept += " only: " + fault.Of(respond.Explain(err, "write it to the evidence bucket", "it is in the store")).Error()
+	} else if where != "" {
+		kept += " and at " + where
+	}
+	return playbook.Outcome{Message: fmt.Sprintf("manifest %d of %s, %d items, %d gaps, sha256:%s, %s; %s", sealed.Revision, run.Incident, len(parts.Items), len(parts.Gaps), sealed.SHA256[:8], signed, kept)}, nil
 }
 
 // sealNext builds, signs and stores the next revision of the manifest. Two runs
@@ -108,6 +123,10 @@ func (r *runs) sealNext(ctx context.Context, n incident.Number, parts evidence.P
 			var old evidence.Sealed
 			if err := json.Unmarshal(list[len(list)-1].Bytes, &old); err != nil {
 				return fmt.Errorf("read the manifest before: %w", err)
+			}
+			if m, err := evidence.Decode(old.Bytes); err == nil && slices.Contains(m.Runs, parts.Run) {
+				sealed = old // by an earlier life of this run
+				return nil
 			}
 			previous = old.Bytes
 		}

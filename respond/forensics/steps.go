@@ -26,6 +26,9 @@ type Hooks struct {
 	MemoryLimit time.Duration
 	// BeforeReport are steps that the report and the manifest wait for.
 	BeforeReport []string
+	// Sealed says that whoever carries the plan out seals the manifest, over all
+	// that the run preserved: there is then no step for it.
+	Sealed bool
 }
 
 // drafting gathers the steps of one acquisition.
@@ -265,6 +268,9 @@ func (b *drafting) closing() {
 	p.Gaps = b.gaps
 	b.add(respond.Step{ID: StepReport, Action: actReport, Role: awscalls.Read, Effect: respond.NoChange, After: slices.Concat(b.ends, b.h.BeforeReport),
 		Title: "say what was preserved, what was not, and where it is"}, p)
+	if b.h.Sealed {
+		return
+	}
 	title := "seal the evidence manifest"
 	if b.r.Policy.Evidence.Bucket == "" {
 		title += ", kept in guardroom's store only: no evidence bucket is configured"

@@ -1,0 +1,80 @@
+package forensics
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"path"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/guardroom/guardroom/evidence"
+	"github.com/guardroom/guardroom/internal/fault"
+	"github.com/guardroom/guardroom/respond"
+	"github.com/guardroom/guardroom/respond/awscalls"
+)
+
+// PutManifest writes a sealed manifest and its signature into the evidence
+// bucket, each once, and returns where the manifest is; empty where no bucket is
+// configured. It may be repeated: what is there with the same bytes is fine,
+// other bytes under its name are refused.
+func PutManifest(ctx context.Context, a awscalls.AWS, p respond.Policy, at awscalls.Place, s evidence.Sealed) (location string, err error) {
+	if p.Evidence.Bucket == "" {
+		return "", nil
+	}
+	at.Role = awscalls.Forensics
+	if p.Forensics.Account != "" {
+		at.Account = p.Forensics.Account
+	}
+	if p.Evidence.Region != "" {
+		at.Region = p.Evidence.Region
+	}
+	c, err := a.S3(ctx, at)
+	if err != nil {
+		return "", err
+	}
+	name := path.Join(p.Evidence.Prefix, at.Incident, "manifest", fmt.Sprintf("%04d", s.Revision))
+	sig, err := evidence.Canonical(evidence.Sealed{SHA256: s.SHA256, Revision: s.Revision, Signature: s.Signature})
+	if err != nil {
+		return "", err
+	}
+	for _, o := range []struct {
+		key  string
+		data []byte
+	}{{name + ".json", s.Bytes}, {name + ".sig.json", sig}} {
+		if err := putOnce(ctx, c, p, o.key, o.data); err != nil {
+			return "", err
+		}
+	}
+	return "s3://" + p.Evidence.Bucket + "/" + name + ".json", nil
+}
+
+func putOnce(ctx context.Context, c awscalls.S3, p respond.Policy, key string, data []byte) error {
+	in := &s3.PutObjectInput{Bucket: aws.String(p.Evidence.Bucket), Key: aws.String(key), Body: bytes.NewReader(data), ContentType: aws.String("application/json"),
+		IfNoneMatch: aws.String("*"), ChecksumAlgorithm: s3types.ChecksumAlgorithmSha256, ChecksumSHA256: aws.String(base64Of(evidence.Digest(data)))}
+	if p.Evidence.KMSKey != "" {
+		in.ServerSideEncryption, in.SSEKMSKeyId = s3types.ServerSideEncryptionAwsKms, aws.String(p.Evidence.KMSKey)
+	}
+	_, err := c.PutObject(ctx, in)
+	if !respond.Is(err, "PreconditionFailed", "ConditionalRequestConflict") {
+		return err
+	}
+	out, err := c.GetObject(ctx, &s3.GetObjectInput{Bucket: in.Bucket, Key: in.Key})
+	if err != nil {
+		return err
+	}
+	defer out.Body.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, out.Body); err != nil {
+		return fmt.Errorf("read %s: %w", key, err)
+	}
+	if hex.EncodeToString(h.Sum(nil)) != evidence.Digest(data) {
+		return fault.New(fault.Corrupt, "another manifest is in the evidence bucket as "+key, "look who wrote it; the store's own is not touched by it")
+	}
+	return nil
+}
