@@ -103,6 +103,9 @@ func (s *show) look(ctx context.Context, h host) (sight, error) {
 	}
 	for _, l := range acls.NetworkAcls {
 		for _, e := range l.Entries {
+			if aws.ToInt32(e.RuleNumber) > 32766 {
+				continue // the one that every list ends with
+			}
 			v.ACL = append(v.ACL, fmt.Sprintf("%d %v %s %s", aws.ToInt32(e.RuleNumber), aws.ToBool(e.Egress), e.RuleAction, aws.ToString(e.CidrBlock)))
 		}
 	}
@@ -156,7 +159,7 @@ func (v sight) words() string {
 			denied++
 		}
 	}
-	return fmt.Sprintf("%s; security group %s; instance profile %s; metadata service %s; %s of the network ACL that deny; %s in its role; termination protection %s",
+	return fmt.Sprintf("%s, in security group %s, instance profile %s, metadata service %s, denied by %s of the network ACL and %s of its role, termination protection %s",
 		v.State, strings.Join(v.Groups, ", "), cmp.Or(v.Profile, "none"), v.Metadata, count(denied, "entry", "entries"), count(len(v.Policies), "policy", "policies"), onOff(v.TerminationProtection))
 }
 

@@ -3,11 +3,14 @@ package demo
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/guardroom/guardroom/evidence"
 	"github.com/guardroom/guardroom/incident"
 	"github.com/guardroom/guardroom/internal/fault"
+	"github.com/guardroom/guardroom/store"
 )
 
 // evidence shows what was preserved of an incident, what was not, and that it is
@@ -17,8 +20,17 @@ func (s *show) evidence(ctx context.Context, n incident.Number) error {
 	if err != nil {
 		return err
 	}
+	slices.SortStableFunc(items, func(a, b store.Preserved) int { return rank(a.Kind) - rank(b.Kind) })
+	var working []string
 	for _, i := range items {
+		if i.SHA256 == "" && (i.Working || i.Kind == evidence.Workstation) {
+			working = append(working, i.Title+" "+i.Location)
+			continue
+		}
 		s.screen.line("evidence", evidenceWords(i.Item))
+	}
+	if len(working) > 0 {
+		s.screen.line("to work on", strings.Join(working, "; "))
 	}
 	gaps, err := s.room.Reader().Gaps(ctx, n)
 	if err != nil {
@@ -44,19 +56,32 @@ func (s *show) evidence(ctx context.Context, n incident.Number) error {
 	if !report.Good() {
 		return fault.New(fault.Corrupt, "the evidence differs: "+report.Problems[0].What+": "+report.Problems[0].Why, "guardroom evidence verify "+n.String())
 	}
-	s.screen.line("verified", fmt.Sprintf("%d checked again, signatures and hashes from what is stored, and all are good; %s not (working copies and tools)", good, count(unchecked, "is", "are")))
+	s.screen.line("verified", fmt.Sprintf("the manifest, its signature and every hash, computed again from what is stored: %d are good, 0 differ; %s to work on and no original", good, count(unchecked, "item is", "items are")))
 	return s.audited(ctx)
+}
+
+// rank is the order in which people look at evidence.
+func rank(k evidence.Kind) int {
+	order := []evidence.Kind{evidence.BeforeImage, evidence.Metadata, evidence.Console, evidence.Memory, evidence.Snapshot, evidence.Copy, evidence.BlockManifest, evidence.Volume, evidence.Workstation}
+	if at := slices.Index(order, k); at >= 0 {
+		return at
+	}
+	return len(order)
 }
 
 func evidenceWords(i evidence.Item) string {
 	text := i.Title
-	if i.Location != "" {
-		text += ", " + i.Location
+	if !strings.HasPrefix(i.Location, "s3://") {
+		text += " is " + i.Location
 	}
-	if i.SHA256 != "" {
-		return text + ", sha256 " + i.SHA256[:8]
+	if i.SHA256 == "" {
+		return text + ", no hash: " + i.Gap
 	}
-	return text + ", no hash: " + i.Gap
+	text += ", sha256 " + i.SHA256[:16]
+	if i.LockMode != "" {
+		text += ", locked until " + i.LockUntil.UTC().Format(time.DateOnly)
+	}
+	return text
 }
 
 // audited checks the audit chain while the room is open.

@@ -23,10 +23,12 @@ func (s *show) plan(ctx context.Context, id respond.PlanID) (respond.PlanRow, er
 		words = "undo plan"
 	}
 	s.screen.line("plan", fmt.Sprintf("%s%s %s on %s, %s, sha256:%s", mark(p.Simulated), words, p.Playbook, g.Target, g.Account, g.Digest))
+	label := "will"
 	for _, will := range changes(p) {
-		s.screen.line("will", will)
+		s.screen.line(label, will)
+		label = ""
 	}
-	s.screen.line("will not", few(p.WillNot, 3))
+	s.screen.line("will not", few(p.WillNot, 2))
 	if len(p.AlsoHits) > 0 {
 		s.screen.line("also hits", few(p.AlsoHits, 2))
 	}
@@ -35,7 +37,7 @@ func (s *show) plan(ctx context.Context, id respond.PlanID) (respond.PlanRow, er
 			s.screen.line("mind", x.Name+": "+x.Why)
 		}
 	}
-	s.screen.line("takes", "in AWS "+cmp.Or(g.Expected, "a time that is not known"))
+	s.screen.line("takes", cmp.Or(g.Expected, "a time that is not known")+fmt.Sprintf(" in AWS; here it is simulated, %.0f times faster", s.tempo))
 	if g.Cost != "" {
 		s.screen.line("costs", g.Cost)
 	}
@@ -64,25 +66,52 @@ func mark(simulated bool) string {
 	return ""
 }
 
-// changes are the stages of a plan that change anything, each by its first step.
+// parts of a plan, by what people call them. What is in none has a part of its own.
+var parts = []struct {
+	name, leading string // the stage whose first step stands for the part
+	stages        []string
+}{
+	{"protect", "protect", []string{"mark", "protect"}},
+	{"isolate", "isolate", []string{"service", "groups", "open", "isolate", "close", "acl"}},
+	{"preserve", "snapshot", []string{"volatile", "memory", "snapshot", "lock", "hash", "seal"}},
+	{"examine", "workstation", []string{"workstation", "volume", "attach"}},
+}
+
+// changes are what a plan will change, in a handful of lines, each with the step
+// that matters most.
 func changes(p *respond.Plan) []string {
-	var order []string
-	steps := map[string][]respond.Step{}
+	type part struct {
+		name, title string
+		steps       int
+	}
+	var order []*part
+	byName := map[string]*part{}
 	for _, st := range p.Steps {
 		if st.Effect == respond.NoChange {
 			continue
 		}
-		if steps[st.Stage] == nil {
-			order = append(order, st.Stage)
+		name, leads := st.Stage, true
+		for _, x := range parts {
+			if slices.Contains(x.stages, st.Stage) {
+				name, leads = x.name, x.leading == st.Stage
+			}
 		}
-		steps[st.Stage] = append(steps[st.Stage], st)
+		now := byName[name]
+		if now == nil {
+			now = &part{name: name}
+			byName[name] = now
+			order = append(order, now)
+		}
+		now.steps++
+		if leads && now.title == "" {
+			now.title = st.Title
+		}
 	}
 	var out []string
-	for _, stage := range order {
-		list := steps[stage]
-		text := stage + ": " + list[0].Title
-		if n := len(list) - 1; n > 0 {
-			text += fmt.Sprintf(", and %d more", n)
+	for _, x := range order {
+		text := strings.TrimSuffix(x.name+": "+x.title, ": ")
+		if x.steps > 1 {
+			text += fmt.Sprintf("; %d steps", x.steps)
 		}
 		out = append(out, text)
 	}

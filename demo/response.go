@@ -41,6 +41,7 @@ func (s *show) response(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.seenAWS(before)
 	run, err := s.carryOut(ctx, d.Row.ID, "17:14", "Raj reads it and approves exactly this plan, by its digest.", raj, "it is not known what talks there, and the data of payments is within reach")
 	if err != nil {
 		return err
@@ -48,9 +49,11 @@ func (s *show) response(ctx context.Context) error {
 	if !run.Contained {
 		return fmt.Errorf("the run %s contained nothing: %s", run.ID, run.Summary)
 	}
-	if err := s.show2(ctx, "aws"); err != nil {
+	contained, err := s.look(ctx, batch1)
+	if err != nil {
 		return err
 	}
+	s.seenAWS(contained)
 	s.scene("17:20", "What is preserved, by the manifest that the run has sealed. Mei has it hashed again.")
 	if err := s.evidence(ctx, i.Number); err != nil {
 		return err
@@ -66,22 +69,17 @@ func (s *show) response(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.screen.line("aws", "simulated: "+batch1.name+" is "+after.words())
+	s.seenAWS(after)
 	if diff := gocmp.Diff(before, after); diff != "" {
 		return fmt.Errorf("the host is not as it was before:\n%s", diff)
 	}
 	s.result.Restored = true
-	s.screen.line("compared", "seen from outside, the host is in all of this as it was before the plan; its snapshots stay")
+	s.screen.line("compared", "looked at past guardroom, the host is as it was before the plan: groups, profile, role, network ACL, protection, tags. Its snapshots stay")
 	return nil
 }
 
-func (s *show) show2(ctx context.Context, label string) error {
-	v, err := s.look(ctx, batch1)
-	if err != nil {
-		return err
-	}
-	s.screen.line(label, "simulated: "+batch1.name+" is "+v.words())
-	return nil
+func (s *show) seenAWS(v sight) {
+	s.screen.line("aws", "simulated: "+batch1.name+" is "+v.words())
 }
 
 // scene begins a part of the response at a time of the day.

@@ -3,7 +3,6 @@ package demo
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -56,34 +55,41 @@ type runRows struct {
 	contained bool
 }
 
-// telling stages get a row of their own; the others are only named.
-var tellingStages = []string{"workstation", "snapshot", "hash", "attach", "terminate", "seal"}
+// labels of stages that get a row of their own; the others are only counted.
+var labels = map[string]string{"workstation": "booted", "snapshot": "snapshots", "hash": "hashed", "attach": "attached", "terminate": "terminated", "seal": "sealed"}
 
 func (v *runRows) rows(g respond.Progress) {
 	var brief []string
+	var telling []respond.StageProgress
 	steps := 0
 	for _, st := range g.Stages {
 		if v.done[st.Stage] || !st.State.Ended() {
 			continue
 		}
 		v.done[st.Stage] = true
-		if slices.Contains(tellingStages, st.Stage) {
-			defer v.stage(g, st)
+		if labels[st.Stage] != "" && st.State != respond.WordSkipped {
+			telling = append(telling, st)
 			continue
 		}
 		brief = append(brief, st.Stage)
 		steps += st.Total
 	}
 	if len(brief) > 0 {
-		v.line("done", fmt.Sprintf("%s: %s", strings.Join(brief, ", "), count(steps, "step", "steps")))
+		v.line("done", fmt.Sprintf("%s (%s)", strings.Join(brief, ", "), count(steps, "step", "steps")))
 	}
 	if g.Contained && !v.contained {
 		v.contained = true
 		v.line("contained", g.Target+" is contained, as a second look at AWS has shown")
+		for _, open := range g.StillOpen {
+			v.screen.line("still open", open)
+		}
+	}
+	for _, st := range telling {
+		v.stage(g, st)
 	}
 	v.percents(g)
 	if g.State.Ended() {
-		defer v.line(string(g.State), g.Summary)
+		v.line(string(g.State), g.Summary)
 	}
 }
 
@@ -105,14 +111,17 @@ func (v *runRows) stage(g respond.Progress, st respond.StageProgress) {
 			last = append(last, step.Message)
 		}
 	}
-	text := "nothing to do"
+	text := st.Stage
 	if n := len(last); n > 0 {
-		text = last[n-1]
+		text, _, _ = strings.Cut(last[n-1], "; ")
+	}
+	if st.Total > 1 {
+		text = fmt.Sprintf("%d of %d: %s", st.Done, st.Total, text)
 	}
 	if st.State != respond.WordCompleted && st.State != respond.WordUndone {
 		text = string(st.State) + ": " + text
 	}
-	v.line(st.Stage, text)
+	v.line(labels[st.Stage], text)
 }
 
 // percents say how far the snapshots are, from time to time.
@@ -129,5 +138,5 @@ func (v *runRows) percents(g respond.Progress) {
 		return
 	}
 	v.percent, v.told = text, now
-	v.line("snapshot", fmt.Sprintf("simulated, %.0fx faster: %s", v.tempo, text))
+	v.line("snapshots", fmt.Sprintf("simulated, %.0fx faster: %s", v.tempo, text))
 }
