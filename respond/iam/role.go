@@ -88,9 +88,6 @@ func (role) Describe(ctx context.Context, a awscalls.AWS, r respond.Request) (re
 	if kit.AccountOf(s.ARN) != r.Target.Account {
 		return respond.World{}, foreign("role "+name, s.ARN, r.Target.Account)
 	}
-	if id, _, _ := strings.Cut(r.Target.Parts[respond.PartPrincipalID], ":"); strings.HasPrefix(id, "AROA") && id != s.ID {
-		return respond.World{}, otherOne("role "+name, s.ID, id)
-	}
 	s.try("which instances run with it", s.readInstances(ctx, a, r))
 	before, err := json.Marshal(s)
 	if err != nil {

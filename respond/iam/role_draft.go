@@ -39,6 +39,9 @@ func (role) Draft(w respond.World, r respond.Request) (respond.Draft, error) {
 		d.Undo = "nothing is changed"
 		return d.Draft.Draft, nil
 	}
+	if id, _, _ := strings.Cut(r.Target.Parts[respond.PartPrincipalID], ":"); strings.HasPrefix(id, "AROA") && id != s.ID {
+		d.Guard("same role", respond.Warn, fmt.Sprintf("role %s has the id %s now, and the finding is about %s: it was deleted and made again, which ended every session of the one before", s.Name, s.ID, id), "look at the one that there is now")
+	}
 	p := roleParams{Role: s.Name, ARN: s.ARN, Policy: policyName("revoke", r)}
 	doc := denyBefore(r.Now)
 	if s.session != "" {

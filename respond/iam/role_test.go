@@ -274,7 +274,6 @@ func TestARoleThatCannotBeDescribedIsAClearError(t *testing.T) {
 		says string
 	}{
 		{"gone", func(b *kittest.Bench) { b.Target.Parts[respond.PartUserName] = "nobody" }, fault.NotFound, "describe role nobody"},
-		{"made again", func(b *kittest.Bench) { b.Target.Parts[respond.PartPrincipalID] = "AROAOTHER:x1" }, fault.Conflict, "made again"},
 		{"no name", func(b *kittest.Bench) { delete(b.Target.Parts, respond.PartUserName) }, fault.Usage, "is no name of a role"},
 		{"no permission", func(b *kittest.Bench) { b.Deny(awscalls.Read, "iam:GetRole") }, fault.Denied, "describe role payments"},
 	} {
@@ -362,5 +361,14 @@ func TestParametersOfStepsAreJSON(t *testing.T) {
 		if !json.Valid(s.Params) || s.Account != account || s.Region != kittest.Region || s.Role == "" {
 			t.Errorf("%+v", s)
 		}
+	}
+}
+
+func TestARoleThatWasMadeAgainIsSaid(t *testing.T) {
+	t.Parallel()
+	b := roleBench(t, "")
+	b.Target.Parts[respond.PartPrincipalID] = "AROAOTHER:x1"
+	if g := kittest.Guard(t, b.Draft(), "same role"); g.Answer != respond.Warn || !strings.Contains(g.Why, "AROAOTHER") || g.Hint == "" {
+		t.Errorf("%+v", g)
 	}
 }

@@ -80,7 +80,7 @@ func (user) Describe(ctx context.Context, a awscalls.AWS, r respond.Request) (re
 	if kit.AccountOf(u.ARN) != r.Target.Account {
 		return respond.World{}, foreign("user "+name, u.ARN, r.Target.Account)
 	}
-	if p := r.Target.Parts[respond.PartPrincipalID]; strings.HasPrefix(p, "AIDA") && p != u.ID {
+	if p := r.Target.Parts[respond.PartPrincipalID]; strings.HasPrefix(p, "AIDA") && p != u.ID && !u.hasKey(r.Target.Parts[respond.PartAccessKeyID]) {
 		return respond.World{}, otherOne("user "+name, u.ID, p)
 	}
 	before, err := json.Marshal(u)
@@ -263,4 +263,10 @@ func (u userState) usedLately(now time.Time) []string {
 		}
 	}
 	return out
+}
+
+// hasKey reports whether the user has the key: who has it is the one that the
+// finding is about, whatever id it gives.
+func (u userState) hasKey(id string) bool {
+	return id != "" && slices.ContainsFunc(u.Keys, func(k keyState) bool { return k.ID == id })
 }

@@ -81,7 +81,10 @@ func (d draft) guardUser(u userWorld, r respond.Request) {
 		d.Guard("in use", respond.Pass, "", "")
 	}
 	key := r.Target.Parts[respond.PartAccessKeyID]
-	has := slices.ContainsFunc(u.Keys, func(k keyState) bool { return k.ID == key })
+	has := u.hasKey(key)
+	if p := r.Target.Parts[respond.PartPrincipalID]; has && strings.HasPrefix(p, "AIDA") && p != u.ID {
+		d.Guard("same user", respond.Warn, fmt.Sprintf("%s has the key of the finding and the id %s, and the finding says %s", u.Name, u.ID, p), "look whether the user was deleted and made again")
+	}
 	switch {
 	case key == "" || has:
 	case strings.HasPrefix(key, "ASIA"):

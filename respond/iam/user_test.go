@@ -308,7 +308,10 @@ func TestAUserThatCannotBeDescribedIsAClearError(t *testing.T) {
 		says string
 	}{
 		{"gone", func(b *kittest.Bench) { b.Target.Parts[respond.PartUserName] = "nobody" }, fault.NotFound, "describe user nobody"},
-		{"made again", func(b *kittest.Bench) { b.Target.Parts[respond.PartPrincipalID] = "AIDAOTHER" }, fault.Conflict, "made again"},
+		{"made again", func(b *kittest.Bench) {
+			b.Target.Parts[respond.PartPrincipalID] = "AIDAOTHER"
+			delete(b.Target.Parts, respond.PartAccessKeyID)
+		}, fault.Conflict, "made again"},
 		{"a name that is none", func(b *kittest.Bench) { b.Target.Parts[respond.PartUserName] = "ada; rm -rf" }, fault.Usage, "is no name of a user"},
 		{"no permission", func(b *kittest.Bench) { b.Deny(awscalls.Read, "iam:GetUser") }, fault.Denied, "describe user ada"},
 	} {
@@ -397,5 +400,14 @@ func TestTheFactsOfAUserChangeOnlyWithTheUser(t *testing.T) {
 	}
 	if d := respond.Differences(second.Facts, third.Facts); !slices.Equal(d, []string{"access key " + keyA + " was Active and is Inactive"}) {
 		t.Fatal(d)
+	}
+}
+
+func TestTheKeyOfTheFindingProvesTheUser(t *testing.T) {
+	t.Parallel()
+	b := userBench(t)
+	b.Target.Parts[respond.PartPrincipalID] = "AIDAOTHER"
+	if g := kittest.Guard(t, b.Draft(), "same user"); g.Answer != respond.Warn || !strings.Contains(g.Why, "AIDAOTHER") {
+		t.Errorf("%+v", g)
 	}
 }
