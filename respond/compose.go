@@ -122,16 +122,27 @@ func (s Sequence) Draft(w World, r Request) (Draft, error) {
 	if !ok {
 		return Draft{}, fmt.Errorf("the world of a sequence is %T", w.Value)
 	}
-	var drafts []Draft
+	var drafts, refused []Draft
+	var kinds []finding.ResourceKind
+	missing := slices.Clone(v.missing)
 	for _, p := range v.parts {
 		d, err := p.playbook.Draft(p.world, p.request)
 		if err != nil {
 			return Draft{}, fmt.Errorf("%s %s: %w", p.Target.Kind, p.Target.ID, err)
 		}
-		drafts = append(drafts, d)
+		if g := slices.IndexFunc(d.Guards, func(g Guard) bool { return g.Answer == Refuse }); g >= 0 {
+			// What must not be done to one resource holds up none of the others.
+			missing = append(missing, fmt.Sprintf("%s %s: %s: %s", p.Target.Kind, p.Target.ID, d.Guards[g].Name, d.Guards[g].Why))
+			refused = append(refused, d)
+			continue
+		}
+		drafts, kinds = append(drafts, d), append(kinds, p.Target.Kind)
 	}
-	out := Combine(drafts, func(i, j int) bool { return rank(v.parts[i].Target.Kind) < rank(v.parts[j].Target.Kind) })
-	for _, m := range v.missing {
+	if len(drafts) == 0 {
+		return Combine(refused, func(int, int) bool { return false }), nil
+	}
+	out := Combine(drafts, func(i, j int) bool { return rank(kinds[i]) < rank(kinds[j]) })
+	for _, m := range missing {
 		out.Manual = append(out.Manual, "not in this plan: "+m)
 	}
 	return out, nil
