@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -335,7 +334,7 @@ func reopen(t *testing.T, storeURL, file string) (*App, *sim.World) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := New(t.Context(), respondConfig(storeURL, "checker"), Options{Mode: ModeCommand, Responses: w.AWS(), Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	a, err := New(t.Context(), respondConfig(storeURL, "checker"), Options{Mode: ModeCommand, Responses: w.AWS(), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

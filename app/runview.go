@@ -72,11 +72,11 @@ func storedPlan(ctx context.Context, db *store.DB, id respond.PlanID) (respond.P
 	if err != nil {
 		return row, nil, err
 	}
-	var p respond.Plan
-	if json.Unmarshal(row.Bytes, &p) != nil {
-		return row, nil, nil
+	p := new(respond.Plan)
+	if broken := json.Unmarshal(row.Bytes, p); broken != nil {
+		p = nil
 	}
-	return row, &p, nil
+	return row, p, nil
 }
 
 // messageRun is the same progress in the words of messages, which know nothing

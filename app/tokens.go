@@ -56,10 +56,3 @@ func (d *desk) RevokeToken(ctx context.Context, name, who string) error {
 		return tx.PutToken(ctx, t)
 	})
 }
-
-// tokens notes the use of personal tokens.
-type tokens struct{ store *store.DB }
-
-func (t tokens) used(ctx context.Context, name string) error {
-	return t.store.Write(ctx, func(tx *store.Tx) error { return tx.UseToken(ctx, name) })
-}

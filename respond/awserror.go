@@ -14,8 +14,7 @@ import (
 
 // Code is the error code of AWS, or empty.
 func Code(err error) string {
-	var api smithy.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		return api.ErrorCode()
 	}
 	return ""
@@ -58,19 +57,16 @@ func Transient(err error) bool {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return true
 	}
-	var api smithy.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		if Is(err, "RequestLimitExceeded", "Throttl*", "*Throttled*", "TooManyRequests*", "SlowDown", "RequestThrottled*", "ResourceContention*", "ConcurrentModification*", "InternalError", "InternalFailure", "Internal*", "ServiceUnavailable*", "Unavailable", "RequestTimeout*", "PriorRequestNotComplete", "WAFOptimisticLockException", "IncorrectState*", "SnapshotCreationPerVolumeRateExceeded", "ConcurrentSnapshotLimitExceeded", "InvocationDoesNotExist", "WAFUnavailableEntityException", "ExpiredToken*", "RequestExpired", "ServiceFailure*") {
 			return true
 		}
 		return api.ErrorFault() == smithy.FaultServer
 	}
-	var network net.Error
-	if errors.As(err, &network) {
+	if _, ok := errors.AsType[net.Error](err); ok {
 		return true
 	}
-	var send *smithy.OperationError
-	if errors.As(err, &send) {
+	if _, ok := errors.AsType[*smithy.OperationError](err); ok {
 		return true // no code: the line was cut, or the answer was not AWS'
 	}
 	return fault.CodeOf(err) == fault.Internal || fault.CodeOf(err) == fault.Unavailable
@@ -83,8 +79,7 @@ func Explain(err error, what, safe string) error {
 	if err == nil || errors.Is(err, playbook.ErrAborted) || errors.Is(err, playbook.ErrFenced) || errors.Is(err, playbook.ErrStopped) {
 		return err
 	}
-	var f *fault.Error
-	if errors.As(err, &f) {
+	if _, ok := errors.AsType[*fault.Error](err); ok {
 		return err
 	}
 	code := Code(err)
