@@ -2,6 +2,7 @@ package demo
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 )
 
@@ -14,6 +15,9 @@ func document(adf string) []string {
 	}
 	return doc.rows()
 }
+
+// folded is how many rows of a part that Jira folds are shown.
+const folded = 5
 
 // adfNode is a node of the Atlassian document format.
 type adfNode struct {
@@ -47,7 +51,11 @@ func (n adfNode) rows() []string {
 	case "listItem":
 		return []string{"- " + n.text()}
 	case "expand":
-		return append([]string{"", "v " + n.Attrs.Title}, n.inside()...)
+		rows := n.inside()
+		if more := len(rows) - folded; more > 0 {
+			rows = append(rows[:folded:folded], fmt.Sprintf("(%d more)", more))
+		}
+		return append([]string{"", "v " + n.Attrs.Title}, rows...)
 	case "codeBlock":
 		return []string{"(the finding as GuardDuty sent it)"}
 	case "rule":

@@ -17,14 +17,14 @@ import (
 func (s *show) opening() {
 	s.screen.head("A day at a company that does not exist")
 	s.screen.text(0, "Three AWS accounts (payments-prod, data-lake, sandbox) and their GuardDuty findings on "+s.start.Format("2 January 2006")+", times in UTC. "+
-		"What you see is the real program: it stores, judges, merges and audits in a SQLite file, and speaks over HTTP to stand-ins of Slack, Jira and PagerDuty that refuse what the vendors refuse. Nothing leaves this machine. "+s.length()+"; Ctrl-C ends it in order.")
+		"What you see is the real program: it stores, judges, merges and audits in a SQLite file, and speaks over HTTP to stand-ins of Slack, Jira and PagerDuty that refuse what the vendors refuse. At the end it contains a host, in an AWS that is simulated. Nothing leaves this machine. "+s.length()+"; Ctrl-C ends it in order.")
 }
 
 func (s *show) length() string {
 	if s.opts.Fast {
-		return "It takes about ten seconds"
+		return "It takes about a quarter of a minute"
 	}
-	return "It takes about a minute"
+	return "It takes about a minute and a half"
 }
 
 // patience is how long the last deliveries may take.
@@ -43,7 +43,7 @@ func (s *show) ending(ctx context.Context) error {
 	if err := s.numbers(ctx); err != nil {
 		return err
 	}
-	lead, err := s.incidentOf(ctx, "attack-iam")
+	lead, err := s.incidentOf(ctx, "batch-calls")
 	if err != nil {
 		return err
 	}
@@ -191,12 +191,12 @@ func (s *show) exhibits(lead *incident.Incident) {
 // further names commands that work on what is kept.
 func (s *show) further(lead *incident.Incident) {
 	s.screen.head("Look further")
-	s.screen.text(0, "Store, audit heads and configuration are kept in "+s.result.Dir+". These commands read them:")
+	s.screen.text(0, "Store, audit heads, configuration and the simulated AWS are kept in "+s.result.Dir+". These commands read them:")
 	s.screen.blank()
 	s.screen.command("export GUARDROOM_CONFIG=" + filepath.Join(s.result.Dir, "guardroom.yaml"))
 	for _, c := range []string{
 		"incident list", "incident show " + lead.Number.String(), "finding explain " + FindingID("scan-lab"),
-		"finding rejected list", "rule list", "delivery list", "audit tail", "audit verify",
+		"finding rejected list", "rule list", "delivery list", "plan list", "run list", "evidence list " + lead.Number.String(), "evidence verify " + lead.Number.String(), "audit tail", "audit verify",
 	} {
 		s.screen.command(s.opts.Command + " " + c)
 	}

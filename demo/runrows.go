@@ -1,8 +1,10 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -52,7 +54,8 @@ type runRows struct {
 	told      time.Time
 	percent   string
 	done      map[string]bool // stages
-	contained bool
+	contained time.Time       // when that was shown
+	news      bool            // what the vendors say of it was shown
 }
 
 // labels of stages that get a row of their own; the others are only counted.
@@ -77,8 +80,8 @@ func (v *runRows) rows(g respond.Progress) {
 	if len(brief) > 0 {
 		v.line("done", fmt.Sprintf("%s (%s)", strings.Join(brief, ", "), count(steps, "step", "steps")))
 	}
-	if g.Contained && !v.contained {
-		v.contained = true
+	if g.Contained && v.contained.IsZero() {
+		v.contained = v.opts.Now()
 		v.line("contained", g.Target+" is contained, as a second look at AWS has shown")
 		for _, open := range g.StillOpen {
 			v.screen.line("still open", open)
@@ -86,6 +89,10 @@ func (v *runRows) rows(g respond.Progress) {
 	}
 	for _, st := range telling {
 		v.stage(g, st)
+	}
+	if !v.news && !v.contained.IsZero() && v.opts.Now().Sub(v.contained) > time.Second {
+		v.news = true
+		v.show.rows(v.vendors.news())
 	}
 	v.percents(g)
 	if g.State.Ended() {
@@ -103,26 +110,27 @@ func (v *runRows) line(label, text string) {
 	v.screen.line(label, text)
 }
 
-// stage is what came of a stage, by the message of its last step.
+// stage is what came of a stage, by the messages of its steps.
 func (v *runRows) stage(g respond.Progress, st respond.StageProgress) {
-	var last []string
+	var said []string
 	for _, step := range g.Steps {
-		if step.Stage == st.Stage && step.Message != "" {
-			last = append(last, step.Message)
+		if step.Stage != st.Stage || step.Message == "" {
+			continue
 		}
+		first, _, _ := strings.Cut(step.Message, "; ")
+		if step.State != respond.WordCompleted && step.State != respond.WordUndone {
+			first = string(step.State) + ": " + first
+		}
+		said = append(said, digests.ReplaceAllString(first, "$1"))
 	}
-	text := st.Stage
-	if n := len(last); n > 0 {
-		text, _, _ = strings.Cut(last[n-1], "; ")
+	if st.Stage == "snapshot" || st.Stage == "workstation" {
+		said = said[min(1, len(said)-1):] // the first one asked for it, the others had to wait
 	}
-	if st.Total > 1 {
-		text = fmt.Sprintf("%d of %d: %s", st.Done, st.Total, text)
-	}
-	if st.State != respond.WordCompleted && st.State != respond.WordUndone {
-		text = string(st.State) + ": " + text
-	}
-	v.line(labels[st.Stage], text)
+	v.line(labels[st.Stage], cmp.Or(strings.Join(said, "; "), st.Stage))
 }
+
+// digests are SHA-256 in hex, of which sixteen digits are enough to look at.
+var digests = regexp.MustCompile(`\b([0-9a-f]{16})[0-9a-f]{48}\b`)
 
 // percents say how far the snapshots are, from time to time.
 func (v *runRows) percents(g respond.Progress) {

@@ -168,14 +168,20 @@ func issueNews(old, i fakejira.Issue) []row {
 	if i.Summary != old.Summary {
 		parts = append(parts, "is now "+i.Summary)
 	}
+	var out []row
+	say := func() {
+		if len(parts) > 0 {
+			out = append(out, row{label: "jira", who: i.Key, text: strings.Join(parts, "; ")})
+		}
+		parts = nil
+	}
 	for _, c := range i.Comments[min(len(old.Comments), len(i.Comments)):] {
 		first, _, _ := strings.Cut(c.Text, "\n")
 		parts = append(parts, "comment: "+first)
+		say()
 	}
-	if len(parts) == 0 {
-		return nil // a description that was brought up to date
-	}
-	return []row{{label: "jira", who: i.Key, text: strings.Join(parts, "; ")}}
+	say()
+	return out // none: a description that was brought up to date
 }
 
 func (v *vendors) pagerNews() []row {
