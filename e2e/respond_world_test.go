@@ -1,13 +1,16 @@
 package e2e
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -46,6 +49,7 @@ type account struct {
 	vendors *vendors
 	queue   string
 	bucket  string // for evidence
+	code    []byte // of functions
 
 	mu       sync.Mutex
 	assumed  []url.Values // the requests for roles
@@ -90,17 +94,53 @@ func newAccount(t *testing.T, id string, behindProxy bool) *account {
 	return a
 }
 
-// door stands before moto and keeps the requests for roles.
+// codePath is where the door serves the code of functions: the address that moto
+// gives leads nowhere.
+const codePath = "/code-of-the-function"
+
+var functionPath = regexp.MustCompile(`^/2015-03-31/functions/[^/]+$`)
+
+// relocate has the description of a function name another place of its code.
+func relocate(r *http.Response, to string) error {
+	var f map[string]any
+	err := json.NewDecoder(r.Body).Decode(&f)
+	if err = errors.Join(err, r.Body.Close()); err != nil {
+		return err
+	}
+	if c, ok := f["Code"].(map[string]any); ok {
+		c["Location"] = to
+	}
+	b, err := json.Marshal(f)
+	if err != nil {
+		return err
+	}
+	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(b)), int64(len(b))
+	r.Header.Set("Content-Length", fmt.Sprint(len(b)))
+	return nil
+}
+
+// door stands before moto, keeps the requests for roles, and serves the code of
+// functions.
 func (a *account) door(to string) string {
 	a.t.Helper()
 	u, err := url.Parse(to)
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	p := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(u) }, ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) {
+	var s *httptest.Server
+	p := &httputil.ReverseProxy{ModifyResponse: func(r *http.Response) error {
+		if r.Request.Method != http.MethodGet || !functionPath.MatchString(r.Request.URL.Path) || r.StatusCode != http.StatusOK {
+			return nil
+		}
+		return relocate(r, s.URL+codePath)
+	}, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(u) }, ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) {
 		w.WriteHeader(http.StatusBadGateway) // the service was ended in the middle of a call
 	}}
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == codePath {
+			_, _ = w.Write(a.code)
+			return
+		}
 		if strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
 			body, err := io.ReadAll(r.Body)
 			if err != nil {
