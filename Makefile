@@ -23,7 +23,7 @@ WITH_TOOLS = extra="$$(sh scripts/get-test-tools.sh)"; PATH="$$extra$$PATH"; exp
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: ## a made-up day in three accounts, through the real flow, in about a minute
+demo: ## a made-up day in three accounts, through the real flow, in a minute and a half
 	$(GO) run ./cmd/guardroom demo
 
 build: ## the static program, as bin/guardroom

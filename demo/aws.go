@@ -59,14 +59,14 @@ func (s *show) furnish() error {
 
 // sight is what somebody sees of a host who looks into AWS past guardroom.
 type sight struct {
-	State, Profile, Metadata string
-	Groups                   []string // of its interfaces, by name
-	DeletedWithIt            []string // volumes and interfaces
-	Tags                     []string
-	TerminationProtection    bool
-	StopProtection           bool
-	ACL                      []string // entries of the network ACL of its subnet
-	Policies                 []string // in its role
+	State, Profile, Metadata, IP string
+	Groups                       []string // of its interfaces, by name
+	DeletedWithIt                []string // volumes and interfaces
+	Tags                         []string
+	TerminationProtection        bool
+	StopProtection               bool
+	ACL                          []string // entries of the network ACL of its subnet
+	Policies                     []string // in its role
 }
 
 // look reads a host from the simulated AWS, by calls of its own.
@@ -125,7 +125,7 @@ func (s *show) look(ctx context.Context, h host) (sight, error) {
 }
 
 func seen(i types.Instance) sight {
-	v := sight{State: string(i.State.Name)}
+	v := sight{State: string(i.State.Name), IP: aws.ToString(i.PrivateIpAddress)}
 	if i.IamInstanceProfile != nil {
 		_, v.Profile, _ = strings.Cut(aws.ToString(i.IamInstanceProfile.Arn), "/")
 	}

@@ -48,8 +48,8 @@ var (
 // The instances of the story.
 var (
 	web1   = host{account: payments, id: "i-0a1b2c3d4e5f60001", name: "web-1", kind: "m6i.large", owner: "payments", private: "10.10.1.21", public: "198.51.100.21", role: "web"}
-	batch1 = host{account: payments, id: "i-0a1b2c3d4e5f60002", name: "batch-1", kind: "m6i.xlarge", owner: "payments", private: "10.10.2.34", role: "batch"}
-	batch2 = host{account: payments, id: "i-0a1b2c3d4e5f60007", name: "batch-2", kind: "m6i.xlarge", owner: "payments", private: "10.10.2.35", role: "batch"}
+	batch1 = host{account: payments, id: "i-0a1b2c3d4e5f60002", name: "batch-1", kind: "m6i.xlarge", owner: "payments", private: "10.10.2.4", role: "batch"}
+	batch2 = host{account: payments, id: "i-0a1b2c3d4e5f60007", name: "batch-2", kind: "m6i.xlarge", owner: "payments", private: "10.10.2.5", role: "batch"}
 	etl2   = host{account: lake, id: "i-0a1b2c3d4e5f60003", name: "etl-2", kind: "r6i.xlarge", owner: "data", private: "10.20.1.12", role: "etl"}
 	lab    = host{account: sandbox, id: "i-0a1b2c3d4e5f60004", name: "lab-0", kind: "t3.small", owner: "platform", private: "10.30.1.10", public: "198.51.100.130", role: "lab"}
 	win    = host{account: sandbox, id: "i-0a1b2c3d4e5f60005", name: "build-win", kind: "t3.xlarge", platform: "windows", owner: "platform", private: "10.30.1.20", public: "198.51.100.131", role: "builder"}

@@ -4,7 +4,8 @@
 // A start of the day goes in; Day gives the same events for it each time, as
 // any source could deliver them, together with what people do. Play streams
 // them through a real guardroom (Room) that speaks to stand-ins of Slack, Jira
-// and PagerDuty, and writes lines that a person reads in a terminal.
+// and PagerDuty, has it contain a host and take that back in a simulated AWS, and
+// writes lines that a person reads in a terminal.
 //
 // It must never speak to anything outside this machine, and never show a line
 // that was not read back from the store or from a stand-in. Everybody and

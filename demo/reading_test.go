@@ -2,6 +2,7 @@ package demo
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,6 +21,7 @@ func TestMrkdwnIsReadAsPeopleSeeIt(t *testing.T) {
 		{"entities come last", "`&lt;!channel&gt;` &amp;lt;", "<!channel> &lt;"},
 		{"stars in a code span stay", "on `*a*` *b*", "on *a* b"},
 		{"a line that is struck through", "~*LOW* gone~\nnext ~ line", "LOW gone\nnext ~ line"},
+		{"a code span in bold", "*Containment of web-1 (`i-1`): done*", "Containment of web-1 (i-1): done"},
 		{"an underscore inside a word stays", "snake_case_name and _slanted_", "snake_case_name and slanted"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -71,6 +73,11 @@ func TestAnIssueSaysWhatChangedForPeople(t *testing.T) {
 	if diff := cmp.Diff([]row{{label: "jira", who: "SEC-1", text: "To Do -> Done; comment: ana closed it."}}, issueNews(old, now), cmp.AllowUnexported(row{})); diff != "" {
 		t.Error(diff)
 	}
+	now.Comments = append(now.Comments, fakejira.Comment{Text: "Evidence is ready."})
+	want := []row{{label: "jira", who: "SEC-1", text: "To Do -> Done; comment: ana closed it."}, {label: "jira", who: "SEC-1", text: "comment: Evidence is ready."}}
+	if diff := cmp.Diff(want, issueNews(old, now), cmp.AllowUnexported(row{})); diff != "" {
+		t.Error(diff)
+	}
 	now = old
 	now.Writes = 2
 	if got := issueNews(old, now); len(got) != 0 {
@@ -111,6 +118,10 @@ func TestADescriptionIsReadAsPeopleSeeIt(t *testing.T) {
 		{"type":"rule"}]}`
 	want := []string{"HIGH, open", "Actor: 192.0.2.1", "", "Do next", "[ ] look", "[x] act", "", "v Raw finding", "(the finding as GuardDuty sent it)", "----"}
 	if diff := cmp.Diff(want, document(adf)); diff != "" {
+		t.Error(diff)
+	}
+	long := `{"type":"doc","content":[{"type":"expand","attrs":{"title":"Evidence"},"content":[` + strings.TrimSuffix(strings.Repeat(`{"type":"paragraph","content":[{"type":"text","text":"x"}]},`, 9), ",") + `]}]}`
+	if diff := cmp.Diff([]string{"", "v Evidence", "x", "x", "x", "x", "x", "(4 more)"}, document(long)); diff != "" {
 		t.Error(diff)
 	}
 	if got := document("no document"); got != nil {

@@ -14,15 +14,16 @@ import (
 	"github.com/guardroom/guardroom/internal/fault"
 )
 
-// DemoCmd shows a made-up day with everything embedded.
+// DemoCmd shows a made-up day with everything embedded, and a response at its end.
 type DemoCmd struct {
-	Fast bool   `help:"Take about ten seconds instead of a minute."`
+	Fast bool   `help:"Take about a quarter of a minute instead of one and a half."`
 	Keep string `help:"Keep store and configuration in this folder, which must be empty or new [a new temporary one]." placeholder:"DIR"`
 }
 
 // Help shows examples.
 func (DemoCmd) Help() string {
-	return "Needs nothing but this program: no account, no network, no configuration. What it leaves is one folder.\n\n" +
+	return "Needs nothing but this program: no account, no network, no configuration. What it leaves is one folder.\n" +
+		"The response at its end is carried out in an AWS that is simulated.\n\n" +
 		"Examples:\n  guardroom demo\n  guardroom demo --fast --keep ./day"
 }
 
