@@ -140,10 +140,12 @@ func (b *drafting) outOfService() {
 	}
 	var groups []string
 	for _, t := range w.Targets {
-		if !byGroup(t.Group) && !slices.Contains(groups, t.Group) {
+		if !slices.Contains(groups, t.Group) {
 			groups = append(groups, t.Group)
 		}
 	}
+	// The Auto Scaling group takes its instance out of its own target groups and
+	// load balancers. What was registered there by hand may stay: each is looked at.
 	for _, arn := range groups {
 		p := targetsParams{Instance: w.InstanceID, Group: arn}
 		line := ""
@@ -151,7 +153,7 @@ func (b *drafting) outOfService() {
 			if t.Group == arn {
 				p.Name = t.Name
 				p.Targets = append(p.Targets, pair{ID: t.ID, Port: t.Port, Zone: t.Zone})
-				if t.last() {
+				if t.last() && !byGroup(arn) {
 					line = "last healthy target of " + t.Name
 				}
 			}
@@ -160,11 +162,8 @@ func (b *drafting) outOfService() {
 			Title: fmt.Sprintf("target group %s: %d registrations -> none", p.Name, len(p.Targets))}, p))
 	}
 	for _, c := range w.Classic {
-		if byGroup(c.Name) {
-			continue
-		}
 		line := ""
-		if c.Others == 0 {
+		if c.Others == 0 && !byGroup(c.Name) {
 			line = "last instance behind " + c.Name
 		}
 		b.service = append(b.service, b.Add(respond.Step{ID: StageService + "/classic/" + c.Name, Action: actBalancer, Stage: StageService, Effect: respond.Reversible, After: after, Needs: b.gate, Approval: line,

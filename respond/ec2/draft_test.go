@@ -170,11 +170,11 @@ func TestDraftPlansWhatTheInstanceNeedsAndNoMore(t *testing.T) {
 		}, policy(nil), []string{"acl/subnet-1", "service/target/tg"}, nil},
 		{"no network ACL by policy", func(w *World) { w.Subnets[0].Tracked = []string{"nat-1"} }, policy(func(p *respond.Policy) { p.NACL = "never" }), nil, []string{"acl/subnet-1"}},
 		{"the network ACL always by policy", func(*World) {}, policy(func(p *respond.Policy) { p.NACL = "always" }), []string{"acl/subnet-1"}, nil},
-		{"what the Auto Scaling group does is not planned twice", func(w *World) {
+		{"what the Auto Scaling group may leave registered is looked at after it", func(w *World) {
 			w.Scaling = &Scaling{Group: "asg", Lifecycle: inService, Members: map[string]string{testInstance: inService}, TargetGroups: []string{"arn:tg"}, Classic: []string{"old"}}
 			w.Targets = []Target{{Group: "arn:tg", Name: "tg", LB: true, Kind: "instance", ID: testInstance, Port: 80}, {Group: "arn:ip", Name: "ip", LB: true, Kind: "ip", ID: "10.0.0.5", Port: 81}}
 			w.Classic = []Classic{{Name: "old", Others: 1}, {Name: "own", Others: 1}}
-		}, policy(nil), []string{StepGroup, StepLeft, "service/target/ip", "service/classic/own"}, []string{"service/target/tg", "service/classic/old"}},
+		}, policy(nil), []string{StepGroup, StepLeft, "service/target/ip", "service/classic/own", "service/target/tg", "service/classic/old"}, nil},
 		{"a profile is taken off and its sessions revoked", func(w *World) {
 			w.Profile = &Profile{ARN: "arn:aws:iam::111122223333:instance-profile/x/web", Name: "web", Role: "other-name", RoleID: "AROA1"}
 		}, policy(nil), []string{StepRevoke, StepProfile}, nil},
