@@ -140,7 +140,6 @@ func responding() []Permission {
 var (
 	reads  = []string{AsReader}
 	acts   = []string{AsActor}
-	both   = []string{AsReader, AsActor}
 	exams  = []string{AsExaminer}
 	actsEx = []string{AsActor, AsExaminer}
 )
@@ -149,14 +148,14 @@ var (
 // for steps of the actor.
 func looking() []need {
 	return []need{
-		{step: "describe an instance", as: reads, calls: of("EC2", "DescribeInstances", "DescribeInstanceAttribute", "DescribeInstanceStatus", "DescribeInstanceTypes", "DescribeVolumes", "DescribeSnapshots", "DescribeSubnets", "DescribeImages"),
+		{step: "describe an instance", as: reads, calls: of("EC2", "DescribeInstances", "DescribeInstanceAttribute", "DescribeInstanceTypes", "DescribeVolumes", "DescribeSnapshots", "DescribeSubnets", "DescribeImages"),
 			why: "to describe the live resource before a plan, before each change and after it"},
-		{step: "describe an instance", as: reads, calls: of("EC2", "DescribeNetworkInterfaces", "DescribeAddresses", "DescribeSecurityGroups", "DescribeSecurityGroupRules", "DescribeRouteTables", "DescribeFlowLogs", "DescribeNetworkAcls", "DescribeIamInstanceProfileAssociations"),
+		{step: "describe an instance", as: reads, calls: of("EC2", "DescribeNetworkInterfaces", "DescribeAddresses", "DescribeSecurityGroups", "DescribeSecurityGroupRules", "DescribeRouteTables", "DescribeNatGateways", "DescribeFlowLogs", "DescribeNetworkAcls", "DescribeIamInstanceProfileAssociations"),
 			why: "to know every way into the instance and out of it"},
 		{step: "describe an instance", as: reads, calls: slices.Concat(of("AutoScaling", "DescribeAutoScalingInstances", "DescribeAutoScalingGroups"), of("ELB", "DescribeLoadBalancers"), of("ELBv2", "DescribeTargetGroups", "DescribeTargetHealth")),
 			why: "to know what the instance serves, and whether others are left to serve it"},
 		{step: "describe an instance", as: reads, calls: of("SSM", "DescribeInstanceInformation", "DescribeSessions"), why: "to know whether the agent answers, and who has a shell open"},
-		{step: "describe keys", as: []string{AsReader, AsExaminer}, calls: of("KMS", "DescribeKey"), resource: "the keys of disks", arns: []string{anyKey}, why: "to know which snapshots can be shared"},
+		{step: "describe keys", as: reads, calls: of("KMS", "DescribeKey"), resource: "the keys of disks", arns: []string{anyKey}, why: "to know which snapshots can be shared"},
 		{step: "describe roles", as: reads, calls: of("IAM", "GetInstanceProfile", "GetRole", "ListInstanceProfilesForRole", "ListRolePolicies", "GetRolePolicy"),
 			why: "to know who else uses the role, and what was there before"},
 		{step: "describe users", as: reads, calls: of("IAM", "GetUser", "ListUserPolicies", "GetUserPolicy", "ListAttachedUserPolicies", "ListGroupsForUser", "ListAccessKeys", "GetAccessKeyLastUsed", "GetLoginProfile", "ListMFADevices"),
@@ -226,7 +225,7 @@ func preserving() []need {
 		{step: "share", as: acts, calls: of("KMS", "CreateGrant"), resource: "the transfer key", arns: []string{anyKey},
 			limits: []Condition{{"ForAllValues:StringEquals", "kms:GrantOperations", []string{"Decrypt", "DescribeKey", "ReEncryptFrom", "CreateGrant", "GenerateDataKeyWithoutPlaintext", "ReEncryptTo"}}}, when: forensic, why: "to let the forensic account read the snapshot for the time of its copy"},
 		{step: "share", as: acts, calls: of("KMS", "RetireGrant"), resource: "the transfer key", arns: []string{anyKey}, when: forensic, why: "to end that"},
-		{step: "share", as: actsEx, extra: []string{"kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKeyWithoutPlaintext"}, resource: "the keys of disks, through EC2 only", arns: []string{anyKey}, limits: []Condition{viaEC2}, when: "encrypted disks", why: "AWS asks for it beside the copy of an encrypted snapshot"},
+		{step: "share", as: actsEx, extra: []string{"kms:DescribeKey", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKeyWithoutPlaintext"}, resource: "the keys of disks, through EC2 only", arns: []string{anyKey}, limits: []Condition{viaEC2}, when: "encrypted disks", why: "AWS asks for it beside the copy of an encrypted snapshot"},
 		{step: "share", as: actsEx, extra: []string{"kms:CreateGrant"}, resource: "the keys of disks, for EC2 only", arns: []string{anyKey}, limits: []Condition{viaEC2, forAWS}, when: "encrypted disks", why: "AWS asks for it beside the copy of an encrypted snapshot, and when an encrypted volume is attached"},
 		{step: "memory", as: acts, calls: of("SSM", "SendCommand"), resource: "our document, on instances", arns: []string{anyInstance, "arn:aws:ssm:*:*:document/" + MemoryDocument}, when: "respond.forensics.memory", why: "to read the memory with the one document that is allowed"},
 		{step: "memory", as: acts, calls: of("SSM", "CancelCommand"), when: "respond.forensics.memory", why: "to stop it"},
@@ -252,7 +251,7 @@ func examining() []need {
 	const bench = "respond.forensics"
 	bucket, objects := "arn:aws:s3:::"+EvidenceBucket, "arn:aws:s3:::"+EvidenceBucket+"/*"
 	return []need{
-		{step: "examine", as: exams, calls: of("EC2", "DescribeInstances", "DescribeInstanceStatus", "DescribeInstanceTypes", "DescribeVolumes", "DescribeSnapshots", "DescribeLockedSnapshots", "DescribeImages", "DescribeSubnets", "DescribeRouteTables", "DescribeSecurityGroups"),
+		{step: "examine", as: exams, calls: of("EC2", "DescribeInstances", "DescribeInstanceStatus", "DescribeVolumes", "DescribeSnapshots", "DescribeLockedSnapshots", "DescribeImages", "DescribeSubnets", "DescribeRouteTables"),
 			why: "to find the place for a workstation, and to follow what is made there"},
 		{step: "hash", as: exams, calls: of("EBS", "ListSnapshotBlocks", "GetSnapshotBlock"), resource: "snapshots with the tag guardroom:run", arns: []string{anySnapshot}, limits: ours, when: "respond.forensics.hash", why: "to compute the hash of every block"},
 		{step: "prepare", as: exams, calls: of("EC2", "CreateVolume"), resource: "snapshots", arns: []string{anySnapshot}, when: bench, why: "to make evidence volumes"},

@@ -194,6 +194,18 @@ func surroundings(w *World) {
 	w.Is("one main route table", len(tables.RouteTables), 1)
 	w.Is("it is the main one", slices.ContainsFunc(tables.RouteTables[0].Associations, func(a types.RouteTableAssociation) bool { return aws.ToBool(a.Main) }), true)
 	w.Is("its local route", slices.ContainsFunc(tables.RouteTables[0].Routes, func(r types.Route) bool { return str(r.GatewayId) == "local" }), true)
+	gateways := func() []types.NatGateway {
+		return got[*ec2.DescribeNatGatewaysOutput](w, "NAT gateways")(c.DescribeNatGateways(ctx, &ec2.DescribeNatGatewaysInput{Filter: []types.Filter{filter("vpc-id", vpc)}})).NatGateways
+	}
+	w.Is("no NAT gateways", len(gateways()), 0)
+	nat := w.NAT(subnet)
+	all := gateways()
+	w.Is("one NAT gateway", len(all), 1)
+	w.Is("its id", str(all[0].NatGatewayId) == nat, true)
+	w.Is("the subnet where it stands", str(all[0].SubnetId) == subnet, true)
+	w.Is("its interface", len(all[0].NatGatewayAddresses) == 1 && str(all[0].NatGatewayAddresses[0].PrivateIp) != "", true)
+	byID := got[*ec2.DescribeNatGatewaysOutput](w, "by id")(c.DescribeNatGateways(ctx, &ec2.DescribeNatGatewaysInput{Filter: []types.Filter{filter("nat-gateway-id", nat, "nat-0123456789abcdef0")}}))
+	w.Is("by the ids of routes", len(byID.NatGateways), 1)
 	endpoints := got[*ec2.DescribeVpcEndpointsOutput](w, "endpoints")(c.DescribeVpcEndpoints(ctx, &ec2.DescribeVpcEndpointsInput{Filters: []types.Filter{filter("vpc-id", vpc)}}))
 	w.Is("no endpoints", len(endpoints.VpcEndpoints), 0)
 	logs := got[*ec2.DescribeFlowLogsOutput](w, "flow logs")(c.DescribeFlowLogs(ctx, &ec2.DescribeFlowLogsInput{Filter: []types.Filter{filter("resource-id", vpc)}}))

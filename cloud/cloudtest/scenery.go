@@ -11,6 +11,8 @@ type Scenery interface {
 	VPC(v6 bool) (id string)
 	// Subnet makes a subnet in a zone, a or b.
 	Subnet(vpc, zone string) (id string)
+	// NAT makes a NAT gateway in a subnet.
+	NAT(subnet string) (id string)
 	// Launch starts an instance and waits until it runs.
 	Launch(l Launch) Host
 	// Address makes an Elastic IP and gives it to an interface.

@@ -96,6 +96,13 @@ func (m *MotoScenery) Subnet(vpc, zone string) string {
 	return aws.ToString(out.Subnet.SubnetId)
 }
 
+// NAT implements Scenery.
+func (m *MotoScenery) NAT(subnet string) string {
+	m.t.Helper()
+	out := built[*ec2.CreateNatGatewayOutput](m, "a NAT gateway")(m.ec2.CreateNatGateway(m.t.Context(), &ec2.CreateNatGatewayInput{SubnetId: aws.String(subnet), ConnectivityType: types.ConnectivityTypePrivate}))
+	return aws.ToString(out.NatGateway.NatGatewayId)
+}
+
 // Launch implements Scenery.
 func (m *MotoScenery) Launch(l Launch) Host {
 	m.t.Helper()

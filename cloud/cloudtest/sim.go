@@ -77,6 +77,11 @@ func (c *simScenery) Subnet(vpc, zone string) string {
 	})
 }
 
+// NAT implements Scenery.
+func (c *simScenery) NAT(subnet string) string {
+	return c.made(func(e *sim.Editor) string { return e.AddNATGateway(c.account, Region, subnet) })
+}
+
 // Launch implements Scenery.
 func (c *simScenery) Launch(l Launch) Host {
 	c.t.Helper()

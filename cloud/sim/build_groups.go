@@ -74,6 +74,8 @@ type AutoScalingGroupSpec struct {
 	Type      string
 	Profile   string
 	Suspended []string
+	// Protected says that its members are protected from scale-in.
+	Protected bool
 	// Lag is how long a detach takes until the lifecycle state changes.
 	Lag time.Duration
 }
@@ -117,7 +119,7 @@ func (e *Editor) AddAutoScalingGroup(accountID, regionName string, spec AutoScal
 		i := s.Instances[id]
 		i.Tags = i.Tags.copied()
 		i.Tags[groupTag] = name
-		g.Members = append(g.Members, &member{Instance: id, State: "InService", Since: i.Since})
+		g.Members = append(g.Members, &member{Instance: id, State: "InService", Protected: spec.Protected, Since: i.Since})
 		s.balance(g, id)
 	}
 	for _, arn := range g.Targets {

@@ -131,6 +131,17 @@ func (e *Editor) AddSubnet(accountID, regionName string, spec SubnetSpec) string
 	return n.ID
 }
 
+// AddNATGateway adds a NAT gateway in a subnet and returns its id. Routes lead to
+// it by SubnetSpec.Routes.
+func (e *Editor) AddNATGateway(accountID, regionName, subnetID string) string {
+	s := e.scope(accountID, regionName)
+	n := s.Subnets[subnetID]
+	if n == nil || s.VPCs[n.VPC] == nil {
+		panic("edit the simulated world: there is no subnet " + subnetID)
+	}
+	return s.newNAT(s.VPCs[n.VPC], subnetID)
+}
+
 func (s *scope) newNAT(v *vpc, subnetID string) string {
 	g := keep(&s.NATs, &natGateway{made: s.past("nat-", "", nil), Subnet: subnetID, VPC: v.ID})
 	n := s.newENI("", s.Subnets[subnetID], nil, "Interface for NAT Gateway "+g.ID)

@@ -80,6 +80,7 @@ var (
 	kindImage      = kind{"ami-", "InvalidAMIID", "image id"}
 	kindAllocation = kind{"eipalloc-", "InvalidAllocationID", "allocation ID"}
 	kindEndpoint   = kind{"vpce-", "InvalidVpcEndpointId", "Vpc Endpoint Id"}
+	kindNAT        = kind{"nat-", "NatGateway", "NAT gateway ID"}
 	kindFlowLog    = kind{"fl-", "InvalidFlowLogId", "flow log ID"}
 	kindProfile    = kind{"iip-assoc-", "InvalidAssociationID", "association ID"}
 )
@@ -96,10 +97,16 @@ func (k kind) missing(id string) error {
 		if k.code == "InvalidGroup" {
 			return fail("InvalidGroupId.Malformed", "Invalid id: %q (expecting \"sg-...\")", id)
 		}
+		if k.code == "NatGateway" {
+			return fail("NatGatewayMalformed", "Invalid id: %q", id)
+		}
 		if k.code == "InvalidVolume" || k.code == "InvalidSnapshot" {
 			return fail(k.code+"ID"+code, "Invalid id: %q", id)
 		}
 		return fail(k.code+code, "Invalid id: %q", id)
+	}
+	if k.code == "NatGateway" {
+		return fail("NatGatewayNotFound", "The %s '%s' does not exist", k.word, id)
 	}
 	return fail(k.code+".NotFound", "The %s '%s' does not exist", k.word, id)
 }

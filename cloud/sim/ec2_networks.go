@@ -140,6 +140,42 @@ func (s *scope) showTable(t *routeTable) types.RouteTable {
 	return out
 }
 
+// DescribeNatGateways implements awscalls.EC2. A gateway is shown with the address
+// of its interface in the subnet where it stands.
+func (c *ec2Client) DescribeNatGateways(ctx context.Context, in *ec2.DescribeNatGatewaysInput, _ ...func(*ec2.Options)) (*ec2.DescribeNatGatewaysOutput, error) {
+	return ec2Do(ctx, c, "DescribeNatGateways", false, in, func(s *scope) (*ec2.DescribeNatGatewaysOutput, error) {
+		all, err := list(s, s.NATs, kindNAT, in.NatGatewayIds)
+		if err != nil {
+			return nil, err
+		}
+		table := filters[*natGateway]{
+			"nat-gateway-id": func(g *natGateway) []string { return one(g.ID) },
+			"subnet-id":      func(g *natGateway) []string { return one(g.Subnet) },
+			"vpc-id":         func(g *natGateway) []string { return one(g.VPC) },
+			"state":          func(*natGateway) []string { return one("available") },
+		}
+		if all, err = table.apply(in.Filter, all); err != nil {
+			return nil, err
+		}
+		all, next, err := page(s, all, paging{Max: in.MaxResults, Next: in.NextToken, IDs: len(in.NatGatewayIds), Least: 5, Most: 1000})
+		if err != nil {
+			return nil, err
+		}
+		out := &ec2.DescribeNatGatewaysOutput{NextToken: next}
+		for _, g := range all {
+			shown := types.NatGateway{NatGatewayId: aws.String(g.ID), SubnetId: aws.String(g.Subnet), VpcId: aws.String(g.VPC), State: types.NatGatewayStateAvailable,
+				ConnectivityType: types.ConnectivityTypePublic, CreateTime: aws.Time(g.Made), Tags: tagList(g.Tags)}
+			for _, n := range inOrder(s.ENIs) {
+				if n.Description == "Interface for NAT Gateway "+g.ID {
+					shown.NatGatewayAddresses = append(shown.NatGatewayAddresses, types.NatGatewayAddress{NetworkInterfaceId: aws.String(n.ID), PrivateIp: aws.String(n.IPs[0]), PublicIp: aws.String(n.Public)})
+				}
+			}
+			out.NatGateways = append(out.NatGateways, shown)
+		}
+		return out, nil
+	})
+}
+
 // DescribeVpcEndpoints implements awscalls.EC2.
 func (c *ec2Client) DescribeVpcEndpoints(ctx context.Context, in *ec2.DescribeVpcEndpointsInput, _ ...func(*ec2.Options)) (*ec2.DescribeVpcEndpointsOutput, error) {
 	return ec2Do(ctx, c, "DescribeVpcEndpoints", false, in, func(s *scope) (*ec2.DescribeVpcEndpointsOutput, error) {
