@@ -52,7 +52,7 @@ func afternoon(start time.Time) []beat {
 			title: "The block on public access was switched off for lab-site.", caption: "Raj has archived his finding in the GuardDuty console. The incident closes by itself."},
 		beat{at: "16:50", act: by(ana, Close, "attack-ec2", "rebuilt from a clean image, passwords off, keys only", "malicious"), caption: "web-1 is rebuilt. Ana closes the incident of the morning."},
 		beat{at: "17:05", id: "batch-calls", account: payments, typ: "Backdoor:EC2/C&CActivity.B", severity: 8, resource: batch1.resource(), action: outbound(mailbox, batch1, 443), count: 3, tweak: acts, source: byPoll,
-			title: "batch-1 is talking to a command and control server.", caption: "And batch-1, whose unusual traffic was called a false positive at noon, talks to a command and control server."},
+			title: "batch-1 is talking to a command and control server.", caption: "And batch-1, whose unusual traffic was closed as a false positive, talks to a command and control server."},
 		beat{at: "17:06", act: by(ana, Acknowledge, "batch-calls", "", ""), caption: "Ana takes it. This one is read from GuardDuty itself, so guardroom may do more than tell."},
 	)
 }

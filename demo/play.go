@@ -31,7 +31,7 @@ type Options struct {
 
 const (
 	minute = 52 * time.Second
-	moment = 6 * time.Second
+	moment = 5 * time.Second
 	// Every wait of guardroom and of the stand-ins alike is divided by a scale.
 	scale     = 180
 	fastScale = 200

@@ -30,8 +30,8 @@ func (s *show) response(ctx context.Context) error {
 	defer stop()
 
 	s.screen.head("Guardroom acts")
-	s.screen.text(0, fmt.Sprintf("A person asks for a plan, another approves it, and guardroom carries it out. For this there is an AWS that is simulated, on this machine, whose clock goes %.0f times faster: a snapshot that takes %s is there in %.0f s. The program that acts is the real one.",
-		s.tempo, respond.Length(s.snapshotsTake()[0]), s.snapshotsTake()[0].Seconds()/s.tempo))
+	s.screen.text(0, fmt.Sprintf("A person asks for a plan, another approves it, and guardroom carries it out. For this there is an AWS that is simulated, on this machine, whose clock goes %.0f times faster: a snapshot that takes %.0f minutes is there in %.0f s. The program that acts is the real one.",
+		s.tempo, s.snapshotsTake()[0].Minutes(), s.snapshotsTake()[0].Seconds()/s.tempo))
 	s.scene("17:10", "Ana asks for a plan. That changes nothing: the plan says what would be done, to what is there now.")
 	d, err := s.room.Responses().CreatePlan(ctx, api.PlanRequest{Incident: i.Number}, ana)
 	if err != nil {

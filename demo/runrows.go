@@ -13,7 +13,8 @@ import (
 
 // follow shows a run until it ends, from what the store says of it.
 func (s *show) follow(ctx context.Context, id respond.RunID) (respond.RunRow, error) {
-	v := runRows{show: s, began: s.opts.Now(), every: 4 * time.Second, done: map[string]bool{}}
+	began := s.opts.Now()
+	v := runRows{show: s, began: began, named: began, every: 4 * time.Second, done: map[string]bool{}}
 	if s.opts.Fast {
 		v.every = time.Second
 	}
@@ -54,17 +55,21 @@ type runRows struct {
 	told      time.Time
 	percent   string
 	done      map[string]bool // stages
+	brief     []string        // stages that are done and not yet named
+	steps     int             // of them
+	named     time.Time       // when the last ones were
 	contained time.Time       // when that was shown
 	news      bool            // what the vendors say of it was shown
 }
+
+// together is for how long stages that are only counted are gathered into a row.
+const together = time.Second
 
 // labels of stages that get a row of their own; the others are only counted.
 var labels = map[string]string{"workstation": "booted", "snapshot": "snapshots", "hash": "hashed", "attach": "attached", "terminate": "terminated", "seal": "sealed"}
 
 func (v *runRows) rows(g respond.Progress) {
-	var brief []string
 	var telling []respond.StageProgress
-	steps := 0
 	for _, st := range g.Stages {
 		if v.done[st.Stage] || !st.State.Ended() {
 			continue
@@ -74,14 +79,17 @@ func (v *runRows) rows(g respond.Progress) {
 			telling = append(telling, st)
 			continue
 		}
-		brief = append(brief, st.Stage)
-		steps += st.Total
+		v.brief = append(v.brief, st.Stage)
+		v.steps += st.Total
 	}
-	if len(brief) > 0 {
-		v.line("done", fmt.Sprintf("%s (%s)", strings.Join(brief, ", "), count(steps, "step", "steps")))
+	now := v.opts.Now()
+	contained := g.Contained && v.contained.IsZero()
+	if len(v.brief) > 0 && (contained || len(telling) > 0 || g.State.Ended() || now.Sub(v.named) > together) {
+		v.line("done", fmt.Sprintf("%s (%s)", strings.Join(v.brief, ", "), count(v.steps, "step", "steps")))
+		v.brief, v.steps, v.named = nil, 0, now
 	}
-	if g.Contained && v.contained.IsZero() {
-		v.contained = v.opts.Now()
+	if contained {
+		v.contained = now
 		v.line("contained", g.Target+" is contained, as a second look at AWS has shown")
 		for _, open := range g.StillOpen {
 			v.screen.line("still open", open)
@@ -90,7 +98,7 @@ func (v *runRows) rows(g respond.Progress) {
 	for _, st := range telling {
 		v.stage(g, st)
 	}
-	if !v.news && !v.contained.IsZero() && v.opts.Now().Sub(v.contained) > time.Second {
+	if !v.news && !v.contained.IsZero() && now.Sub(v.contained) > time.Second {
 		v.news = true
 		v.show.rows(v.vendors.news())
 	}
