@@ -3,10 +3,9 @@ package demo
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"sync"
 	"time"
-
-	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/guardroom/guardroom/api"
 	"github.com/guardroom/guardroom/respond"
@@ -70,8 +69,8 @@ func (s *show) response(ctx context.Context) error {
 		return err
 	}
 	s.seenAWS(after)
-	if diff := gocmp.Diff(before, after); diff != "" {
-		return fmt.Errorf("the host is not as it was before:\n%s", diff)
+	if !reflect.DeepEqual(before, after) {
+		return fmt.Errorf("the host is not as it was before; it was %+v and is %+v", before, after)
 	}
 	s.result.Restored = true
 	s.screen.line("compared", "looked at past guardroom, the host is as it was before the plan: groups, profile, role, network ACL, protection, tags. Its snapshots stay")
