@@ -2,10 +2,13 @@ package respond_test
 
 import (
 	"errors"
+	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/guardroom/guardroom/internal/fault"
 	"github.com/guardroom/guardroom/playbook"
@@ -28,5 +31,36 @@ func TestARefusedCallIsNamedAlsoWhenItIsTheOneThatFetchesCredentials(t *testing.
 		if f.Code != fault.Denied || !strings.Contains(f.Hint, c.hint) || !playbook.IsPermanent(err) {
 			t.Errorf("%+v does not say %s", f, c.hint)
 		}
+	}
+}
+
+func TestAReasonIsReadByPeople(t *testing.T) {
+	t.Parallel()
+	status := func(code int, err error) error {
+		return &smithyhttp.ResponseError{Response: &smithyhttp.Response{Response: &http.Response{StatusCode: code}}, Err: err}
+	}
+	call := func(err error) error {
+		return &smithy.OperationError{ServiceID: "EC2", OperationName: "LockSnapshot", Err: err}
+	}
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{call(status(403, &smithy.GenericAPIError{Code: "UnauthorizedOperation", Message: "You are not authorized."})), "AWS answered EC2.LockSnapshot with UnauthorizedOperation: You are not authorized."},
+		{call(status(500, errors.New("XML syntax error on line 2"))), "EC2.LockSnapshot was answered with HTTP status 500 and nothing that can be read"},
+		{call(fmt.Errorf("exceeded maximum number of attempts, 5, %w", errors.New("connection refused"))), "EC2.LockSnapshot got no answer: connection refused"},
+		{errors.New("no room"), "no room"},
+		{fault.New(fault.Conflict, "it is locked", "wait"), "it is locked"},
+	} {
+		if got := respond.Reason(c.err); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+	err := respond.Explain(call(status(500, errors.New("XML syntax error"))), "lock it", "nothing was changed")
+	if got := err.Error(); got != "lock it: EC2.LockSnapshot was answered with HTTP status 500 and nothing that can be read" {
+		t.Errorf("explained as %q", got)
+	}
+	if !respond.Transient(errors.Unwrap(err)) {
+		t.Error("what AWS gave is lost")
 	}
 }

@@ -216,7 +216,7 @@ func ask[T any](d *describer, key string, call func(ctx context.Context) (T, err
 	d.memo[key] = err
 	why := respond.Code(err)
 	if why == "" {
-		why = fault.Of(err).Error()
+		why = respond.Reason(err)
 	}
 	d.unknown[key] = why
 	return zero, err

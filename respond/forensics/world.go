@@ -284,5 +284,5 @@ func short(err error) string {
 	if code := respond.Code(err); code != "" {
 		return "AWS answered " + code
 	}
-	return fault.Of(err).Error()
+	return respond.Reason(err)
 }

@@ -1,0 +1,63 @@
+package respond
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/guardroom/guardroom/internal/fault"
+)
+
+// Reason is an error of AWS in one line that a person reads: the call and what
+// AWS said, without what the SDK says about itself. Any other error is shown as
+// it is.
+func Reason(err error) string {
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		return fault.Of(f).Error()
+	}
+	call := refused(err)
+	if call == "" {
+		return err.Error()
+	}
+	var answer *smithyhttp.ResponseError
+	answered := errors.As(err, &answer)
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
+		text := "AWS answered " + call + " with " + api.ErrorCode()
+		if m := api.ErrorMessage(); m != "" {
+			text += ": " + m
+		}
+		return text
+	}
+	if answered {
+		return fmt.Sprintf("%s was answered with HTTP status %d and nothing that can be read", call, answer.HTTPStatusCode())
+	}
+	if cause := innermost(err); cause != nil {
+		return call + " got no answer: " + cause.Error()
+	}
+	return err.Error()
+}
+
+// innermost is the cause below everything that the SDK wraps.
+func innermost(err error) error {
+	for {
+		next := errors.Unwrap(err)
+		if next == nil {
+			return err
+		}
+		err = next
+	}
+}
+
+// worded is an error whose text is for people.
+type worded struct {
+	error
+	text string
+}
+
+// Error implements error.
+func (w worded) Error() string { return w.text }
+
+// Unwrap returns the error as AWS gave it.
+func (w worded) Unwrap() error { return w.error }
