@@ -20,13 +20,33 @@ import (
 )
 
 type aclParams struct {
-	Subnet string `json:"subnet"`
-	VPC    string `json:"vpc"`
-	// Own says that the instance was alone in the subnet: it gets an ACL of its
-	// own. Otherwise entries for its addresses go into the one that is there.
-	Own        bool     `json:"own"`
-	Interfaces []string `json:"interfaces"` // ours in the subnet
-	Blocks     []string `json:"blocks"`     // its addresses, as CIDR
+	// Own says that the instance was alone in Subnet: that gets an ACL of its own.
+	Own        bool     `json:"own,omitempty"`
+	Subnet     string   `json:"subnet,omitempty"`
+	VPC        string   `json:"vpc,omitempty"`
+	Interfaces []string `json:"interfaces,omitempty"` // ours in the subnet
+	// Otherwise entries go into ACL, which is that of Subnets.
+	ACL     string   `json:"acl,omitempty"`
+	Subnets []string `json:"subnets,omitempty"`
+	// Blocks are what is denied: addresses of the instance, and of the finding.
+	Blocks []string `json:"blocks"`
+}
+
+// now looks at the ACL that the step is about.
+func (p aclParams) now(x *respond.Exec) (tied, error) {
+	if p.ACL == "" {
+		return aclNow(x, p.Subnet)
+	}
+	a, err := oneACL(x, p.ACL)
+	if err == nil && !p.tiedTo(a.Subnets) {
+		err = kit.Changed("the network ACL of " + kit.Join(p.Subnets) + ", not " + p.ACL + " any more,")
+	}
+	return tied{ACL: a.ID, Entries: a.Entries}, err
+}
+
+// tiedTo reports whether the ACL is still that of all subnets it was chosen for.
+func (p aclParams) tiedTo(subnets []string) bool {
+	return !slices.ContainsFunc(p.Subnets, func(s string) bool { return !slices.Contains(subnets, s) })
 }
 
 // tied is an ACL and what ties it to the subnet.
@@ -43,16 +63,17 @@ type aclWork struct {
 	Entries []Rule `json:"entries,omitempty"`
 }
 
-// networkACL cuts what leaves or enters the subnet for the instance, at once and
-// in both directions, connections that are tracked included. An ACL acts at the
-// edge of the subnet: it does not see what stays within.
+// networkACL cuts what passes the edge of a subnet, at once and in both
+// directions, connections that are tracked included. An ACL does not see what
+// stays within the subnet. A subnet with the instance alone gets one that denies
+// everything; else entries go where they cut: see drafting.places.
 // https://docs.aws.amazon.com/vpc/latest/userguide/vpc-network-acls.html
 func networkACL(x *respond.Exec) (playbook.Outcome, error) {
 	var p aclParams
 	if err := x.Params(&p); err != nil {
 		return playbook.Outcome{}, err
 	}
-	before, err := respond.Once(x, respond.SavedBefore, func() (tied, error) { return aclNow(x, p.Subnet) })
+	before, err := respond.Once(x, respond.SavedBefore, func() (tied, error) { return p.now(x) })
 	if err != nil {
 		return playbook.Outcome{}, err
 	}
@@ -65,6 +86,13 @@ func networkACL(x *respond.Exec) (playbook.Outcome, error) {
 		}
 		if alone || work.Own != "" {
 			return ownACL(x, p, before, work)
+		}
+	}
+	if p.Own {
+		// Somebody came meanwhile: entries then, as far as those go. What they do
+		// not cut, the verdict says.
+		if err := stillOpen(x, "others are in "+p.Subnet+" since the plan was made: a network ACL that denies everything would hit them"); err != nil {
+			return playbook.Outcome{}, err
 		}
 	}
 	return entries(x, p, before, work)
@@ -178,7 +206,7 @@ func tie(x *respond.Exec, association, acl string) error {
 // is there, with free numbers of the reserved band, before any that allows.
 func entries(x *respond.Exec, p aclParams, before tied, work aclWork) (playbook.Outcome, error) {
 	for range 5 {
-		now, err := aclNow(x, p.Subnet)
+		now, err := p.now(x)
 		if err != nil {
 			return playbook.Outcome{}, err
 		}
@@ -367,10 +395,11 @@ func restoreACL(x *respond.Exec) (playbook.Outcome, error) {
 }
 
 func removeEntries(x *respond.Exec, p unACLParams) (playbook.Outcome, error) {
-	now, err := oneACL(x, p.After.ACL)
+	a, err := oneACL(x, p.After.ACL)
 	if err != nil {
 		return orGone(playbook.Outcome{}, err)
 	}
+	now := a.Entries
 	foreign := 0
 	for _, r := range p.After.Entries {
 		i := slices.IndexFunc(now, func(have Rule) bool { return have.Number == r.Number && have.Egress == r.Egress })
@@ -395,18 +424,18 @@ func removeEntries(x *respond.Exec, p unACLParams) (playbook.Outcome, error) {
 	return done("our entries in " + p.After.ACL + " are gone")
 }
 
-func oneACL(x *respond.Exec, id string) ([]Rule, error) {
-	return see(x, awscalls.AWS.EC2, func(ctx context.Context, c awscalls.EC2) ([]Rule, error) {
+// oneACL describes a network ACL; a zero one when there is none.
+func oneACL(x *respond.Exec, id string) (ACL, error) {
+	return see(x, awscalls.AWS.EC2, func(ctx context.Context, c awscalls.EC2) (ACL, error) {
 		out, err := c.DescribeNetworkAcls(ctx, &ec2.DescribeNetworkAclsInput{NetworkAclIds: []string{id}})
 		if err != nil {
-			return nil, err
+			return ACL{}, err
 		}
-		var list []Rule
 		for _, a := range out.NetworkAcls {
 			if str(a.NetworkAclId) == id {
-				list = readRules(a.Entries)
+				return readACL(a), nil
 			}
 		}
-		return list, nil
+		return ACL{}, nil
 	})
 }

@@ -14,7 +14,7 @@ import (
 func describeCalls() []string {
 	return []string{
 		"EC2.DescribeInstances", "EC2.DescribeNetworkInterfaces", "EC2.DescribeInstanceAttribute", "EC2.DescribeVolumes", "EC2.DescribeAddresses",
-		"EC2.DescribeIamInstanceProfileAssociations", "EC2.DescribeSubnets", "EC2.DescribeNetworkAcls", "EC2.DescribeRouteTables", "EC2.DescribeFlowLogs",
+		"EC2.DescribeIamInstanceProfileAssociations", "EC2.DescribeSubnets", "EC2.DescribeNetworkAcls", "EC2.DescribeRouteTables", "EC2.DescribeNatGateways", "EC2.DescribeFlowLogs",
 		"EC2.DescribeSecurityGroups", "IAM.GetInstanceProfile", "IAM.ListInstanceProfilesForRole",
 		"AutoScaling.DescribeAutoScalingInstances", "AutoScaling.DescribeAutoScalingGroups",
 		"ELBv2.DescribeTargetGroups", "ELBv2.DescribeTargetHealth", "ELB.DescribeLoadBalancers",
@@ -84,6 +84,10 @@ func Actions() []respond.Action {
 		respond.Action{Name: actLeft, Options: playbook.Options{Timeout: time.Hour, Finishes: true}, Do: left, Calls: calls(reads("AutoScaling.DescribeAutoScalingGroups"), "AutoScaling.ResumeProcesses")},
 		respond.Action{Name: actTargets, Options: quick, Do: deregister, Undo: undoDeregister, UndoRank: rankBalancers,
 			Calls: calls(reads("ELBv2.DescribeTargetHealth"), "ELBv2.DeregisterTargets")},
+		respond.Action{Name: actGroupTgts, Options: quick, Do: deregister, Undo: undoDeregister, UndoRank: rankMissing,
+			Calls: calls(reads("ELBv2.DescribeTargetHealth"), "ELBv2.DeregisterTargets")},
+		respond.Action{Name: actGroupLB, Options: quick, Do: outOfBalancer, Undo: undoBalancer, UndoRank: rankMissing,
+			Calls: calls(reads("ELB.DescribeLoadBalancers"), "ELB.DeregisterInstancesFromLoadBalancer")},
 		respond.Action{Name: actBalancer, Options: quick, Do: outOfBalancer, Undo: undoBalancer, UndoRank: rankBalancers,
 			Calls: calls(reads("ELB.DescribeLoadBalancers"), "ELB.DeregisterInstancesFromLoadBalancer")},
 		respond.Action{Name: actAddress, Options: quick, Do: disassociate, Undo: undoDisassociate, UndoRank: rankDoors, Calls: calls(reads("EC2.DescribeAddresses"), "EC2.DisassociateAddress")},

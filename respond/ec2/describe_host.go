@@ -302,21 +302,31 @@ func (d *describer) holders(ctx context.Context, profiles []string) ([]string, e
 
 // scaling asks for the Auto Scaling group.
 func (d *describer) scaling(w *World) {
-	s, err := ask(d, "autoscaling.DescribeAutoScalingInstances", func(ctx context.Context) (*Scaling, error) {
+	name, err := ask(d, "autoscaling.DescribeAutoScalingInstances", func(ctx context.Context) (string, error) {
+		c, err := d.aws.AutoScaling(ctx, d.place)
+		if err != nil {
+			return "", err
+		}
+		out, err := c.DescribeAutoScalingInstances(ctx, &autoscaling.DescribeAutoScalingInstancesInput{InstanceIds: []string{d.id}})
+		if err != nil {
+			return "", err
+		}
+		for _, i := range out.AutoScalingInstances {
+			if str(i.InstanceId) == d.id {
+				return str(i.AutoScalingGroupName), nil
+			}
+		}
+		return "", nil
+	})
+	if err != nil || name == "" {
+		return
+	}
+	s, err := ask(d, "autoscaling.DescribeAutoScalingGroups", func(ctx context.Context) (*Scaling, error) {
 		c, err := d.aws.AutoScaling(ctx, d.place)
 		if err != nil {
 			return nil, err
 		}
-		out, err := c.DescribeAutoScalingInstances(ctx, &autoscaling.DescribeAutoScalingInstancesInput{InstanceIds: []string{d.id}})
-		if err != nil {
-			return nil, err
-		}
-		for _, i := range out.AutoScalingInstances {
-			if str(i.InstanceId) == d.id {
-				return readGroup(ctx, c, str(i.AutoScalingGroupName), d.id)
-			}
-		}
-		return nil, nil
+		return readGroup(ctx, c, name, d.id)
 	})
 	if err == nil && s != nil {
 		w.Scaling = s

@@ -222,7 +222,7 @@ func (d *describer) subnets(w *World) {
 			if err != nil {
 				return nil, err
 			}
-			return listACLs(ctx, c, filter("association.subnet-id", ids...))
+			return listACLs(ctx, c, filter("vpc-id", w.vpcs()...))
 		})
 	}, func() {
 		tables, _ = ask(d, "ec2.DescribeRouteTables", func(ctx context.Context) ([]types.RouteTable, error) {
@@ -233,6 +233,7 @@ func (d *describer) subnets(w *World) {
 			return listTables(ctx, c, filter("vpc-id", w.vpcs()...))
 		})
 	})
+	w.ACLs = readACLs(acls)
 	for _, id := range ids {
 		s := Subnet{ID: id}
 		for _, have := range subnets {
@@ -275,6 +276,7 @@ func (s *Subnet) readACL(list []types.NetworkAcl) {
 			}
 			s.ACL, s.Association = str(acl.NetworkAclId), str(a.NetworkAclAssociationId)
 			s.Entries = readRules(acl.Entries)
+			s.Sharers = slices.DeleteFunc(readACL(acl).Subnets, func(id string) bool { return id == s.ID })
 		}
 	}
 }
@@ -516,11 +518,23 @@ func (w *World) registrations(g elbtypes.TargetGroup, health []elbtypes.TargetHe
 		if state == string(elbtypes.TargetHealthStateEnumDraining) {
 			continue
 		}
-		out = append(out, Target{Group: str(g.TargetGroupArn), Name: str(g.TargetGroupName), LB: len(g.LoadBalancerArns) > 0, Kind: string(g.TargetType), Protocol: string(g.Protocol),
+		out = append(out, Target{Group: str(g.TargetGroupArn), Name: str(g.TargetGroupName), LB: len(g.LoadBalancerArns) > 0, Balancers: balancersOf(g), Kind: string(g.TargetType), Protocol: string(g.Protocol),
 			ID: str(h.Target.Id), Port: aws.ToInt32(h.Target.Port), Zone: str(h.Target.AvailabilityZone), State: state})
 	}
 	for i := range out {
 		out[i].Others, out[i].Healthy = others, healthy
+	}
+	return out
+}
+
+// balancersOf are the load balancers of a target group, by what follows
+// loadbalancer/ in their ARNs: so AWS names their interfaces.
+func balancersOf(g elbtypes.TargetGroup) []string {
+	var out []string
+	for _, arn := range g.LoadBalancerArns {
+		if _, name, ok := strings.Cut(arn, ":loadbalancer/"); ok {
+			out = append(out, name)
+		}
 	}
 	return out
 }

@@ -139,35 +139,45 @@ func (b *drafting) outOfService() {
 		}
 	}
 	var groups []string
+	ids := []string{w.InstanceID}
+	for _, n := range b.ours() {
+		ids = slices.Concat(ids, n.IPv4, n.IPv6)
+	}
 	for _, t := range w.Targets {
 		if !slices.Contains(groups, t.Group) {
 			groups = append(groups, t.Group)
 		}
 	}
-	// The Auto Scaling group takes its instance out of its own target groups and
-	// load balancers. What was registered there by hand may stay: each is looked at.
+	const left = ", where the Auto Scaling group leaves it registered"
 	for _, arn := range groups {
-		p := targetsParams{Instance: w.InstanceID, Group: arn}
+		p := targetsParams{Instance: w.InstanceID, Group: arn, IDs: ids}
 		line := ""
 		for _, t := range w.Targets {
 			if t.Group == arn {
 				p.Name = t.Name
 				p.Targets = append(p.Targets, pair{ID: t.ID, Port: t.Port, Zone: t.Zone})
-				if t.last() && !byGroup(arn) {
+				if t.last() {
 					line = "last healthy target of " + t.Name
 				}
 			}
 		}
-		b.service = append(b.service, b.Add(respond.Step{ID: StageService + "/target/" + p.Name, Action: actTargets, Stage: StageService, Effect: respond.Reversible, After: after, Needs: b.gate, Approval: line,
-			Title: fmt.Sprintf("target group %s: %d registrations -> none", p.Name, len(p.Targets))}, p))
+		action, title := actTargets, fmt.Sprintf("target group %s: %d registrations -> none", p.Name, len(p.Targets))
+		if byGroup(arn) {
+			action, title = actGroupTgts, title+left
+		}
+		b.service = append(b.service, b.Add(respond.Step{ID: StageService + "/target/" + p.Name, Action: action, Stage: StageService, Effect: respond.Reversible, After: after, Needs: b.gate, Approval: line, Title: title}, p))
 	}
 	for _, c := range w.Classic {
 		line := ""
-		if c.Others == 0 && !byGroup(c.Name) {
+		if c.Others == 0 {
 			line = "last instance behind " + c.Name
 		}
-		b.service = append(b.service, b.Add(respond.Step{ID: StageService + "/classic/" + c.Name, Action: actBalancer, Stage: StageService, Effect: respond.Reversible, After: after, Needs: b.gate, Approval: line,
-			Title: "load balancer " + c.Name + ": taken out"}, balancerParams{Name: c.Name, Instance: w.InstanceID}))
+		action, title := actBalancer, "load balancer "+c.Name+": taken out"
+		if byGroup(c.Name) {
+			action, title = actGroupLB, title+left
+		}
+		b.service = append(b.service, b.Add(respond.Step{ID: StageService + "/classic/" + c.Name, Action: action, Stage: StageService, Effect: respond.Reversible, After: after, Needs: b.gate, Approval: line, Title: title},
+			balancerParams{Name: c.Name, Instance: w.InstanceID}))
 	}
 }
 
@@ -286,25 +296,26 @@ func (b *drafting) groupNames(n Interface) []string {
 // acls cut what security groups do not: connections that are tracked whatever
 // the rules say, and those of interfaces that are not opened for a window.
 func (b *drafting) acls(after []string) {
+	step := func(id, title string, p aclParams) {
+		b.Add(respond.Step{ID: StageACL + "/" + id, Action: actACL, Stage: StageACL, Effect: respond.Reversible, Contains: true, After: after, Needs: b.gate, Title: title}, p)
+	}
+	var whys []string
 	for _, s := range b.w.Subnets {
 		why := b.whyACL(s)
-		if why == "" {
-			continue
-		}
-		p := aclParams{Subnet: s.ID, VPC: s.VPC, Own: b.alone(s)}
-		for _, n := range b.ours() {
-			if n.Subnet == s.ID {
+		switch {
+		case why == "":
+		case !b.alone(s):
+			whys = join(whys, why)
+		default:
+			p := aclParams{Subnet: s.ID, VPC: s.VPC, Own: true, Blocks: slices.Concat(b.w.blocksOf(b.here(s)), b.remotes(s))}
+			for _, n := range b.here(s) {
 				p.Interfaces = append(p.Interfaces, n.ID)
-				p.Blocks = append(p.Blocks, n.blocks()...)
 			}
+			step(s.ID, fmt.Sprintf("network ACL of %s: %s -> one that denies everything (%s)", s.ID, s.ACL, why), p)
 		}
-		slices.Sort(p.Blocks)
-		p.Blocks = slices.Compact(p.Blocks)
-		title := fmt.Sprintf("network ACL of %s: %d entries deny %s, both ways (%s)", s.ID, 2*len(p.Blocks), kit.Join(p.Blocks), why)
-		if p.Own {
-			title = fmt.Sprintf("network ACL of %s: %s -> one that denies everything (%s)", s.ID, s.ACL, why)
-		}
-		b.Add(respond.Step{ID: StageACL + "/" + s.ID, Action: actACL, Stage: StageACL, Effect: respond.Reversible, Contains: true, After: after, Needs: b.gate, Title: title}, p)
+	}
+	for _, p := range b.places() {
+		step(p.acl, p.title(kit.Join(whys)), p.params())
 	}
 }
 
@@ -399,7 +410,8 @@ func (b *drafting) last() {
 			all = append(all, s.ID)
 		}
 	}
-	b.Add(respond.Step{ID: StepVerify, Action: actVerify, Stage: StageVerify, Effect: respond.NoChange, Contains: true, After: all, Title: "describe everything again, and say what is still open"}, instanceParams{Instance: b.w.InstanceID})
+	b.Add(respond.Step{ID: StepVerify, Action: actVerify, Stage: StageVerify, Effect: respond.NoChange, Contains: true, After: all, Title: "describe everything again, and say what is still open"},
+		verifyParams{instanceParams: instanceParams{Instance: b.w.InstanceID}, Paths: b.paths()})
 }
 
 func (b *drafting) step(id string) (respond.Step, bool) {
@@ -438,11 +450,12 @@ func (b *drafting) trials() preflightParams {
 		case b.alone(s):
 			add(trial{Call: callACL, ID: s.VPC, Other: inc})
 			add(trial{Call: callTie, ID: s.Association, Other: s.ACL})
-		default:
-			i := slices.IndexFunc(b.ours(), func(n Interface) bool { return n.Subnet == s.ID && len(n.IPv4) > 0 })
-			if i >= 0 {
-				add(trial{Call: callEntry, ID: s.ACL, Other: b.ours()[i].IPv4[0] + "/32"})
-			}
+		}
+	}
+	for _, at := range b.places() {
+		v4 := slices.DeleteFunc(slices.Concat(at.blocks, at.remotes), isV6)
+		if len(v4) > 0 {
+			add(trial{Call: callEntry, ID: at.acl, Other: v4[0]})
 		}
 	}
 	if w.Metadata.Endpoint != "" && w.Metadata.Endpoint != "disabled" {

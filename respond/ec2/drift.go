@@ -13,32 +13,46 @@ import (
 )
 
 // tracked says why connections that were open before may live on; empty: they
-// were cut.
+// were cut. It judges the network ACLs as they are now.
 func (v view) tracked(w *World, n Interface) string {
-	if w.State == "stopped" {
+	s, _ := w.subnet(n.Subnet)
+	if w.State == "stopped" || s.ACL != "" && deniesAll(s.Entries) {
 		return ""
 	}
-	cut, widened := false, false
-	v.done(actACL, func(s respond.Step, _ playbook.Record) {
-		if p, err := paramsOf[aclParams](s); err == nil && p.Subnet == n.Subnet {
-			cut = true
+	var why []string
+	for _, p := range v.paths() {
+		if p.Subnet != n.Subnet || p.cuts(w, n) {
+			continue
 		}
-	})
+		reason := p.cannot(w)
+		if reason == "" {
+			reason = "no network ACL cuts them"
+		}
+		why = append(why, "connections through "+p.title()+" that were open may live on: "+reason)
+	}
+	widened := false
 	v.done(actIsolate, func(s respond.Step, r playbook.Record) {
 		if p, err := paramsOf[isolateParams](s); err == nil && p.Interface == n.ID {
 			r.Load(savedWidened, &widened)
 		}
 	})
-	s, _ := w.subnet(n.Subnet)
-	switch {
-	case cut:
-		return ""
-	case len(s.Tracked) > 0:
-		return "connections through " + strings.Join(s.Tracked, ", ") + " that were open may live on: no network ACL cuts them"
-	case !widened:
-		return "connections that were open may live on until they are idle: they were neither opened and cut nor cut by a network ACL"
+	if !widened {
+		why = append(why, "connections that were open may live on until they are idle: they were neither opened and cut nor cut by a network ACL that denies everything")
 	}
-	return ""
+	return strings.Join(why, "; ")
+}
+
+// paths are those that the plan knew.
+func (v view) paths() []path {
+	for _, s := range v.steps {
+		if s.Action != actVerify {
+			continue
+		}
+		if p, err := paramsOf[verifyParams](s); err == nil {
+			return p.Paths
+		}
+	}
+	return nil
 }
 
 // drift says what a run set and is not so any more. Interfaces are judged by
@@ -86,7 +100,7 @@ func (v view) driftOf(w *World, s respond.Step, r playbook.Record, say func(stri
 		if w.Scaling != nil && w.Scaling.Lifecycle == inService {
 			say("%s is in service in %s", w.InstanceID, w.Scaling.Group)
 		}
-	case actTargets:
+	case actTargets, actGroupTgts:
 		if p, err := paramsOf[targetsParams](s); err == nil {
 			for _, t := range w.Targets {
 				if t.Group == p.Group {
@@ -94,7 +108,7 @@ func (v view) driftOf(w *World, s respond.Step, r playbook.Record, say func(stri
 				}
 			}
 		}
-	case actBalancer:
+	case actBalancer, actGroupLB:
 		if p, err := paramsOf[balancerParams](s); err == nil && slices.ContainsFunc(w.Classic, func(c Classic) bool { return c.Name == p.Name }) {
 			say("%s is behind %s", w.InstanceID, p.Name)
 		}
@@ -125,22 +139,30 @@ func (view) driftOfAttribute(w *World, p attributeParams, say func(string, ...an
 func (view) driftOfACL(w *World, s respond.Step, r playbook.Record, say func(string, ...any)) {
 	p, err := paramsOf[aclParams](s)
 	var work aclWork
-	subnet, there := w.subnet(p.Subnet)
-	if err != nil || !r.Load(respond.SavedAfter, &work) || !there || subnet.ACL == "" {
+	if err != nil || !r.Load(respond.SavedAfter, &work) || len(w.ACLs) == 0 {
 		return
 	}
 	if work.Own != "" {
-		if subnet.ACL != work.Own {
+		if subnet, there := w.subnet(p.Subnet); there && subnet.ACL != "" && subnet.ACL != work.Own {
 			say("%s has the network ACL %s and not %s", p.Subnet, subnet.ACL, work.Own)
 		}
 		return
 	}
-	if subnet.ACL != work.ACL {
-		say("%s has the network ACL %s and not %s", p.Subnet, subnet.ACL, work.ACL)
+	i := slices.IndexFunc(w.ACLs, func(a ACL) bool { return a.ID == work.ACL })
+	if i < 0 {
+		say("the network ACL %s, with our entries, is not there", work.ACL)
 		return
 	}
+	if p.Own {
+		p.Subnets = []string{p.Subnet}
+	}
+	for _, id := range p.Subnets {
+		if a, ok := w.aclOf(id); ok && a.ID != work.ACL {
+			say("%s has the network ACL %s and not %s", id, a.ID, work.ACL)
+		}
+	}
 	for _, want := range work.Entries {
-		if !slices.ContainsFunc(subnet.Entries, func(have Rule) bool { return ours(have, want) }) {
+		if !slices.ContainsFunc(w.ACLs[i].Entries, func(have Rule) bool { return ours(have, want) }) {
 			say("entry %d of %s, which denies %s, is not there", want.Number, work.ACL, want.CIDR)
 		}
 	}

@@ -165,18 +165,18 @@ func (b *drafting) managedGuard() respond.Guard {
 // roomGuard looks whether the network ACL takes our entries.
 func (b *drafting) roomGuard() (respond.Guard, bool) {
 	g := respond.Guard{Name: "room in the network ACL", Answer: respond.Pass}
-	any := false
-	for _, s := range b.w.Subnets {
-		if b.whyACL(s) == "" || b.alone(s) {
+	list := b.places()
+	for _, p := range list {
+		i := slices.IndexFunc(b.w.ACLs, func(a ACL) bool { return a.ID == p.acl })
+		if i < 0 {
 			continue
 		}
-		any = true
-		if _, _, err := placed(tied{ACL: s.ACL, Entries: s.Entries}, b.w.addresses(s.ID), nil); err != nil {
-			g.Answer, g.Why = respond.Warn, s.ACL+" of "+s.ID+" has no room: connections that are tracked there will live on"
+		if _, _, err := placed(tied{ACL: p.acl, Entries: b.w.ACLs[i].Entries}, p.params().Blocks, nil); err != nil {
+			g.Answer, g.Why = respond.Warn, p.acl+" of "+kit.Join(p.subnets)+" has no room: connections that are tracked there will live on"
 			g.Hint = "raise the quota of rules for each network ACL, or free some"
 		}
 	}
-	return g, any
+	return g, len(list) > 0
 }
 
 // lines are what people read beside the steps.
@@ -219,7 +219,20 @@ func (b *drafting) lines() {
 		case b.alone(s):
 			b.AlsoHits = append(b.AlsoHits, "whatever starts in "+s.ID+" until the run is undone has no network")
 		default:
-			b.AlsoHits = append(b.AlsoHits, fmt.Sprintf("%d other interfaces are in %s; the entries are for the addresses of %s alone", len(s.Others), s.ID, w.InstanceID))
+			b.AlsoHits = append(b.AlsoHits, fmt.Sprintf("%d other interfaces are in %s; entries for the addresses of %s alone do not touch them", len(s.Others), s.ID, w.InstanceID))
+			for _, why := range b.cannot(s) {
+				b.WillNot = append(b.WillNot, "cut every connection from "+s.ID+" that is open: "+why)
+			}
+		}
+	}
+	for _, at := range b.places() {
+		if len(at.remotes) > 0 {
+			b.AlsoHits = append(b.AlsoHits, "everybody behind "+at.acl+" loses "+kit.Join(at.remotes)+", until the run is undone")
+		}
+	}
+	if b.r.Policy.NACL == "never" {
+		for _, p := range b.paths() {
+			b.WillNot = append(b.WillNot, "cut connections through "+p.title()+" that are open: policy uses no network ACL")
 		}
 	}
 	slices.Sort(b.AlsoHits)

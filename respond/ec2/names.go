@@ -46,6 +46,8 @@ const (
 	actLeft        = "ec2.left-scaling-group"
 	actTargets     = "ec2.deregister-targets"
 	actBalancer    = "ec2.deregister-instance"
+	actGroupTgts   = "ec2.deregister-group-targets"
+	actGroupLB     = "ec2.deregister-group-instance"
 	actAddress     = "ec2.disassociate-address"
 	actGroup       = "ec2.contain-group"
 	actOpen        = "ec2.open-group"
@@ -82,6 +84,7 @@ const (
 	rankDoors
 	rankBalancers
 	rankScaling
+	rankMissing // what the group did not put back
 	rankProtect
 	rankMark
 )

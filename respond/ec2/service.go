@@ -74,8 +74,16 @@ func leave(x *respond.Exec) (playbook.Outcome, error) {
 		case err != nil && (ends(err) || errors.Is(err, playbook.ErrAborted) || respond.Transient(err)):
 			return playbook.Outcome{}, err
 		case err != nil:
-			if held := hold(x, p, before, false); held != nil {
-				return playbook.Outcome{}, err
+			held := hold(x, p, before, false)
+			switch {
+			case held != nil && (ends(held) || errors.Is(held, playbook.ErrAborted)):
+				return playbook.Outcome{}, held
+			case held != nil:
+				why := fmt.Sprintf("%s of %s could not be suspended either (%s: %s): the group may end the instance", replaceUnhealthy, p.Group, respond.Called(held), respond.Code(held))
+				if open := stillOpen(x, why); open != nil {
+					return playbook.Outcome{}, open
+				}
+				return playbook.Outcome{}, respond.Explain(err, x.Def.Title+"; "+why, "what was done before stays")
 			}
 			if open := stillOpen(x, replaceUnhealthy+" of "+p.Group+" is suspended until the run is undone: the instance could not be taken out"); open != nil {
 				return playbook.Outcome{}, open

@@ -3,6 +3,7 @@ package ec2
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing"
@@ -26,6 +27,14 @@ type targetsParams struct {
 	Group    string `json:"group"` // ARN
 	Name     string `json:"name"`
 	Targets  []pair `json:"targets"`
+	// IDs are the instance and its addresses: each registration of one of them is
+	// meant, whatever its port and whether the plan knew it or not. None: Targets.
+	IDs []string `json:"ids,omitempty"`
+}
+
+// means reports whether the parameters mean a registration.
+func (p targetsParams) means(t pair) bool {
+	return slices.Contains(p.IDs, t.ID) || slices.ContainsFunc(p.Targets, func(want pair) bool { return want.ID == t.ID && want.Port == t.Port })
 }
 
 // registered are those of the targets that are registered now and do not drain.
@@ -36,12 +45,13 @@ func registered(x *respond.Exec, p targetsParams) ([]pair, error) {
 			return nil, err
 		}
 		list := []pair{}
-		for _, want := range p.Targets {
-			for _, h := range out.TargetHealthDescriptions {
-				draining := h.TargetHealth != nil && h.TargetHealth.State == types.TargetHealthStateEnumDraining
-				if h.Target != nil && str(h.Target.Id) == want.ID && aws.ToInt32(h.Target.Port) == want.Port && !draining {
-					list = append(list, want)
-				}
+		for _, h := range out.TargetHealthDescriptions {
+			if h.Target == nil || h.TargetHealth != nil && h.TargetHealth.State == types.TargetHealthStateEnumDraining {
+				continue
+			}
+			t := pair{ID: str(h.Target.Id), Port: aws.ToInt32(h.Target.Port), Zone: str(h.Target.AvailabilityZone)}
+			if p.means(t) {
+				list = append(list, t)
 			}
 		}
 		return list, nil
@@ -60,7 +70,8 @@ func descriptions(list []pair) []types.TargetDescription {
 	return out
 }
 
-// deregister takes the instance out of a target group. Nobody waits for what
+// deregister takes the instance out of a target group: what is registered now,
+// after its Auto Scaling group has taken out what it does. Nobody waits for what
 // drains: isolation cuts it.
 func deregister(x *respond.Exec) (playbook.Outcome, error) {
 	var p targetsParams
@@ -73,6 +84,11 @@ func deregister(x *respond.Exec) (playbook.Outcome, error) {
 	}
 	if len(before) == 0 {
 		return skipped("not registered in " + p.Name + " any more")
+	}
+	if now, err := registered(x, p); err != nil {
+		return orGone(playbook.Outcome{}, err)
+	} else if len(now) == 0 {
+		return done(fmt.Sprintf("%d registrations taken out of %s", len(before), p.Name)) // by an earlier attempt
 	}
 	err = change(x, awscalls.AWS.ELBv2, func(ctx context.Context, c awscalls.ELBv2) error {
 		list := make([]types.TargetDescription, 0, len(before))
@@ -93,7 +109,7 @@ func undoDeregister(s respond.Step, rec playbook.Record) ([]respond.Step, error)
 	if err != nil {
 		return nil, err
 	}
-	p.Targets = nil
+	p.Targets, p.IDs = nil, nil
 	if !rec.Load(respond.SavedBefore, &p.Targets) || len(p.Targets) == 0 {
 		return nil, nil
 	}

@@ -24,6 +24,12 @@ const (
 	NotProven = "isolated (not proven)"
 )
 
+type verifyParams struct {
+	instanceParams
+	// Paths are the ways on which AWS tracked connections when the plan was made.
+	Paths []path `json:"paths,omitempty"`
+}
+
 // resolver survives every isolation: it is no host in the VPC.
 const resolver = "the resolver of the VPC still answers, so names can carry data: neither a security group nor a network ACL stops it"
 

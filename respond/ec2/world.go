@@ -43,6 +43,7 @@ type World struct {
 	Addresses  []Address       `json:"addresses,omitempty"`
 	Groups     []SecurityGroup `json:"groups,omitempty"` // those of the interfaces
 	Subnets    []Subnet        `json:"subnets,omitempty"`
+	Passages   []Passage       `json:"passages,omitempty"`
 	FlowLogs   []FlowLog       `json:"flow_logs,omitempty"`
 
 	Profile *Profile         `json:"profile,omitempty"`
@@ -51,6 +52,8 @@ type World struct {
 	Classic []Classic        `json:"classic,omitempty"`
 	Agent   Agent            `json:"agent"`
 	Keys    map[string]Owner `json:"keys,omitempty"` // KMS keys of the volumes
+
+	ACLs []ACL `json:"-"` // all of the VPCs, as they are now
 
 	// Unknown says what could not be described, and why: call: reason.
 	Unknown []string `json:"unknown,omitempty"`
@@ -160,7 +163,9 @@ type Subnet struct {
 	ACL         string `json:"acl,omitempty"`
 	Association string `json:"association,omitempty"`
 	Entries     []Rule `json:"entries,omitempty"`
-	RouteTable  string `json:"route_table,omitempty"`
+	// Sharers are other subnets with the same network ACL.
+	Sharers    []string `json:"sharers,omitempty"`
+	RouteTable string   `json:"route_table,omitempty"`
 	// Tracked are the ways out on which connections are tracked whatever the
 	// rules say: NAT gateways, transit gateways, endpoints of Gateway Load
 	// Balancers.
@@ -219,17 +224,19 @@ type Scaling struct {
 
 // Target is one registration in a target group.
 type Target struct {
-	Group    string `json:"group"` // ARN
-	Name     string `json:"name"`
-	LB       bool   `json:"lb"`   // a load balancer uses the group
-	Kind     string `json:"kind"` // instance or ip
-	ID       string `json:"id"`   // of the instance, or an address
-	Port     int32  `json:"port"`
-	Zone     string `json:"zone,omitempty"`
-	State    string `json:"-"` // changes by itself
-	Others   int    `json:"others"`
-	Healthy  int    `json:"-"` // others that are healthy
-	Protocol string `json:"protocol,omitempty"`
+	Group string `json:"group"` // ARN
+	Name  string `json:"name"`
+	LB    bool   `json:"lb"` // a load balancer uses the group
+	// Balancers are those that do, as AWS names their interfaces.
+	Balancers []string `json:"balancers,omitempty"`
+	Kind      string   `json:"kind"` // instance or ip
+	ID        string   `json:"id"`   // of the instance, or an address
+	Port      int32    `json:"port"`
+	Zone      string   `json:"zone,omitempty"`
+	State     string   `json:"-"` // changes by itself
+	Others    int      `json:"others"`
+	Healthy   int      `json:"-"` // others that are healthy
+	Protocol  string   `json:"protocol,omitempty"`
 }
 
 // Classic is one registration with a classic load balancer.
@@ -280,19 +287,6 @@ func (w *World) vpcs() []string {
 	}
 	slices.Sort(out)
 	return out
-}
-
-// addresses are all private addresses and prefixes in a subnet, as CIDR blocks.
-func (w *World) addresses(subnet string) []string {
-	var out []string
-	for _, n := range w.Interfaces {
-		if n.Subnet != subnet {
-			continue
-		}
-		out = append(out, n.blocks()...)
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
 }
 
 // blocks are the addresses of the interface as CIDR blocks.
