@@ -79,7 +79,7 @@ func leave(x *respond.Exec) (playbook.Outcome, error) {
 			case held != nil && (ends(held) || errors.Is(held, playbook.ErrAborted)):
 				return playbook.Outcome{}, held
 			case held != nil:
-				why := fmt.Sprintf("%s of %s could not be suspended either (%s: %s): the group may end the instance", replaceUnhealthy, p.Group, respond.Called(held), respond.Code(held))
+				why := fmt.Sprintf("%s of %s could not be suspended either (%s): the group may end the instance", replaceUnhealthy, p.Group, respond.Reason(held))
 				if open := stillOpen(x, why); open != nil {
 					return playbook.Outcome{}, open
 				}

@@ -108,7 +108,7 @@ func setLock(x *respond.Exec, p snapshotParams, id string, wanted time.Time) (lo
 		have, err := lockOf(x, id)
 		switch {
 		case err != nil && respond.DeniedByAWS(err):
-			return locked{Mode: p.Mode, Until: until}, nil // AWS said so; it cannot be looked at
+			return locked{Mode: p.Mode, Until: until, Unseen: short(err)}, nil // AWS said so
 		case err != nil && !respond.Gone(err):
 			return locked{}, err
 		case err == nil && enough(have, p.Mode, until):
@@ -128,6 +128,9 @@ func lockedOutcome(x *respond.Exec, p snapshotParams, id string, l locked) (play
 		return playbook.Outcome{}, err
 	}
 	out := playbook.Outcome{Message: fmt.Sprintf("%s is locked (%s) until %s", id, l.Mode, l.Until.Format("2006-01-02"))}
+	if l.Unseen != "" {
+		out.Message += ", as AWS said; it could not be looked at: " + l.Unseen
+	}
 	return out, x.Custody("locked", i.ID, "", id, l.Mode+" until "+l.Until.Format(time.RFC3339))
 }
 

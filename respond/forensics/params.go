@@ -90,6 +90,8 @@ type machine struct {
 type locked struct {
 	Mode  string    `json:"mode"`
 	Until time.Time `json:"until"`
+	// Unseen is why AWS does not show it; empty: it does.
+	Unseen string `json:"unseen,omitempty"`
 }
 
 func raw(v any) json.RawMessage {
