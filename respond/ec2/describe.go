@@ -146,6 +146,7 @@ func (d *describer) build() (*World, error) {
 		func() { d.targets(w) },
 		func() { d.keys(w) },
 	)
+	d.passages(w)
 	if d.passing != nil {
 		return nil, d.passing
 	}

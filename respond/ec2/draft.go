@@ -148,6 +148,8 @@ func (b *drafting) outOfService() {
 			groups = append(groups, t.Group)
 		}
 	}
+	// The Auto Scaling group takes its instance out of its own target groups and
+	// load balancers. What was registered there by hand may stay: each is looked at.
 	const left = ", where the Auto Scaling group leaves it registered"
 	for _, arn := range groups {
 		p := targetsParams{Instance: w.InstanceID, Group: arn, IDs: ids}
@@ -156,7 +158,7 @@ func (b *drafting) outOfService() {
 			if t.Group == arn {
 				p.Name = t.Name
 				p.Targets = append(p.Targets, pair{ID: t.ID, Port: t.Port, Zone: t.Zone})
-				if t.last() {
+				if t.last() && !byGroup(arn) {
 					line = "last healthy target of " + t.Name
 				}
 			}
@@ -169,7 +171,7 @@ func (b *drafting) outOfService() {
 	}
 	for _, c := range w.Classic {
 		line := ""
-		if c.Others == 0 {
+		if c.Others == 0 && !byGroup(c.Name) {
 			line = "last instance behind " + c.Name
 		}
 		action, title := actBalancer, "load balancer "+c.Name+": taken out"

@@ -30,6 +30,22 @@ func plainWorld() *World {
 	}
 }
 
+// alone takes the neighbours out of the subnet.
+func alone(w *World) { w.Subnets[0].Others = nil }
+
+// behindNAT puts the subnet behind a NAT gateway in another one, with a network
+// ACL of its own or the same.
+func behindNAT(w *World, acl string) {
+	w.Subnets[0].Tracked, w.Subnets[0].Internet4 = []string{"nat-1"}, false
+	w.ACLs = []ACL{{ID: "acl-1", Subnets: []string{"subnet-1"}, Entries: w.Subnets[0].Entries}}
+	if acl == "acl-1" {
+		w.ACLs[0].Subnets, w.Subnets[0].Sharers = []string{"subnet-1", "subnet-nat"}, []string{"subnet-nat"}
+	} else {
+		w.ACLs = append(w.ACLs, ACL{ID: acl, Subnets: []string{"subnet-nat"}, Entries: slices.Clone(w.Subnets[0].Entries)})
+	}
+	w.Passages = []Passage{{Of: "nat-1", Subnet: "subnet-nat", ACL: acl}}
+}
+
 func testRequest(p respond.Policy) respond.Request {
 	return respond.Request{Incident: &incident.Incident{Number: 42}, Type: "UnauthorizedAccess:EC2/SSHBruteForce", Role: finding.RoleActor, Policy: p,
 		Target: respond.Target{Kind: finding.KindInstance, ID: testInstance, Account: "111122223333", Region: "eu-central-1"}}
@@ -107,9 +123,9 @@ func TestDraftAnswersEachGuardFromTheLiveInstance(t *testing.T) {
 		}, "already contained", respond.Pass, ""},
 		{"what was not described is said", func(w *World) { w.Unknown = []string{"ssm.DescribeSessions: AccessDenied"} }, "everything described", respond.Warn, "DescribeSessions"},
 		{"a full network ACL is warned about", func(w *World) {
-			w.Subnets[0].Tracked = []string{"nat-1"}
+			behindNAT(w, "acl-nat")
 			for i := range int32(19) {
-				w.Subnets[0].Entries = append(w.Subnets[0].Entries, Rule{Number: 200 + i, Action: "deny", Protocol: "-1", CIDR: "192.0.2.1/32"})
+				w.ACLs[1].Entries = append(w.ACLs[1].Entries, Rule{Number: 200 + i, Action: "deny", Protocol: "-1", CIDR: "192.0.2.1/32"})
 			}
 		}, "room in the network ACL", respond.Warn, "no room"},
 	}
@@ -157,19 +173,36 @@ func TestDraftPlansWhatTheInstanceNeedsAndNoMore(t *testing.T) {
 		{"a spot instance takes no termination protection", func(w *World) { w.Lifecycle = "spot" }, policy(nil), []string{"protect/shutdown"}, []string{"protect/termination", "protect/stop"}},
 		{"an instance-store root takes no shutdown behaviour", func(w *World) { w.RootDeviceType = "instance-store" }, policy(nil), []string{"protect/termination"}, []string{"protect/shutdown", "protect/stop"}},
 		{"stop protection is policy", func(*World) {}, policy(func(p *respond.Policy) { p.ProtectStop = false }), nil, []string{"protect/stop"}},
-		{"no window by policy, so the network ACL cuts", func(*World) {}, policy(func(p *respond.Policy) { p.OpenWindow = "never" }), []string{"acl/subnet-1"}, []string{"open/vpc-1", "close/vpc-1"}},
-		{"no window with an automatic public address", func(w *World) { w.Interfaces[0].PublicIPv4, w.Interfaces[0].Automatic = "198.51.100.7", true }, policy(nil), []string{"acl/subnet-1"}, []string{"open/vpc-1"}},
-		{"no window where IPv6 reaches it from the internet", func(w *World) { w.Interfaces[0].IPv6, w.Subnets[0].Internet6 = []string{"2001:db8::5"}, true }, policy(nil), []string{"acl/subnet-1"}, []string{"open/vpc-1"}},
+		{"no window by policy, so the network ACL cuts", alone, policy(func(p *respond.Policy) { p.OpenWindow = "never" }), []string{"acl/subnet-1"}, []string{"open/vpc-1", "close/vpc-1"}},
+		{"no window with an automatic public address", func(w *World) {
+			alone(w)
+			w.Interfaces[0].PublicIPv4, w.Interfaces[0].Automatic = "198.51.100.7", true
+		}, policy(nil), []string{"acl/subnet-1"}, []string{"open/vpc-1"}},
+		{"no window where IPv6 reaches it from the internet", func(w *World) {
+			alone(w)
+			w.Interfaces[0].IPv6, w.Subnets[0].Internet6 = []string{"2001:db8::5"}, true
+		}, policy(nil), []string{"acl/subnet-1"}, []string{"open/vpc-1"}},
 		{"an Elastic IP goes, and then there is a window", func(w *World) {
 			w.Addresses = []Address{{Allocation: "eipalloc-1", Association: "eipassoc-1", PublicIP: "198.51.100.8", Interface: "eni-1", PrivateIP: "10.0.0.5"}}
 			w.Interfaces[0].PublicIPv4 = "198.51.100.8"
 		}, policy(nil), []string{"doors/eipalloc-1", "open/vpc-1"}, []string{"acl/subnet-1"}},
-		{"a private subnet behind a NAT gateway gets the network ACL", func(w *World) { w.Subnets[0].Tracked = []string{"nat-1"} }, policy(nil), []string{"acl/subnet-1", "open/vpc-1"}, nil},
+		{"alone behind a NAT gateway it gets a network ACL of its own", func(w *World) {
+			behindNAT(w, "acl-nat")
+			alone(w)
+		}, policy(nil), []string{"acl/subnet-1", "open/vpc-1"}, []string{"acl/acl-1", "acl/acl-nat"}},
+		{"among others the network ACL of the NAT gateway's subnet cuts", func(w *World) { behindNAT(w, "acl-nat") }, policy(nil), []string{"acl/acl-nat", "open/vpc-1"}, []string{"acl/subnet-1", "acl/acl-1"}},
+		{"one network ACL for both subnets gets one step", func(w *World) { behindNAT(w, "acl-1") }, policy(nil), []string{"acl/acl-1"}, []string{"acl/subnet-1"}},
+		{"a NAT gateway that cannot be found has no step", func(w *World) {
+			behindNAT(w, "acl-nat")
+			w.Passages = nil
+		}, policy(nil), nil, []string{"acl/acl-nat", "acl/acl-1", "acl/subnet-1"}},
+		{"among others without a window there is no step that would cut nothing", func(*World) {}, policy(func(p *respond.Policy) { p.OpenWindow = "never" }), nil, []string{"acl/acl-1", "acl/subnet-1"}},
 		{"an instance behind a load balancer gets the network ACL", func(w *World) {
+			alone(w)
 			w.Targets = []Target{{Group: "arn:tg", Name: "tg", LB: true, Kind: "instance", ID: testInstance, Port: 80}}
 		}, policy(nil), []string{"acl/subnet-1", "service/target/tg"}, nil},
 		{"no network ACL by policy", func(w *World) { w.Subnets[0].Tracked = []string{"nat-1"} }, policy(func(p *respond.Policy) { p.NACL = "never" }), nil, []string{"acl/subnet-1"}},
-		{"the network ACL always by policy", func(*World) {}, policy(func(p *respond.Policy) { p.NACL = "always" }), []string{"acl/subnet-1"}, nil},
+		{"the network ACL always by policy", alone, policy(func(p *respond.Policy) { p.NACL = "always" }), []string{"acl/subnet-1"}, nil},
 		{"what the Auto Scaling group may leave registered is looked at after it", func(w *World) {
 			w.Scaling = &Scaling{Group: "asg", Lifecycle: inService, Members: map[string]string{testInstance: inService}, TargetGroups: []string{"arn:tg"}, Classic: []string{"old"}}
 			w.Targets = []Target{{Group: "arn:tg", Name: "tg", LB: true, Kind: "instance", ID: testInstance, Port: 80}, {Group: "arn:ip", Name: "ip", LB: true, Kind: "ip", ID: "10.0.0.5", Port: 81}}
@@ -229,6 +262,7 @@ func before(d respond.Draft, a, b string) bool {
 func TestDefect28LeavesServiceBeforeTheNetworkIsCut(t *testing.T) {
 	t.Parallel()
 	w := plainWorld()
+	alone(w)
 	w.Scaling = &Scaling{Group: "asg", Lifecycle: inService, Members: map[string]string{testInstance: inService}}
 	w.Targets = []Target{{Group: "arn:ip", Name: "ip", LB: true, Kind: "ip", ID: "10.0.0.5", Port: 81}}
 	w.Addresses = []Address{{Allocation: "eipalloc-1", Association: "eipassoc-1", PublicIP: "198.51.100.8", Interface: "eni-1", PrivateIP: "10.0.0.5"}}
