@@ -148,19 +148,36 @@ func (s *stopper) Write(b []byte) (int, error) {
 
 func TestTheDemoStopsInOrderWhenItIsInterrupted(t *testing.T) {
 	t.Parallel()
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	out := &stopper{at: "07:10", stop: stop}
-	dir := t.TempDir()
-	if _, err := demo.Play(ctx, demo.Options{Open: openDemo, Out: out, Fast: true, Dir: dir}); !errors.Is(err, context.Canceled) {
-		t.Fatalf("ended with %v", err)
-	}
-	if !strings.Contains(out.all.String(), "stopped; what came so far is kept in "+dir) {
-		t.Errorf("it does not say where to look:\n%s", out.all.String())
-	}
-	var text, errs bytes.Buffer
-	if code := run([]string{"--config", filepath.Join(dir, "guardroom.yaml"), "audit", "verify"}, strings.NewReader(""), &text, &errs); code != exitOK {
-		t.Errorf("exit %d: %s", code, errs.String())
+	for _, c := range []struct {
+		name, at   string
+		args       []string
+		shows, not string
+	}{
+		{"in the morning", "07:10", []string{"incident", "list"}, "INC-2", "INC-54"},
+		{"in the middle of a run", "is contained", []string{"run", "list"}, "simulated", "undo of"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			out := &stopper{at: c.at, stop: stop}
+			dir := t.TempDir()
+			if _, err := demo.Play(ctx, demo.Options{Open: openDemo, Out: out, Fast: true, Dir: dir}); !errors.Is(err, context.Canceled) {
+				t.Fatalf("ended with %v", err)
+			}
+			if !strings.Contains(out.all.String(), "stopped; what came so far is kept in "+dir) {
+				t.Errorf("it does not say where to look:\n%s", out.all.String())
+			}
+			cfg := filepath.Join(dir, "guardroom.yaml")
+			var text, errs bytes.Buffer
+			if code := run([]string{"--config", cfg, "audit", "verify"}, strings.NewReader(""), &text, &errs); code != exitOK {
+				t.Errorf("exit %d: %s", code, errs.String())
+			}
+			text.Reset()
+			if code := run(append([]string{"--config", cfg}, c.args...), strings.NewReader(""), &text, &errs); code != exitOK || !strings.Contains(text.String(), c.shows) || strings.Contains(text.String(), c.not) {
+				t.Errorf("exit %d: %s\n%s", code, errs.String(), text.String())
+			}
+		})
 	}
 }
 
