@@ -46,6 +46,53 @@ func behindNAT(w *World, acl string) {
 	w.Passages = []Passage{{Of: "nat-1", Subnet: "subnet-nat", ACL: acl}}
 }
 
+func TestAPathThatStaysWithinTheSubnetIsSaidInThePlan(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		name   string
+		change func(w *World)
+		want   string
+	}{
+		{"a NAT gateway in the same subnet", func(w *World) { w.Passages[0].Subnet = "subnet-1" }, "stays within subnet-1"},
+		{"a NAT gateway that cannot be found", func(w *World) { w.Passages = nil }, "cannot be found"},
+		{"a NAT gateway whose network ACL cannot be seen", func(w *World) { w.ACLs = w.ACLs[:1] }, "cannot be seen"},
+		{"a transit gateway of another account", func(w *World) { w.Subnets[0].Tracked = []string{"tgw-1"} }, "no attachment of tgw-1"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := plainWorld()
+			behindNAT(w, "acl-nat")
+			c.change(w)
+			d := draftOf(t, w, respond.DefaultPolicy())
+			if !slices.ContainsFunc(d.WillNot, func(l string) bool { return strings.Contains(l, c.want) }) {
+				t.Errorf("the plan will not %q", d.WillNot)
+			}
+			if slices.ContainsFunc(d.Steps, func(s respond.Step) bool { return s.Action == actACL }) {
+				t.Errorf("the plan has a network ACL that cuts nothing: %v", stepIDs(d))
+			}
+		})
+	}
+}
+
+func TestOnlyAFewPublicAddressesOfTheFindingAreDenied(t *testing.T) {
+	t.Parallel()
+	w := plainWorld()
+	w.Interfaces[0].PublicIPv4 = "198.51.100.7"
+	r := testRequest(respond.DefaultPolicy())
+	r.Policy.OpenWindow = "never"
+	r.Target.Parts = map[string]string{respond.PartRemoteIPs: "10.0.0.9,169.254.169.254,100.64.0.1,0.0.0.0,2001:db8::1,198.51.100.7,203.0.113.1,203.0.113.2,203.0.113.3,203.0.113.4"}
+	d := draft(Described{World: w}, r)
+	i := slices.IndexFunc(d.Steps, func(s respond.Step) bool { return s.ID == "acl/acl-1" })
+	if i < 0 {
+		t.Fatalf("no step: %v", stepIDs(d))
+	}
+	p, err := paramsOf[aclParams](d.Steps[i])
+	if want := []string{"203.0.113.1/32", "203.0.113.2/32", "203.0.113.3/32"}; err != nil || !slices.Equal(p.Blocks, want) {
+		t.Errorf("denied are %v, want %v (%v)", p.Blocks, want, err)
+	}
+}
+
 func testRequest(p respond.Policy) respond.Request {
 	return respond.Request{Incident: &incident.Incident{Number: 42}, Type: "UnauthorizedAccess:EC2/SSHBruteForce", Role: finding.RoleActor, Policy: p,
 		Target: respond.Target{Kind: finding.KindInstance, ID: testInstance, Account: "111122223333", Region: "eu-central-1"}}
