@@ -192,7 +192,7 @@ func (a *acceptance) incident(ctx context.Context, j judged, old store.Finding, 
 			return 0, err
 		}
 	}
-	if book := j.decision.Playbook; book != "" && fresh != triage.Late && !i.Silent && !f.Archived {
+	if book := j.decision.Playbook; book != "" && fresh != triage.Late && !i.Silent && !(f.Archived && a.in.Confirmed) {
 		if err := a.tx.WishPlan(ctx, store.Wish{Incident: i.Number, Playbook: book, Finding: f.ID}); err != nil {
 			return 0, err
 		}
@@ -294,6 +294,11 @@ func (a *acceptance) record(ctx context.Context, j judged, old store.Finding, ex
 	if err := a.tx.PutFinding(ctx, row, !exists); err != nil {
 		return err
 	}
+	if a.in.Confirmed && row.Incident > 0 {
+		if err := a.tx.ConfirmFinding(ctx, rev, j.raw); err != nil {
+			return err
+		}
+	}
 	a.receipt.Accepted++
 	why := decision
 	if j.decision.SuppressedBy != "" {
@@ -316,6 +321,11 @@ func (a *acceptance) record(ctx context.Context, j judged, old store.Finding, ex
 // its finding was archived in GuardDuty meanwhile shows only in this way.
 func (a *acceptance) repeat(ctx context.Context, f *finding.Finding, old store.Finding, digest []byte) error {
 	a.receipt.Known++
+	if a.in.Confirmed && old.Incident > 0 {
+		if err := a.tx.ConfirmFinding(ctx, storedRevision(f), store.Pack(f.Raw)); err != nil {
+			return err
+		}
+	}
 	newest := finding.Revision{ID: old.ID, UpdatedAt: old.UpdatedAt, Count: old.Count}
 	isNewest := !storedRevision(f).Newer(newest) && !newest.Newer(storedRevision(f))
 	if d := sha256.Sum256(f.Raw); !slices.Equal(d[:], digest) && isNewest && contradicts(f, old) {

@@ -15,6 +15,10 @@ import (
 // cleanUp removes working copies, evidence volumes and workstations, after their
 // retention date. Snapshots, copies and objects are evidence, and never touched.
 func (r *runs) cleanUp(ctx context.Context) error {
+	sw, err := r.store.Switch(ctx)
+	if err != nil || sw.Off {
+		return err
+	}
 	list, err := r.store.WorkingCopies(ctx, r.now())
 	if err != nil || len(list) == 0 {
 		return err

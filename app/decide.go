@@ -102,6 +102,21 @@ func (d *desk) lock(ctx context.Context, tx *store.Tx, id respond.PlanID) (respo
 // start stores the run of an approved plan and enqueues its work. The caps are
 // asked once more: between the plan and its approval others were approved.
 func (d *desk) start(ctx context.Context, tx *store.Tx, row *respond.PlanRow, plan *respond.Plan) error {
+	if plan.DryRun {
+		f := fault.New(fault.Conflict, fmt.Sprintf("plan %s is a dry run, and is never carried out", row.ID), "make it again without --dry-run, and without respond.dry_run")
+		f.Safe = "nothing was changed"
+		return f
+	}
+	if err := tx.LockCaps(ctx); err != nil {
+		return err
+	}
+	if plan.UndoOf != "" {
+		if err := d.mayUndo(ctx, tx, plan); err != nil {
+			return err
+		}
+	} else if err := d.stillOpen(ctx, tx, row); err != nil {
+		return err
+	}
 	class := respond.Other
 	if p, err := d.playbook(plan.Playbook); err == nil {
 		class = classOf(p)
@@ -137,6 +152,45 @@ func (d *desk) start(ctx context.Context, tx *store.Tx, row *respond.PlanRow, pl
 	return d.engine.enqueueRun(ctx, tx, durable.RunItem{Run: string(run.ID), Generation: run.Generation})
 }
 
+// mayUndo refuses an undo whose run was taken back already, or whose target was
+// contained anew since: it would let out what that run holds.
+func (d *desk) mayUndo(ctx context.Context, tx *store.Tx, plan *respond.Plan) error {
+	old, err := tx.LockRun(ctx, plan.UndoOf)
+	if err != nil {
+		return err
+	}
+	if old.UndoneBy != "" {
+		return fault.New(fault.Conflict, fmt.Sprintf("run %s was taken back by %s already", old.ID, old.UndoneBy), "guardroom run show "+string(old.UndoneBy))
+	}
+	list, err := tx.Runs(ctx, store.RunFilter{Target: old.Target, Limit: 50})
+	if err != nil {
+		return err
+	}
+	for _, r := range list {
+		if r.ID > old.ID && r.Contained && r.UndoneBy == "" {
+			f := fault.New(fault.Conflict, fmt.Sprintf("run %s contained it anew since", r.ID), "undo that one first: guardroom run undo "+string(r.ID))
+			f.Safe = "nothing was changed"
+			return f
+		}
+	}
+	return nil
+}
+
+// stillOpen refuses to begin a response to an incident that was closed since the
+// plan was made.
+func (d *desk) stillOpen(ctx context.Context, tx *store.Tx, row *respond.PlanRow) error {
+	i, err := tx.Incident(ctx, row.Incident)
+	if err != nil {
+		return err
+	}
+	if i.State == incident.Closed {
+		f := fault.New(fault.Conflict, fmt.Sprintf("%s is closed", i.Number), "guardroom incident reopen "+i.Number.String())
+		f.Safe = "nothing was changed"
+		return f
+	}
+	return nil
+}
+
 // RejectPlan ends a plan that waits.
 func (d *desk) RejectPlan(ctx context.Context, id respond.PlanID, why, who string) (out api.PlanDetail, err error) {
 	err = d.store.Write(ctx, func(tx *store.Tx) error {
@@ -168,22 +222,17 @@ func (d *desk) expire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for _, p := range list {
-		err := d.store.Write(ctx, func(tx *store.Tx) error {
-			row, _, err := d.lock(ctx, tx, p.ID)
-			if err != nil {
+		errs = append(errs, d.store.Write(ctx, func(tx *store.Tx) error {
+			row, err := tx.LockPlan(ctx, p.ID)
+			if err != nil || !row.Expire(tx.Now()) {
 				return err
 			}
-			if !row.Expire(tx.Now()) {
-				return nil
-			}
 			return d.ended(ctx, tx, row, incident.Guardroom)
-		})
-		if err != nil {
-			return err
-		}
+		}))
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // AbortRun stops a run before its next change. What it opened is closed, and
@@ -328,12 +377,20 @@ func (d *desk) wishes(ctx context.Context, confirm func(ctx context.Context, id 
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for _, w := range list {
-		if err := d.wish(ctx, w, confirm); err != nil {
+		mine := false
+		err := d.store.Write(ctx, func(tx *store.Tx) (err error) {
+			// Nobody else looks at it meanwhile; after a crash it is due again.
+			mine, err = tx.ClaimWish(ctx, w, tx.Now().Add(d.tempo.Scale(5*time.Minute)))
 			return err
+		})
+		if err == nil && mine {
+			err = d.wish(ctx, w, confirm)
 		}
+		errs = append(errs, err)
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // givesUp is for how long a plan is wished for: what GuardDuty does not confirm
@@ -357,7 +414,11 @@ func (d *desk) wish(ctx context.Context, w store.Wish, confirm func(ctx context.
 	if !ok {
 		return d.endWish(ctx, w, "")
 	}
-	if !f.Confirmed {
+	_, said, err := d.store.ConfirmedFinding(ctx, w.Finding)
+	if err != nil {
+		return err
+	}
+	if !said {
 		known, err := confirm(ctx, f)
 		switch {
 		case err != nil:
@@ -373,10 +434,10 @@ func (d *desk) wish(ctx context.Context, w store.Wish, confirm func(ctx context.
 		}
 		return d.endWish(ctx, w, "no plan was made by itself: "+fault.Of(err).Error())
 	}
-	if err := d.endWish(ctx, w, ""); err != nil {
-		return err
+	if err := d.preAuthorize(ctx, row, plan); err != nil {
+		d.log.Warn("whether a rule approves a plan beforehand is not known", "plan", string(row.ID), "error", err)
 	}
-	return d.preAuthorize(ctx, row, plan)
+	return d.endWish(ctx, w, "")
 }
 
 func (d *desk) endWish(ctx context.Context, w store.Wish, why string) error {

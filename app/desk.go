@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -105,7 +106,9 @@ func (d *desk) create(ctx context.Context, r api.PlanRequest, who string, byItse
 	world, err := p.Describe(look, d.aws, req)
 	if err != nil {
 		err = respond.Explain(err, fmt.Sprintf("describe %s in %s/%s", req.Target.ID, req.Target.Account, req.Target.Region), "nothing was changed")
-		d.noteFailure(ctx, r.Incident, who, err)
+		if c := fault.CodeOf(err); !byItself || c != fault.Unavailable && c != fault.Internal {
+			d.noteFailure(ctx, r.Incident, who, err)
+		}
 		return none, nil, err
 	}
 	draft, err := p.Draft(world, req)
@@ -208,22 +211,28 @@ func suits(p respond.Playbook, policy respond.Policy) bool {
 	return !asks || s.Suits(policy)
 }
 
-// leading returns the newest revision of the incident's leading finding, and
-// whether GuardDuty itself confirmed it.
-func (d *desk) leading(ctx context.Context, i *incident.Incident) (*finding.Finding, bool, error) {
-	rev, ok, err := d.store.NewestRevisionOf(ctx, i.Lead.FindingID)
+// leading returns the incident's leading finding as GuardDuty itself last said
+// it, where it has: whoever may write to a queue can send a newer revision, with
+// another resource or marked as a sample. Without that, it is the newest that
+// anybody sent, and not confirmed.
+func (d *desk) leading(ctx context.Context, i *incident.Incident) (f *finding.Finding, confirmed bool, err error) {
+	raw, confirmed, err := d.store.ConfirmedFinding(ctx, i.Lead.FindingID)
 	if err != nil {
 		return nil, false, err
 	}
-	if !ok || len(rev.Raw) == 0 {
-		return nil, false, fault.New(fault.NotFound, fmt.Sprintf("the leading finding of %s is not in the store any more", i.Number), "import it again: guardroom finding import FILE")
+	if !confirmed {
+		rev, ok, err := d.store.NewestRevisionOf(ctx, i.Lead.FindingID)
+		if err != nil {
+			return nil, false, err
+		}
+		if !ok || len(rev.Raw) == 0 {
+			return nil, false, fault.New(fault.NotFound, fmt.Sprintf("the leading finding of %s is not in the store any more", i.Number), "import it again: guardroom finding import FILE")
+		}
+		if raw, err = store.Unpack(rev.Raw); err != nil {
+			return nil, false, err
+		}
 	}
-	raw, err := store.Unpack(rev.Raw)
-	if err != nil {
-		return nil, false, err
-	}
-	var f *finding.Finding
-	err = finding.Decode(strings.NewReader(string(raw)), finding.Limits{}, func(item finding.Item) bool { f = item.Finding; return f == nil })
+	err = finding.Decode(bytes.NewReader(raw), finding.Limits{}, func(item finding.Item) bool { f = item.Finding; return f == nil })
 	if err == nil && f == nil {
 		err = errors.New("it is no finding")
 	}
@@ -231,8 +240,8 @@ func (d *desk) leading(ctx context.Context, i *incident.Incident) (*finding.Find
 		return nil, false, fmt.Errorf("read the leading finding of %s: %w", i.Number, err)
 	}
 	row, _, err := d.store.GetFinding(ctx, f.ID)
-	f.Archived = row.Archived
-	return f, row.Confirmed, err
+	f.Archived = row.ArchivedConfirmed || f.Archived && !confirmed && row.Archived
+	return f, confirmed, err
 }
 
 // asker is what the guards' counts are read from: the store, or a transaction.

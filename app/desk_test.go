@@ -363,6 +363,86 @@ func TestAnAbortKeepsTheContainmentAndTheUndoTakesItBack(t *testing.T) {
 	}
 }
 
+func TestADryRunIsNeverCarriedOut(t *testing.T) {
+	t.Parallel()
+	r := respondingApp(t, "", nil, nil)
+	r.take(t, true)
+	p, err := r.desk.CreatePlan(t.Context(), api.PlanRequest{Incident: 1, DryRun: true}, "kim")
+	if err != nil || !p.Plan.DryRun {
+		t.Fatal(err)
+	}
+	if _, err := r.desk.ApprovePlan(t.Context(), p.Row.ID, p.Row.Digest, "go", raj); fault.CodeOf(err) != fault.Conflict || !strings.Contains(err.Error(), "dry run") {
+		t.Error(err)
+	}
+	for _, c := range r.world.Calls() {
+		if mutating(c.Operation) {
+			t.Errorf("%s was called", c)
+		}
+	}
+}
+
+// TestAForgedRevisionBorrowsNoConfirmation: GuardDuty confirmed the finding, and
+// then somebody sends newer revisions of it over the queue.
+func TestAForgedRevisionBorrowsNoConfirmation(t *testing.T) {
+	t.Parallel()
+	r := respondingApp(t, "", nil, nil)
+	r.take(t, true)
+	later := time.Now().UTC().Add(time.Hour).Format("2006-01-02T15:04:05.000Z")
+	for _, change := range []func(string) string{
+		func(s string) string { return strings.ReplaceAll(s, victimID, "i-0fedcba9876543210") },
+		func(s string) string { return strings.ReplaceAll(s, `"archived":false`, `"archived":true`) },
+		func(s string) string { return strings.ReplaceAll(s, `"title":"t"`, `"title":"[SAMPLE] t"`) },
+	} {
+		body := change(string(minerFinding()))
+		at := strings.Index(body, `"updatedAt":"`) + len(`"updatedAt":"`)
+		body = body[:at] + later + body[at+len(later):]
+		if _, err := r.Take(t.Context(), source.Input{Source: "sqs:main", Body: []byte(body)}); err != nil {
+			t.Fatal(err)
+		}
+		p := r.plan(t)
+		if p.Plan.Target.ID != victimID || p.Row.State != respond.PlanWaiting {
+			t.Errorf("%s: %s %s", p.Plan.Target.ID, p.Row.State, p.Row.Why)
+		}
+	}
+}
+
+func TestAnUndoIsRefusedWhereItWouldLetOutWhatWasContainedAnew(t *testing.T) {
+	t.Parallel()
+	r := respondingApp(t, "", nil, nil)
+	r.take(t, true)
+	contain := func() respond.RunID {
+		p, err := r.desk.CreatePlan(t.Context(), api.PlanRequest{Incident: 1, Playbook: "ec2-contain"}, "kim")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := r.desk.ApprovePlan(t.Context(), p.Row.ID, p.Row.Digest, "go", raj)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if run := r.ended(t, got.Row.Run); !run.Contained {
+			t.Fatalf("%+v", run)
+		}
+		return got.Row.Run
+	}
+	first := contain()
+	var undo [2]api.PlanDetail
+	for i := range undo {
+		var err error
+		if undo[i], err = r.desk.UndoRun(t.Context(), first, "kim"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := r.desk.ApprovePlan(t.Context(), undo[0].Row.ID, undo[0].Row.Digest, "over", raj)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.ended(t, got.Row.Run)
+	contain()
+	if _, err := r.desk.ApprovePlan(t.Context(), undo[1].Row.ID, undo[1].Row.Digest, "over", raj); fault.CodeOf(err) != fault.Conflict {
+		t.Error(err)
+	}
+}
+
 func TestTokensAreSecretsShownOnce(t *testing.T) {
 	t.Parallel()
 	r := respondingApp(t, "", nil, nil)

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/guardroom/guardroom/audit"
 	"github.com/guardroom/guardroom/durable"
 	"github.com/guardroom/guardroom/incident"
@@ -125,12 +127,20 @@ func (r *runs) play(ctx context.Context, c playbook.Context, run respond.RunRow,
 		}
 		return r.changedWorld(ctx, run, changed)
 	}
+	if plan.DryRun {
+		return r.finish(ctx, run, plan, respond.RunFailed, false, nil, "it is a dry run, and is never carried out; nothing was changed")
+	}
 	e := respond.Executor{Actions: r.actions, AWS: r.aws, Owed: owing{r.desk}, Policy: r.policy}
 	records, err := e.Execute(c, run.ID, plan)
+	if playbook.IsPermanent(err) {
+		// No other try goes better: what this program does not know it cannot do.
+		return r.finish(ctx, run, plan, respond.RunFailed, false, nil, fault.Of(err).Error())
+	}
 	if err != nil {
 		return err
 	}
-	if err := r.sealRun(c, run, plan); err != nil {
+	sealed, err := r.sealRun(c, run, plan)
+	if err != nil {
 		return err
 	}
 	now, err := r.store.GetRun(ctx, run.ID)
@@ -138,6 +148,12 @@ func (r *runs) play(ctx context.Context, c playbook.Context, run respond.RunRow,
 		return err
 	}
 	state, contained, open, summary := respond.Result(plan, records, !now.AbortedAt.IsZero())
+	if sealed.State == playbook.Failed {
+		summary += "; the evidence manifest is not sealed: " + sealed.Message
+		if state == respond.RunCompleted {
+			state = respond.RunPartFailed
+		}
+	}
 	return r.finish(ctx, run, plan, state, contained, open, summary)
 }
 
@@ -152,8 +168,17 @@ func (r *runs) changed(c playbook.Context, plan *respond.Plan) ([]string, error)
 		if err != nil {
 			return playbook.Outcome{}, playbook.Permanent(err)
 		}
+		if p.Version() != plan.Version {
+			return playbook.Outcome{}, s.Save("differences", []string{fmt.Sprintf("playbook %s was version %d and is %d", p.Name(), plan.Version, p.Version())})
+		}
+		// While responses are switched off the world may change: look afterwards.
+		if err := s.Change(func(context.Context) error { return nil }); err != nil {
+			return playbook.Outcome{}, err
+		}
 		var w respond.World
-		err = s.Look(func(ctx context.Context) (err error) {
+		err = s.Look(func(short context.Context) (err error) {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(short), describeLimit)
+			defer cancel()
 			i, err := r.store.GetIncident(ctx, plan.Incident)
 			if err != nil {
 				return err
@@ -238,8 +263,9 @@ func (r *runs) finish(ctx context.Context, run respond.RunRow, plan *respond.Pla
 			return err
 		}
 		tx.Audit(audit.Record{Who: incident.Guardroom, Action: "run.ended", Object: "run/" + string(run.ID), Before: string(respond.RunRunning), After: string(state), Why: summary})
-		if now.UndoOf != "" && (state == respond.RunCompleted || state == respond.RunPartFailed) {
-			if err := r.undone(ctx, tx, now); err != nil {
+		released := false
+		if now.UndoOf != "" && state == respond.RunCompleted {
+			if released, err = r.undone(ctx, tx, now); err != nil {
 				return err
 			}
 		}
@@ -252,7 +278,7 @@ func (r *runs) finish(ctx context.Context, run respond.RunRow, plan *respond.Pla
 			switch {
 			case contained:
 				entries = append(entries, i.Contain(fmt.Sprintf("%s is contained, as a second look at AWS showed (%s)", nameOf(plan), run.ID), at)...)
-			case now.UndoOf != "" && state == respond.RunCompleted:
+			case released:
 				entries = append(entries, i.Release(fmt.Sprintf("%s was taken back by %s", now.UndoOf, run.ID), at)...)
 			}
 			return entries
@@ -270,18 +296,24 @@ func nameOf(p *respond.Plan) string {
 	return p.Target.ID
 }
 
-// undone marks the run that was taken back.
-func (r *runs) undone(ctx context.Context, tx *store.Tx, undo respond.RunRow) error {
+// undone marks the run that was taken back. It reports whether that had contained
+// something, and no other run of the incident holds anything.
+func (r *runs) undone(ctx context.Context, tx *store.Tx, undo respond.RunRow) (released bool, err error) {
 	old, err := tx.LockRun(ctx, undo.UndoOf)
 	if err != nil {
-		return err
+		return false, err
 	}
-	if undo.State == respond.RunPartFailed {
-		return nil // it can be undone again; what was restored stays
-	}
+	released = old.Contained
 	old.State, old.UndoneBy, old.Contained, old.NextCheck = respond.RunUndone, undo.ID, false, time.Time{}
 	tx.Audit(audit.Record{Who: incident.Guardroom, Action: "run.undone", Object: "run/" + string(old.ID), After: string(old.State), Why: "by " + string(undo.ID)})
-	return tx.PutRun(ctx, old)
+	if err := tx.PutRun(ctx, old); err != nil || !released {
+		return false, err
+	}
+	list, err := tx.Runs(ctx, store.RunFilter{Incident: undo.Incident, Limit: 200})
+	if err != nil {
+		return false, err
+	}
+	return !slices.ContainsFunc(list, func(o respond.RunRow) bool { return o.Contained && o.UndoneBy == "" }), nil
 }
 
 // progress is told each record of a run in the transaction that keeps it.
@@ -442,30 +474,34 @@ func (r *runs) closeOwed(ctx context.Context, id respond.RunID) {
 }
 
 func (r *runs) closeAll(ctx context.Context, list []respond.Owed) error {
-	var errs []error
-	for _, o := range list {
-		c, known := r.closings[o.Kind]
-		if !known {
-			errs = append(errs, fmt.Errorf("nobody knows how to close %s (%s)", o.ID, o.Kind))
-			continue
-		}
-		if c.Expires && r.now().Before(o.Due) {
-			continue
-		}
-		call, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.call)
-		err := c.Close(call, r.aws, o, r.now())
-		cancel()
-		if err != nil {
-			o.Attempts++
-			o.Error = fault.Of(err).Error()
-			r.log.Warn("what a run opened could not be closed", "run", string(o.Run), "owed", o.ID, "attempt", o.Attempts, "error", err)
-			err = r.store.Write(ctx, func(tx *store.Tx) error { return tx.PutOwed(ctx, o) })
-		} else {
-			err = r.store.Write(ctx, func(tx *store.Tx) error { _, err := tx.SettleSeen(ctx, o); return err })
-		}
-		errs = append(errs, err)
+	errs := make([]error, len(list))
+	var g errgroup.Group
+	g.SetLimit(16) // an account that does not answer holds up no other
+	for i, o := range list {
+		g.Go(func() error { errs[i] = r.closeOne(ctx, o); return nil })
 	}
+	_ = g.Wait()
 	return errors.Join(errs...)
+}
+
+func (r *runs) closeOne(ctx context.Context, o respond.Owed) error {
+	c, known := r.closings[o.Kind]
+	if !known {
+		return fmt.Errorf("nobody knows how to close %s (%s)", o.ID, o.Kind)
+	}
+	if c.Expires && r.now().Before(o.Due) {
+		return nil
+	}
+	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.call)
+	err := c.Close(call, r.aws, o, r.now())
+	cancel()
+	if err == nil {
+		return r.store.Write(ctx, func(tx *store.Tx) error { _, err := tx.SettleSeen(ctx, o); return err })
+	}
+	o.Attempts++
+	o.Error = fault.Of(err).Error()
+	r.log.Warn("what a run opened could not be closed", "run", string(o.Run), "owed", o.ID, "attempt", o.Attempts, "error", err)
+	return r.store.Write(ctx, func(tx *store.Tx) error { return tx.PutOwed(ctx, o) })
 }
 
 // checks looks whether what is contained is so still: at 1, 5, 15 and 60

@@ -39,8 +39,8 @@ func newSealer(path string) (sealer, error) {
 
 // sealRun seals the manifest of an incident after a run that preserved
 // something, as a step of the run: sealed once, also over a crash.
-func (r *runs) sealRun(c playbook.Context, run respond.RunRow, plan *respond.Plan) error {
-	_, err := c.Step(stepSeal, playbook.Options{Timeout: 10 * time.Minute, Finishes: true}, func(s playbook.Step) (playbook.Outcome, error) {
+func (r *runs) sealRun(c playbook.Context, run respond.RunRow, plan *respond.Plan) (playbook.Record, error) {
+	return c.Step(stepSeal, playbook.Options{Timeout: 2 * time.Minute, Finishes: true}, func(s playbook.Step) (playbook.Outcome, error) {
 		var out playbook.Outcome
 		err := s.Look(func(ctx context.Context) (err error) {
 			out, err = r.sealNow(ctx, run, plan, s.Now())
@@ -48,7 +48,6 @@ func (r *runs) sealRun(c playbook.Context, run respond.RunRow, plan *respond.Pla
 		})
 		return out, err
 	})
-	return err
 }
 
 func (r *runs) sealNow(ctx context.Context, run respond.RunRow, plan *respond.Plan, now time.Time) (playbook.Outcome, error) {

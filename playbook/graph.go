@@ -9,7 +9,7 @@ import (
 // Graph implements Context.
 func (c *run) Graph(nodes []Node) (map[string]Record, error) {
 	if err := checkGraph(nodes); err != nil {
-		return nil, err
+		return nil, Permanent(err)
 	}
 	g := &graph{run: c, nodes: nodes, records: map[string]Record{}, begun: make([]bool, len(nodes)), group: c.Clock.Group()}
 	g.mu.Lock()
@@ -101,6 +101,7 @@ func (g *graph) ready() {
 func (g *graph) done(name string, rec Record, err error) {
 	if err != nil {
 		g.errs = append(g.errs, err)
+		g.run.cancel()
 		return
 	}
 	g.records[name] = rec

@@ -41,11 +41,13 @@ type Progress struct {
 
 // Record is what the journal keeps of a step.
 type Record struct {
-	Name     string                     `json:"name"`
-	State    State                      `json:"state"`
-	Attempt  int                        `json:"attempt"`
-	Started  time.Time                  `json:"started,omitzero"`
-	Ended    time.Time                  `json:"ended,omitzero"`
+	Name    string    `json:"name"`
+	State   State     `json:"state"`
+	Attempt int       `json:"attempt"`
+	Started time.Time `json:"started,omitzero"`
+	Ended   time.Time `json:"ended,omitzero"`
+	// Paused is for how long the step waited because responses were switched off.
+	Paused   time.Duration              `json:"paused_ns,omitempty"`
 	Message  string                     `json:"message,omitempty"`
 	Error    *Failure                   `json:"error,omitempty"`
 	Progress Progress                   `json:"progress,omitzero"`
@@ -132,6 +134,9 @@ type Step interface {
 	Now() time.Time
 	// Started is when the step was first begun, also over crashes.
 	Started() time.Time
+	// Spent is for how long it has been worked on since then, without the time for
+	// which responses were switched off.
+	Spent() time.Duration
 	// Attempt counts from 1; above it the step may have acted before.
 	Attempt() int
 	// Load reads what this step saved, in this attempt or an earlier one.

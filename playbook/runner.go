@@ -48,6 +48,7 @@ func (r *Runner) Run(ctx context.Context, f func(Context) error) error {
 	if err != nil {
 		return err
 	}
+	defer c.cancel()
 	return f(c)
 }
 
@@ -56,7 +57,8 @@ func (r *Runner) open(ctx context.Context) (*run, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the journal of the run: %w", err)
 	}
-	c := &run{Runner: *r, ctx: ctx, records: map[string]Record{}, names: map[string]bool{}}
+	c := &run{Runner: *r, records: map[string]Record{}, names: map[string]bool{}}
+	c.ctx, c.cancel = context.WithCancel(ctx)
 	for _, rec := range list {
 		c.records[rec.Name] = rec
 	}
@@ -79,6 +81,9 @@ func (r *Runner) open(ctx context.Context) (*run, error) {
 type run struct {
 	Runner
 	ctx context.Context //nolint:containedctx // it is the life of this going through
+	// cancel ends this going through: what one branch cannot record must not wait
+	// for hours for the others.
+	cancel context.CancelFunc
 
 	mu      sync.Mutex
 	records map[string]Record
@@ -174,7 +179,7 @@ func (c *run) Step(name string, o Options, do func(Step) (Outcome, error)) (Reco
 		case errors.Is(err, ErrAborted):
 			return c.end(rec, Outcome{State: Skipped, Message: "stopped: the run was aborted"}, nil)
 		}
-		over := c.Now().Sub(rec.Started) >= o.Timeout
+		over := c.Now().Sub(rec.Started)-rec.Paused >= o.Timeout
 		if IsPermanent(err) || over || o.Retries > 0 && tries >= o.Retries || o.Transient != nil && !o.Transient(err) {
 			return c.end(rec, Outcome{State: Failed}, err)
 		}
@@ -252,7 +257,11 @@ func (c *run) rest(d time.Duration, until time.Time, deaf bool) error {
 		if err := c.Clock.Sleep(c.ctx, part, wake); err != nil {
 			return ErrStopped
 		}
-		d -= part
+		select {
+		case <-wake: // by something that was sent; how long it slept is not known
+		default:
+			d -= part
+		}
 	}
 }
 
@@ -340,16 +349,25 @@ func (c *run) Branches(list ...func(Context) error) error {
 	return join(errs)
 }
 
-// join puts what ends the run first, so that it is not lost among others.
+// join puts what ends the run first, so that it is not lost among others: that it
+// is another's, then what broke, and last that the others stopped because of it.
 func join(errs []error) error {
-	for _, sentinel := range []error{ErrFenced, ErrStopped} {
-		for _, err := range errs {
-			if errors.Is(err, sentinel) {
-				return sentinel
-			}
+	var broke []error
+	stopped := false
+	for _, err := range errs {
+		switch {
+		case errors.Is(err, ErrFenced):
+			return ErrFenced
+		case errors.Is(err, ErrStopped):
+			stopped = true
+		case err != nil:
+			broke = append(broke, err)
 		}
 	}
-	return errors.Join(errs...)
+	if len(broke) == 0 && stopped {
+		return ErrStopped
+	}
+	return errors.Join(broke...)
 }
 
 // handle is the step that runs.
@@ -388,6 +406,13 @@ func (h *handle) Now() time.Time { return h.run.Now() }
 
 // Started implements Step.
 func (h *handle) Started() time.Time { return h.rec.Started }
+
+// Spent implements Step.
+func (h *handle) Spent() time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.run.Now().Sub(h.rec.Started) - h.rec.Paused
+}
 
 // Attempt implements Step.
 func (h *handle) Attempt() int { return h.rec.Attempt }
@@ -429,6 +454,8 @@ func (h *handle) Look(f func(ctx context.Context) error) error {
 
 // Change implements Step.
 func (h *handle) Change(f func(ctx context.Context) error) error {
+	var since time.Time
+	var before Progress
 	for {
 		wake := h.run.wake()
 		st, err := h.run.standing()
@@ -438,13 +465,27 @@ func (h *handle) Change(f func(ctx context.Context) error) error {
 		case st.Aborted && !h.options.Finishes:
 			return ErrAborted
 		case st.Off == "":
+			if !since.IsZero() {
+				h.resume(h.run.Now().Sub(since), before)
+			}
 			return h.acting(f)
+		}
+		if since.IsZero() {
+			since, before = h.run.Now(), h.record().Progress
 		}
 		h.Progress(Progress{Message: "paused: " + st.Off})
 		if err := h.run.Clock.Sleep(h.run.ctx, h.run.Poll, wake); err != nil {
 			return ErrStopped
 		}
 	}
+}
+
+// resume goes on after a pause, which counts for nothing.
+func (h *handle) resume(paused time.Duration, before Progress) {
+	h.mu.Lock()
+	h.rec.Paused += paused
+	h.mu.Unlock()
+	h.Progress(before)
 }
 
 // Finish implements Step.

@@ -249,7 +249,7 @@ func (x *Exec) Poll(look func() (done bool, err error)) error {
 		if done || err != nil {
 			return err
 		}
-		age := x.Now().Sub(x.Started())
+		age := x.Spent()
 		pause := 5 * time.Second
 		switch {
 		case age > 10*time.Minute:

@@ -96,6 +96,9 @@ func (p *PlanRow) Approve(a Approval, rules Rules, now time.Time) (approved bool
 	if a.Who == p.Requester && !rules.RequesterMayApprove {
 		return false, fault.New(fault.Denied, a.Who+" asked for plan "+string(p.ID)+" and may not approve it", "another approver must look at it")
 	}
+	if !rules.RequesterMayApprove && !a.Own && a.Rule == "" {
+		return false, fault.New(fault.Denied, "who asked may not approve, and the socket or a shared token proves no person", "approve with a personal token: guardroom --server URL plan approve …")
+	}
 	if slices.ContainsFunc(p.Approvals, func(o Approval) bool { return o.Who == a.Who }) {
 		return false, nil
 	}

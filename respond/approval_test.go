@@ -30,6 +30,9 @@ func TestAnApproval(t *testing.T) {
 		code     fault.Code
 		says     string
 	}{
+		{"by the socket counts for nobody where the requester may not approve", func(_ *respond.PlanRow, _ *respond.Approval, r *respond.Rules, _ *time.Time) {
+			r.RequesterMayApprove = false
+		}, false, fault.Denied, "proves no person"},
 		{"of a plan that waits starts it", func(*respond.PlanRow, *respond.Approval, *respond.Rules, *time.Time) {}, true, "", ""},
 		{"with the whole digest is as good", func(p *respond.PlanRow, a *respond.Approval, _ *respond.Rules, _ *time.Time) { a.Digest = p.Digest }, true, "", ""},
 		{"with another digest is refused", func(_ *respond.PlanRow, a *respond.Approval, _ *respond.Rules, _ *time.Time) { a.Digest = "7b3e91c5" }, false, fault.Conflict, "digest"},
@@ -103,6 +106,9 @@ func TestAPlanIsApprovedOnce(t *testing.T) {
 				}
 				if ok && (was != respond.PlanWaiting || !now.Before(p.ExpiresAt) || ended) {
 					t.Fatalf("approved a plan that was %s at %s", was, now)
+				}
+				if err == nil && !a.Own && !rules.RequesterMayApprove {
+					t.Fatal("nobody in person approved")
 				}
 				if err == nil && who == p.Requester && !rules.RequesterMayApprove {
 					t.Fatal("the requester approved")

@@ -83,6 +83,9 @@ func (s Sequence) Describe(ctx context.Context, aws awscalls.AWS, r Request) (Wo
 		one.Target, one.Others = t, nil
 		world, err := p.Describe(ctx, aws, one)
 		if err != nil {
+			if Transient(err) {
+				return World{}, err // it is there, and would silently be left out
+			}
 			if first == nil {
 				first = err
 			}

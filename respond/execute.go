@@ -45,7 +45,7 @@ func (e *Executor) Execute(c playbook.Context, run RunID, p *Plan) (map[string]p
 	for _, s := range p.Steps {
 		a, ok := e.Actions[s.Action]
 		if !ok {
-			return nil, fmt.Errorf("step %s of plan %s wants %s, which this guardroom does not know", s.ID, p.ID, s.Action)
+			return nil, playbook.Permanent(fmt.Errorf("step %s of plan %s wants %s, which this guardroom does not know", s.ID, p.ID, s.Action))
 		}
 		o := a.Options
 		if s.TimeoutSeconds > 0 {

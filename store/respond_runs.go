@@ -60,7 +60,16 @@ func (tx *Tx) HoldTargets(ctx context.Context, run respond.RunID, targets ...str
 		if err != nil {
 			return err
 		}
-		if ok && holder != run {
+		if !ok {
+			// The one that held it ended between the two statements.
+			if _, err := tx.exec(ctx, "INSERT INTO run_targets (target, run) VALUES ($1, $2) ON CONFLICT (target) DO NOTHING", target, string(run)); err != nil {
+				return fmt.Errorf("take %s for run %s: %w", target, run, err)
+			}
+			if holder, ok, err = tx.ActiveRun(ctx, target); err != nil {
+				return err
+			}
+		}
+		if !ok || holder != run {
 			f := fault.Wrap(fault.Conflict, ErrTargetBusy, fmt.Sprintf("%s has %s in hand", holder, target), "nothing was changed", "wait for its end: guardroom run watch "+string(holder))
 			return f
 		}

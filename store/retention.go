@@ -37,6 +37,11 @@ func (db *DB) Prune(ctx context.Context, r Retention, max int) (int, error) {
 				return fmt.Errorf("prune revisions: %w", err)
 			}
 			total += n
+			if n, err = tx.exec(ctx, `DELETE FROM confirmed_findings WHERE id IN (SELECT findings.id FROM findings JOIN confirmed_findings c ON c.id = findings.id
+				JOIN incidents ON incidents.number = findings.incident WHERE incidents.closed_at > 0 AND incidents.closed_at < $1 LIMIT $2)`, micros(r.ClosedBefore), max); err != nil {
+				return fmt.Errorf("prune what GuardDuty said: %w", err)
+			}
+			total += n
 		}
 		if !r.RejectedBefore.IsZero() {
 			n, err := tx.exec(ctx, "DELETE FROM rejected WHERE id IN (SELECT id FROM rejected WHERE at < $1 LIMIT $2)", micros(r.RejectedBefore), max)

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -54,7 +56,7 @@ func (tx *Tx) EndWish(ctx context.Context, n incident.Number, playbook, why stri
 
 // DueWishes lists the wishes that should be looked at now, at most max.
 func (db *DB) DueWishes(ctx context.Context, now time.Time, max int) ([]Wish, error) {
-	rows, err := db.read().query(ctx, "SELECT incident, playbook, finding, at, next_at, tries, why FROM plan_wishes WHERE done = 0 AND next_at <= $1 ORDER BY next_at LIMIT $2", micros(now), max)
+	rows, err := db.read().query(ctx, "SELECT incident, playbook, finding, at, next_at, tries, why FROM plan_wishes WHERE done = 0 AND next_at <= $1 ORDER BY tries, next_at LIMIT $2", micros(now), max)
 	if err != nil {
 		return nil, fmt.Errorf("list wishes for plans: %w", err)
 	}
@@ -71,4 +73,46 @@ func (db *DB) DueWishes(ctx context.Context, now time.Time, max int) ([]Wish, er
 		out = append(out, w)
 	}
 	return out, rows.Err()
+}
+
+// ConfirmFinding keeps what GuardDuty itself said of a finding, packed, unless
+// something newer is kept.
+func (tx *Tx) ConfirmFinding(ctx context.Context, r finding.Revision, raw []byte) error {
+	_, err := tx.exec(ctx, `INSERT INTO confirmed_findings (id, updated_at, count, raw) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at, count = excluded.count, raw = excluded.raw WHERE confirmed_findings.updated_at <= excluded.updated_at`,
+		string(r.ID), micros(r.UpdatedAt), r.Count, blob(raw))
+	if err != nil {
+		return fmt.Errorf("keep what GuardDuty says of finding %s: %w", r.ID, err)
+	}
+	return nil
+}
+
+// ConfirmedFinding is what GuardDuty itself last said of a finding, as JSON. It
+// reports whether there is any.
+func (db *DB) ConfirmedFinding(ctx context.Context, id finding.ID) ([]byte, bool, error) {
+	var packed []byte
+	err := db.read().row(ctx, "SELECT raw FROM confirmed_findings WHERE id = $1", string(id)).Scan(&packed)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("read what GuardDuty says of finding %s: %w", id, err)
+	}
+	raw, err := Unpack(packed)
+	return raw, err == nil, err
+}
+
+// LockCaps lets one response at a time be started: the caps count what others
+// have started.
+func (tx *Tx) LockCaps(ctx context.Context) error { return tx.lock(ctx, []string{"respond/caps"}) }
+
+// ClaimWish has a wish looked at by this caller alone: it is due again only
+// later. It reports whether nobody else has it.
+func (tx *Tx) ClaimWish(ctx context.Context, w Wish, until time.Time) (bool, error) {
+	n, err := tx.exec(ctx, "UPDATE plan_wishes SET next_at = $1 WHERE incident = $2 AND playbook = $3 AND done = 0 AND next_at = $4",
+		micros(until), int64(w.Incident), w.Playbook, micros(w.NextAt))
+	if err != nil {
+		return false, fmt.Errorf("take the wish for a plan of %s: %w", w.Incident, err)
+	}
+	return n > 0, nil
 }

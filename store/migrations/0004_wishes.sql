@@ -11,3 +11,12 @@ CREATE TABLE plan_wishes (
   PRIMARY KEY (incident, playbook)
 ){{keyed}};
 CREATE INDEX plan_wishes_due ON plan_wishes (next_at) WHERE done = 0;
+
+-- What GuardDuty itself last said of a finding, as it said it: responses begin
+-- from this, whatever came by a queue.
+CREATE TABLE confirmed_findings (
+  id         TEXT PRIMARY KEY,
+  updated_at BIGINT NOT NULL,
+  count      BIGINT NOT NULL,
+  raw        {{blob}} NOT NULL
+);

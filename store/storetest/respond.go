@@ -126,7 +126,7 @@ func plans(t *testing.T, s *suite) {
 				if err != nil || row.State != respond.PlanWaiting {
 					return err
 				}
-				won, err = row.Approve(respond.Approval{Who: fmt.Sprint("p", n), Reason: "r", Digest: row.Digest}, respond.Rules{}, at)
+				won, err = row.Approve(respond.Approval{Who: fmt.Sprint("p", n), Own: true, Reason: "r", Digest: row.Digest}, respond.Rules{}, at)
 				if err != nil {
 					return err
 				}
