@@ -1,7 +1,6 @@
 package archtest
 
 import (
-	"fmt"
 	"path"
 	"regexp"
 	"slices"
@@ -125,7 +124,7 @@ func TestEveryFlawOfEarlierResponsesHasItsTest(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !slices.Contains(byRow[row], name) {
-				t.Error(fmt.Sprintf("%s says that it holds row %d, and the row does not name it", name, row))
+				t.Errorf("%s says that it holds row %d, and the row does not name it", name, row)
 			}
 		}
 	}
