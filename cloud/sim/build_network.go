@@ -230,31 +230,6 @@ func (e *Editor) AddRule(accountID, regionName, groupID string, r RuleSpec) stri
 	return out.ID
 }
 
-// EndpointSpec is a VPC endpoint; the zero value is for S3, a gateway.
-type EndpointSpec struct {
-	VPC, Service string
-	Interface    bool
-	Subnets      []string
-	Groups       []string
-}
-
-// AddVPCEndpoint adds an endpoint and returns its id. Service is short: ssm, s3.
-func (e *Editor) AddVPCEndpoint(accountID, regionName string, spec EndpointSpec) string {
-	s := e.scope(accountID, regionName)
-	p := &endpoint{made: s.past("vpce-", "", nil), VPC: orText(spec.VPC, s.DefaultVPC), Service: "com.amazonaws." + regionName + "." + orText(spec.Service, "s3"), Type: "Gateway",
-		Subnets: spec.Subnets, Groups: spec.Groups}
-	if spec.Interface {
-		p.Type = "Interface"
-	} else {
-		for _, t := range inOrder(s.Tables) {
-			if t.VPC == p.VPC {
-				p.Tables = append(p.Tables, t.ID)
-			}
-		}
-	}
-	return keep(&s.Endpoints, p).ID
-}
-
 // AddFlowLog adds a flow log of all traffic of a VPC, subnet or interface, to a log
 // group, and returns its id.
 func (e *Editor) AddFlowLog(accountID, regionName, resource, logGroup string) string {

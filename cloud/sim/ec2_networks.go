@@ -176,40 +176,6 @@ func (c *ec2Client) DescribeNatGateways(ctx context.Context, in *ec2.DescribeNat
 	})
 }
 
-// DescribeVpcEndpoints implements awscalls.EC2.
-func (c *ec2Client) DescribeVpcEndpoints(ctx context.Context, in *ec2.DescribeVpcEndpointsInput, _ ...func(*ec2.Options)) (*ec2.DescribeVpcEndpointsOutput, error) {
-	return ec2Do(ctx, c, "DescribeVpcEndpoints", false, in, func(s *scope) (*ec2.DescribeVpcEndpointsOutput, error) {
-		all, err := list(s, s.Endpoints, kindEndpoint, in.VpcEndpointIds)
-		if err != nil {
-			return nil, err
-		}
-		table := filters[*endpoint]{
-			"vpc-id":             func(e *endpoint) []string { return one(e.VPC) },
-			"vpc-endpoint-id":    func(e *endpoint) []string { return one(e.ID) },
-			"vpc-endpoint-type":  func(e *endpoint) []string { return one(e.Type) },
-			"service-name":       func(e *endpoint) []string { return one(e.Service) },
-			"vpc-endpoint-state": func(*endpoint) []string { return one("available") },
-		}
-		if all, err = table.apply(in.Filters, all); err != nil {
-			return nil, err
-		}
-		all, next, err := page(s, all, paging{Max: in.MaxResults, Next: in.NextToken, IDs: len(in.VpcEndpointIds), Least: 1, Most: 1000})
-		if err != nil {
-			return nil, err
-		}
-		out := &ec2.DescribeVpcEndpointsOutput{NextToken: next}
-		for _, e := range all {
-			shown := types.VpcEndpoint{VpcEndpointId: aws.String(e.ID), VpcId: aws.String(e.VPC), ServiceName: aws.String(e.Service), VpcEndpointType: types.VpcEndpointType(e.Type),
-				State: types.StateAvailable, SubnetIds: e.Subnets, RouteTableIds: e.Tables, OwnerId: aws.String(s.a.ID), Tags: tagList(e.Tags)}
-			for _, g := range s.showGroupNames(e.Groups) {
-				shown.Groups = append(shown.Groups, types.SecurityGroupIdentifier{GroupId: g.GroupId, GroupName: g.GroupName})
-			}
-			out.VpcEndpoints = append(out.VpcEndpoints, shown)
-		}
-		return out, nil
-	})
-}
-
 // DescribeFlowLogs implements awscalls.EC2.
 func (c *ec2Client) DescribeFlowLogs(ctx context.Context, in *ec2.DescribeFlowLogsInput, _ ...func(*ec2.Options)) (*ec2.DescribeFlowLogsOutput, error) {
 	return ec2Do(ctx, c, "DescribeFlowLogs", false, in, func(s *scope) (*ec2.DescribeFlowLogsOutput, error) {

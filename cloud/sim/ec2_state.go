@@ -10,7 +10,6 @@ type ec2State struct {
 	NATs       map[string]*natGateway  `json:"nat_gateways,omitempty"`
 	Groups     map[string]*group       `json:"groups,omitempty"`
 	ACLs       map[string]*acl         `json:"acls,omitempty"`
-	Endpoints  map[string]*endpoint    `json:"endpoints,omitempty"`
 	FlowLogs   map[string]*flowLog     `json:"flow_logs,omitempty"`
 	Instances  map[string]*instance    `json:"instances,omitempty"`
 	ENIs       map[string]*eni         `json:"enis,omitempty"`
@@ -119,16 +118,6 @@ type aclEntry struct {
 	CIDR6    string `json:"cidr6,omitempty"`
 	From     int32  `json:"from,omitempty"`
 	To       int32  `json:"to,omitempty"`
-}
-
-type endpoint struct {
-	made
-	VPC     string   `json:"vpc"`
-	Service string   `json:"service"`
-	Type    string   `json:"type"`
-	Subnets []string `json:"subnets,omitempty"`
-	Tables  []string `json:"tables,omitempty"`
-	Groups  []string `json:"groups,omitempty"`
 }
 
 type flowLog struct {
