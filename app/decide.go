@@ -62,7 +62,7 @@ func (d *desk) approve(ctx context.Context, id respond.PlanID, a respond.Approva
 		}
 		last := row.Approvals[len(row.Approvals)-1]
 		tx.Audit(audit.Record{Who: a.Who, Action: "plan.approved", Object: "plan/" + string(id), After: approvalWords(row, last), Why: a.Reason})
-		return d.tell(ctx, tx, row.Incident, incident.KindPlanDecided, a.Who, fmt.Sprintf("approved plan %s (%s, sha256:%s), %d of %d: %s", id, row.Playbook, row.Digest[:8], len(row.Approvals), row.Needed, a.Reason))
+		return d.tell(ctx, tx, row.Incident, incident.KindPlanDecided, a.Who, fmt.Sprintf("approved plan %s (%s, sha256:%s), %d of %d: %s", id, whatOf(plan), row.Digest[:8], len(row.Approvals), row.Needed, a.Reason))
 	})
 	if err == nil {
 		err = expired

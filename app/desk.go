@@ -22,6 +22,7 @@ import (
 	"github.com/guardroom/guardroom/notify"
 	"github.com/guardroom/guardroom/respond"
 	"github.com/guardroom/guardroom/respond/awscalls"
+	"github.com/guardroom/guardroom/respond/block"
 	"github.com/guardroom/guardroom/respond/safety"
 	"github.com/guardroom/guardroom/rule"
 	"github.com/guardroom/guardroom/store"
@@ -208,7 +209,8 @@ func targetWords(list []respond.Target) string {
 // need more of the configuration than others.
 func suits(p respond.Playbook, policy respond.Policy) bool {
 	s, asks := p.(interface{ Suits(respond.Policy) bool })
-	return !asks || s.Suits(policy)
+	// To block an address is a decision of its own.
+	return p.Name() != block.Name && (!asks || s.Suits(policy))
 }
 
 // leading returns the incident's leading finding as GuardDuty itself last said
@@ -333,14 +335,27 @@ func (d *desk) keep(ctx context.Context, plan *respond.Plan, w respond.World, wh
 			return err
 		}
 		tx.Audit(audit.Record{Who: who, Action: "plan.created", Object: "plan/" + string(row.ID), After: string(row.State) + " sha256:" + row.Digest,
-			Why: fmt.Sprintf("%s for %s on %s", plan.Playbook, plan.Incident, row.Target) + because(row.Why)})
-		kind, text := incident.KindPlanWaits, fmt.Sprintf("plan %s (%s, sha256:%s) waits for approval until %s", row.ID, plan.Playbook, row.Digest[:8], row.ExpiresAt.UTC().Format("15:04 UTC"))
+			Why: fmt.Sprintf("%s for %s on %s", whatOf(plan), plan.Incident, row.Target) + because(row.Why)})
+		kind, text := incident.KindPlanWaits, fmt.Sprintf("plan %s (%s, sha256:%s) waits for approval until %s", row.ID, whatOf(plan), row.Digest[:8], row.ExpiresAt.UTC().Format("15:04 UTC"))
 		if row.State != respond.PlanWaiting {
-			kind, text = incident.KindPlanDecided, fmt.Sprintf("plan %s (%s) was refused: %s", row.ID, plan.Playbook, row.Why)
+			kind, text = incident.KindPlanDecided, fmt.Sprintf("plan %s (%s) was refused: %s", row.ID, whatOf(plan), row.Why)
 		}
 		return d.tell(ctx, tx, plan.Incident, kind, who, text)
 	})
 	return row, err
+}
+
+// whatOf says what a plan is: a tired approver must not take an undo for a
+// containment.
+func whatOf(p *respond.Plan) string {
+	what := p.Playbook
+	if p.UndoOf != "" {
+		what = "UNDO of " + string(p.UndoOf)
+	}
+	if p.Simulated {
+		what = "simulated " + what
+	}
+	return what
 }
 
 func because(why string) string {

@@ -102,7 +102,11 @@ func (r *runs) take(ctx context.Context, item durable.RunItem) (run respond.RunR
 		if !first {
 			return nil
 		}
-		return r.tell(ctx, tx, run.Incident, incident.KindRunStarted, incident.Guardroom, fmt.Sprintf("%s began: %s on %s", id, run.Playbook, run.Target))
+		what := run.Playbook
+		if run.UndoOf != "" {
+			what = "UNDO of " + string(run.UndoOf)
+		}
+		return r.tell(ctx, tx, run.Incident, incident.KindRunStarted, incident.Guardroom, fmt.Sprintf("%s began: %s on %s", id, what, run.Target))
 	})
 	if err != nil || void {
 		return run, nil, err
@@ -270,7 +274,11 @@ func (r *runs) finish(ctx context.Context, run respond.RunRow, plan *respond.Pla
 			}
 		}
 		return r.change(ctx, tx, run.Incident, true, func(i *incident.Incident, at time.Time) []incident.Entry {
-			text := fmt.Sprintf("%s (%s) %s: %s", run.ID, run.Playbook, state, summary)
+			what := run.Playbook
+			if now.UndoOf != "" {
+				what = "UNDO of " + string(now.UndoOf)
+			}
+			text := fmt.Sprintf("%s (%s) %s: %s", run.ID, what, state, summary)
 			if now.Simulated {
 				text = "simulated: " + text
 			}

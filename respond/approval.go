@@ -87,8 +87,9 @@ func (p *PlanRow) Approve(a Approval, rules Rules, now time.Time) (approved bool
 	default:
 		return false, p.unfit("approved")
 	}
-	if len(a.Digest) < 8 || !strings.HasPrefix(p.Digest, strings.ToLower(a.Digest)) {
-		return false, fault.New(fault.Conflict, fmt.Sprintf("the digest is not that of plan %s, which is %s", p.ID, p.Digest[:8]), "read the plan again: guardroom plan show "+string(p.ID))
+	a.Digest = strings.TrimPrefix(strings.ToLower(a.Digest), "sha256:")
+	if len(a.Digest) < 8 || !strings.HasPrefix(p.Digest, a.Digest) {
+		return false, fault.New(fault.Conflict, fmt.Sprintf("the digest is not that of plan %s", p.ID), "read the plan again: guardroom plan show "+string(p.ID))
 	}
 	if strings.TrimSpace(a.Reason) == "" {
 		return false, fault.New(fault.Usage, "an approval needs a reason", "add --reason")

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/term"
 
@@ -213,8 +214,14 @@ func (c *PlanApproveCmd) Run(ctx context.Context, e *env) error {
 		if err := cl.Do(ctx, "POST", planPath(c.ID)+"/approve", nil, api.Approve{Digest: digest, Reason: c.Reason}, &d); err != nil {
 			return err
 		}
-		if err := e.approved(d); err != nil || !c.Wait {
+		if err := e.approved(d); err != nil {
 			return err
+		}
+		if d.Row.Run != "" {
+			e.nobodyWorks(ctx, cl)
+		}
+		if !c.Wait {
+			return nil
 		}
 		return e.follow(ctx, cl, d)
 	})
@@ -232,6 +239,21 @@ func (e *env) approved(d api.PlanDetail) error {
 	}
 	e.printf("%s is approved; %s carries it out: guardroom run watch %s\n", clean(string(r.ID)), clean(string(r.Run)), clean(string(r.Run)))
 	return nil
+}
+
+// nobodyWorks says that an approved plan waits, where no service is there to carry
+// it out.
+func (e *env) nobodyWorks(ctx context.Context, cl *api.Client) {
+	var st api.Status
+	if err := cl.Do(ctx, "GET", "/v1/status", nil, nil, &st); err != nil || st.Delivering {
+		return
+	}
+	for _, w := range st.Workers {
+		if w.Mode == "serve" && time.Since(w.Heartbeat) < 5*time.Minute {
+			return
+		}
+	}
+	fmt.Fprintln(e.stderr, "no service runs here: nothing is carried out until guardroom serve runs")
 }
 
 // asks reports whether a question would be answered by a person.

@@ -22,6 +22,9 @@ type actor struct{}
 
 var _ respond.Playbook = actor{}
 
+// Name is what plans call the playbook.
+const Name = "block-actor"
+
 // Playbook shuts a network actor out.
 func Playbook() respond.Playbook { return actor{} }
 
@@ -33,7 +36,7 @@ func Actions() []respond.Action {
 // Closings end a block when its time is over.
 func Closings() []respond.Closing { return []respond.Closing{endInSet(), endInACL()} }
 
-func (actor) Name() string { return "block-actor" }
+func (actor) Name() string { return Name }
 func (actor) Version() int { return 1 }
 func (actor) Summary() string {
 	return "Shut the addresses of a network actor out, for a time."

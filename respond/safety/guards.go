@@ -120,7 +120,7 @@ func direction(q Question) respond.Guard {
 	if q.Class != respond.Isolation || q.Finding.Role != finding.RoleTarget || !Inbound(q.Finding) {
 		return pass(name)
 	}
-	return refuse(name, "the resource was the target of "+words(q.Finding)+" and is not seen to act", "block the actor instead: --playbook block")
+	return refuse(name, "the resource was the target of "+words(q.Finding)+" and is not seen to act", "block the actor instead: --playbook block-actor")
 }
 
 // Inbound reports whether a finding tells of tries from outside that are not
