@@ -11,8 +11,8 @@ import (
 	"github.com/guardroom/guardroom/respond"
 )
 
-// person is how somebody of the story approves.
-func person(name string) api.Approver { return api.Approver{Name: name, How: "socket"} }
+// person is how somebody of the story approves: with a personal token.
+func person(name string) api.Approver { return api.Approver{Name: name, How: "token", Own: true} }
 
 // response contains the host of the last incident, preserves its evidence and
 // takes the containment back, all in the simulated AWS.
@@ -31,6 +31,10 @@ func (s *show) response(ctx context.Context) error {
 	s.screen.head("Guardroom acts")
 	s.screen.text(0, fmt.Sprintf("A person asks for a plan, another approves it, and guardroom carries it out. For this there is an AWS that is simulated, on this machine, whose clock goes %.0f times faster: a snapshot that takes %.0f minutes is there in %.0f s. The program that acts is the real one.",
 		s.tempo, s.snapshotsTake()[0].Minutes(), s.snapshotsTake()[0].Seconds()/s.tempo))
+	// Who asked may not approve, so Raj approves with a token of his own.
+	if _, err := s.room.Responses().CreateToken(ctx, raj, api.ApproverRole, s.clock.Now().AddDate(0, 0, 1), ana); err != nil {
+		return err
+	}
 	s.scene("17:10", "Ana asks for a plan. That changes nothing: the plan says what would be done, to what is there now.")
 	d, err := s.room.Responses().CreatePlan(ctx, api.PlanRequest{Incident: i.Number}, ana)
 	if err != nil {
