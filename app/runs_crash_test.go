@@ -155,29 +155,31 @@ func attackedWorld(t testing.TB, file string) *sim.World {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = w.Edit(func(e *sim.Editor) {
-		const a, r = victimAccount, victimRegion
-		e.AddVPC(a, r, sim.VPCSpec{ID: "vpc-0app", CIDR: "10.0.0.0/16", IPv6: true})
-		e.AddSubnet(a, r, sim.SubnetSpec{ID: "subnet-0app", VPC: "vpc-0app", AZ: "a", CIDR: "10.0.1.0/24"})
-		e.AddSecurityGroup(a, r, sim.SecurityGroupSpec{ID: "sg-0web", VPC: "vpc-0app", Name: "web", Rules: []sim.RuleSpec{{Protocol: "tcp", From: 80, To: 80}, {Egress: true}}})
-		e.AddSecurityGroup(a, r, sim.SecurityGroupSpec{ID: "sg-0admin", VPC: "vpc-0app", Name: "admin"})
-		target := e.AddTargetGroup(a, r, sim.TargetGroupSpec{Name: "payments", VPC: "vpc-0app", Port: 80})
-		e.AddInstance(a, r, sim.InstanceSpec{ID: victimID, Type: "m5.large", Subnet: "subnet-0app", Profile: "payments", Tags: map[string]string{"Name": "payments-api-3"},
-			Interfaces: []sim.InterfaceSpec{{Subnet: "subnet-0app", Groups: []string{"sg-0web", "sg-0admin"}, ElasticIP: true}, {Subnet: "subnet-0app", Groups: []string{"sg-0admin"}}},
-			Volumes:    []sim.VolumeSpec{{Device: "/dev/xvda", GiB: 1}, {Device: "/dev/sdb", GiB: 1}, {Device: "/dev/sdc", GiB: 2}}})
-		e.AddAutoScalingGroup(a, r, sim.AutoScalingGroupSpec{Name: "payments", Min: 1, Max: 4, Desired: 1, ELB: true, Targets: []string{target}, Subnets: []string{"subnet-0app"},
-			Groups: []string{"sg-0web"}, Instances: []string{victimID}, Profile: "payments"})
-		e.AddVPC(a, r, sim.VPCSpec{ID: "vpc-0bench", CIDR: "10.99.0.0/16"})
-		e.AddSubnet(a, r, sim.SubnetSpec{ID: benchSubnet, VPC: "vpc-0bench", AZ: "a", CIDR: "10.99.1.0/24", Route: "none"})
-		e.AddSecurityGroup(a, r, sim.SecurityGroupSpec{ID: benchGroup, VPC: "vpc-0bench", Name: "forensic"})
-		ami := e.AddImage(a, r, sim.ImageSpec{Name: "al2023", Owner: "137112412989", Alias: "amazon", Public: true, RootSize: 8})
-		e.AddParameter(a, r, sim.Parameter{Name: "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64", Value: ami})
-		e.AddBucket(a, sim.Bucket{Name: "evidence-of-tests", Region: r, Versioning: "Enabled"})
-	})
-	if err != nil {
+	if err := w.Edit(attackWorld); err != nil {
 		t.Fatal(err)
 	}
 	return w
+}
+
+// attackWorld builds that world.
+func attackWorld(e *sim.Editor) {
+	const a, r = victimAccount, victimRegion
+	e.AddVPC(a, r, sim.VPCSpec{ID: "vpc-0app", CIDR: "10.0.0.0/16", IPv6: true})
+	e.AddSubnet(a, r, sim.SubnetSpec{ID: "subnet-0app", VPC: "vpc-0app", AZ: "a", CIDR: "10.0.1.0/24"})
+	e.AddSecurityGroup(a, r, sim.SecurityGroupSpec{ID: "sg-0web", VPC: "vpc-0app", Name: "web", Rules: []sim.RuleSpec{{Protocol: "tcp", From: 80, To: 80}, {Egress: true}}})
+	e.AddSecurityGroup(a, r, sim.SecurityGroupSpec{ID: "sg-0admin", VPC: "vpc-0app", Name: "admin"})
+	target := e.AddTargetGroup(a, r, sim.TargetGroupSpec{Name: "payments", VPC: "vpc-0app", Port: 80})
+	e.AddInstance(a, r, sim.InstanceSpec{ID: victimID, Type: "m5.large", Subnet: "subnet-0app", Profile: "payments", Tags: map[string]string{"Name": "payments-api-3"},
+		Interfaces: []sim.InterfaceSpec{{Subnet: "subnet-0app", Groups: []string{"sg-0web", "sg-0admin"}, ElasticIP: true}, {Subnet: "subnet-0app", Groups: []string{"sg-0admin"}}},
+		Volumes:    []sim.VolumeSpec{{Device: "/dev/xvda", GiB: 1}, {Device: "/dev/sdb", GiB: 1}, {Device: "/dev/sdc", GiB: 2}}})
+	e.AddAutoScalingGroup(a, r, sim.AutoScalingGroupSpec{Name: "payments", Min: 1, Max: 4, Desired: 1, ELB: true, Targets: []string{target}, Subnets: []string{"subnet-0app"},
+		Groups: []string{"sg-0web"}, Instances: []string{victimID}, Profile: "payments"})
+	e.AddVPC(a, r, sim.VPCSpec{ID: "vpc-0bench", CIDR: "10.99.0.0/16"})
+	e.AddSubnet(a, r, sim.SubnetSpec{ID: benchSubnet, VPC: "vpc-0bench", AZ: "a", CIDR: "10.99.1.0/24", Route: "none"})
+	e.AddSecurityGroup(a, r, sim.SecurityGroupSpec{ID: benchGroup, VPC: "vpc-0bench", Name: "forensic"})
+	ami := e.AddImage(a, r, sim.ImageSpec{Name: "al2023", Owner: "137112412989", Alias: "amazon", Public: true, RootSize: 8})
+	e.AddParameter(a, r, sim.Parameter{Name: "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64", Value: ami})
+	e.AddBucket(a, sim.Bucket{Name: "evidence-of-tests", Region: r, Versioning: "Enabled"})
 }
 
 func minerFinding() []byte {

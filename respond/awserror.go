@@ -88,7 +88,7 @@ func Explain(err error, what, safe string) error {
 		message += " (" + code + ")"
 	}
 	action := refused(err)
-	err = worded{err, Reason(err)}
+	err = Worded(err)
 	switch {
 	case DeniedByAWS(err) && action == "STS.AssumeRole":
 		return playbook.Permanent(fault.Wrap(fault.Denied, err, message, safe, "let the role trust guardroom with sts:AssumeRole and sts:SetSourceIdentity, allow guardroom both on it, and compare aws.external_id"))

@@ -50,6 +50,9 @@ func innermost(err error) error {
 	}
 }
 
+// Worded is an error with Reason as its text; what AWS gave is below it.
+func Worded(err error) error { return worded{err, Reason(err)} }
+
 // worded is an error whose text is for people.
 type worded struct {
 	error

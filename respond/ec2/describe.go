@@ -54,7 +54,7 @@ func Describe(ctx context.Context, a awscalls.AWS, place awscalls.Place, instanc
 	}
 	w, err := d.world()
 	if err != nil {
-		return nil, respond.Explain(err, "describe "+instanceID, "nothing was changed")
+		return nil, respond.Explain(err, fmt.Sprintf("describe %s in account %s, %s", instanceID, place.Account, place.Region), "nothing was changed")
 	}
 	return w, nil
 }

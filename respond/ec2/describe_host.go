@@ -47,7 +47,7 @@ func (d *describer) instance() (*types.Instance, error) {
 		return nil, playbook.Permanent(errNoInstance)
 	})
 	if err != nil && (errors.Is(err, errNoInstance) || respond.Gone(err)) {
-		return nil, playbook.Permanent(fault.Wrap(fault.NotFound, err, fmt.Sprintf("there is no instance %s in account %s, %s", d.id, d.place.Account, d.place.Region),
+		return nil, playbook.Permanent(fault.Wrap(fault.NotFound, respond.Worded(err), fmt.Sprintf("there is no instance %s in account %s, %s", d.id, d.place.Account, d.place.Region),
 			"nothing was changed; no other region is searched", "its snapshots, logs and the sessions of its role can still be dealt with: plan for those"))
 	}
 	return inst, err

@@ -115,7 +115,7 @@ func closeOpenGroup(x *respond.Exec) (playbook.Outcome, error) {
 	n := named{VPC: p.VPC, Name: convertOf(x), Run: string(x.RunID)}
 	err := x.Finish(func(ctx context.Context) error { return deleteGroup(ctx, x.AWS, x.Place(), n) })
 	if respond.Is(err, "DependencyViolation") {
-		return playbook.Outcome{}, fault.Wrap(fault.Unavailable, err, n.Name+" is still used", "it is owed and will be deleted", "it is asked again")
+		return playbook.Outcome{}, fault.Wrap(fault.Unavailable, respond.Worded(err), n.Name+" is still used", "it is owed and will be deleted", "it is asked again")
 	}
 	if err != nil {
 		return playbook.Outcome{}, err

@@ -104,7 +104,7 @@ func preflight(x *respond.Exec) (playbook.Outcome, error) {
 		return playbook.Outcome{}, err
 	}
 	if denied != nil {
-		return playbook.Outcome{}, playbook.Permanent(fault.Wrap(fault.Denied, denied, "the act role may not call "+kit.Join(missing)+", so nothing can be isolated",
+		return playbook.Outcome{}, playbook.Permanent(fault.Wrap(fault.Denied, respond.Worded(denied), "the act role may not call "+kit.Join(missing)+", so nothing can be isolated",
 			"nothing was changed on the network; what needs none of it goes on", "compare guardroom iam policy with the role"))
 	}
 	message := fmt.Sprintf("%d calls would be allowed", len(p.Trials)-len(odd))

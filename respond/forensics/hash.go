@@ -227,7 +227,7 @@ func blockOf(ctx context.Context, c awscalls.EBS, id string, index int64, token 
 	defer out.BlockData.Close()
 	data, err := io.ReadAll(io.LimitReader(out.BlockData, 64<<20))
 	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, err, fmt.Sprintf("read block %d of %s", index, id), "", "it is asked again")
+		return nil, fault.Wrap(fault.Unavailable, respond.Worded(err), fmt.Sprintf("read block %d of %s", index, id), "", "it is asked again")
 	}
 	sum := sha256.Sum256(data)
 	if out.ChecksumAlgorithm != ebstypes.ChecksumAlgorithmChecksumAlgorithmSha256 || aws.ToString(out.Checksum) != base64.StdEncoding.EncodeToString(sum[:]) {

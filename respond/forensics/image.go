@@ -152,7 +152,7 @@ func hashObject(x *respond.Exec, a acquisition, version string, size int64) (str
 			}
 			defer out.Body.Close()
 			if _, err := io.ReadFull(out.Body, data); err != nil {
-				return fault.Wrap(fault.Unavailable, err, "read "+a.Key, "", "it is asked again")
+				return fault.Wrap(fault.Unavailable, respond.Worded(err), "read "+a.Key, "", "it is asked again")
 			}
 			return nil
 		})

@@ -97,6 +97,9 @@ func setLock(x *respond.Exec, p snapshotParams, id string, wanted time.Time) (lo
 	out, err := change(x, x.Place(), func(ctx context.Context, c awscalls.EC2) (*ec2.LockSnapshotOutput, error) {
 		return c.LockSnapshot(ctx, &ec2.LockSnapshotInput{SnapshotId: aws.String(id), LockMode: mode, LockDuration: aws.Int32(int32(p.Days))}) //nolint:gosec // days of a policy
 	})
+	if respond.Is(err, "IncorrectState*") { // pending and complete ones can be locked: it is in an error, and stays so
+		return locked{}, playbook.Permanent(fault.Wrap(fault.Conflict, respond.Worded(err), id+" cannot be locked", "nothing was changed; the other snapshots go on", "see what became of the snapshot"))
+	}
 	if err != nil {
 		return locked{}, early(x, err, x.Started())
 	}

@@ -123,7 +123,7 @@ func decoded(text *string) ([]byte, error) {
 	}
 	data, err := base64.StdEncoding.DecodeString(s)
 	if err != nil {
-		return nil, playbook.Permanent(fault.Wrap(fault.Unavailable, err, "read what AWS encoded", "", "ask again later"))
+		return nil, playbook.Permanent(fault.Wrap(fault.Unavailable, respond.Worded(err), "read what AWS encoded", "", "ask again later"))
 	}
 	if len(data) == 0 {
 		return nil, nil

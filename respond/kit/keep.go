@@ -151,7 +151,7 @@ func present(ctx context.Context, api awscalls.S3, bucket, key, sum string) (str
 	defer func() { _ = out.Body.Close() }()
 	h := sha256.New()
 	if _, err := io.Copy(h, out.Body); err != nil {
-		return "", fault.Wrap(fault.Unavailable, err, "read s3://"+bucket+"/"+key, "", "it is asked again")
+		return "", fault.Wrap(fault.Unavailable, respond.Worded(err), "read s3://"+bucket+"/"+key, "", "it is asked again")
 	}
 	if hex.EncodeToString(h.Sum(nil)) != sum {
 		f := fault.New(fault.Conflict, "s3://"+bucket+"/"+key+" is there already with other bytes", "look at who writes into the evidence bucket")

@@ -108,7 +108,7 @@ func (k kind) addBack() respond.Action {
 					return k.change(ctx, x.AWS, place(x, awscalls.Act), b.Of.ID, add, nil)
 				})
 				if respond.DeniedByAWS(err) && slices.Contains(add, everybody) {
-					return playbook.Outcome{}, playbook.Permanent(fault.Wrap(fault.Denied, err, k.noun+" "+b.Of.ID+" is not shared with everybody again",
+					return playbook.Outcome{}, playbook.Permanent(fault.Wrap(fault.Denied, respond.Worded(err), k.noun+" "+b.Of.ID+" is not shared with everybody again",
 						"the shares with "+kit.Join(words(minus(b.Before, add)))+" are as they were", "the policies that guardroom prints let nobody share with everybody: do it by hand, if it must be"))
 				}
 				if err != nil {
