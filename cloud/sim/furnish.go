@@ -74,7 +74,7 @@ func (w *World) home(ctx context.Context, p respond.Policy, account, region stri
 				e.AddVPC(account, region, VPCSpec{ID: forensicVPC, CIDR: "10.99.0.0/16"})
 				e.AddSubnet(account, region, SubnetSpec{ID: forensicSubnet, VPC: forensicVPC, AZ: "a", CIDR: "10.99.1.0/24", Route: "none"})
 				e.AddSecurityGroup(account, region, SecurityGroupSpec{ID: forensicGroup, VPC: forensicVPC, Name: "forensic", Description: "workstations"})
-				if name, is := strings.CutPrefix(p.Forensics.Image, "ssm:"); is {
+				if name, is := strings.CutPrefix(p.Forensics.Image, "ssm:"); is && !e.hasParameter(account, region, name) {
 					ami := e.AddImage(account, region, ImageSpec{Name: "al2023-forensic", Owner: "137112412989", Alias: "amazon", Public: true, RootSize: 8})
 					e.AddParameter(account, region, Parameter{Name: name, Value: ami})
 				}
@@ -93,7 +93,7 @@ func (w *World) home(ctx context.Context, p respond.Policy, account, region stri
 	}
 	name := evidenceBucket
 	if _, err := o.GetBucketLocation(ctx, &s3.GetBucketLocationInput{Bucket: &name}); !respond.Gone(err) {
-		return err
+		return nil // it is there, perhaps another account's
 	}
 	return w.Edit(func(e *Editor) {
 		e.AddBucket(account, Bucket{Name: evidenceBucket, Region: evidenceRegion, Versioning: "Enabled", ObjectLock: true})
@@ -184,4 +184,10 @@ func (e *Editor) furnish(t respond.Target) {
 	case finding.KindLambda:
 		e.AddFunction(t.Account, t.Region, Function{Name: t.ID, Runtime: "python3.13", Code: []byte("simulated"), Handler: "main"})
 	}
+}
+
+// hasParameter reports whether a parameter is there.
+func (e *Editor) hasParameter(account, region, name string) bool {
+	_, r := e.w.at(account, region)
+	return r.SSM.Parameters[name] != nil
 }
