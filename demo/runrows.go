@@ -18,7 +18,7 @@ func (s *show) follow(ctx context.Context, id respond.RunID) (respond.RunRow, er
 	if s.opts.Fast {
 		v.every = time.Second
 	}
-	until := v.began.Add(patience)
+	until := v.began.Add(2 * patience)
 	for {
 		run, err := s.room.Reader().GetRun(ctx, id)
 		if err != nil {

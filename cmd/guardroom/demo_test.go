@@ -40,6 +40,7 @@ func TestTheDemoEndsAsItsStoryDoes(t *testing.T) {
 	}
 	t.Run("its rows fit and are harmless", func(t *testing.T) { harmless(t, screen) })
 	t.Run("its rows tell the story", func(t *testing.T) { inOrder(t, screen) })
+	t.Run("its run tells what it made, in whichever order", func(t *testing.T) { inTheRun(t, screen) })
 	t.Run("what it keeps can be read by other commands", func(t *testing.T) { keeps(t, dir) })
 }
 
@@ -80,7 +81,7 @@ func inOrder(t *testing.T, screen string) {
 		"will not stop, reboot or terminate", "also hits", "mind shared role", "takes about", "simulated, 200 times faster", "undo in the reverse order", "waits for 1 approval",
 		"slack INC-54 edited: Response: Simulated: plan", "jira SEC-43 comment: Simulated: plan",
 		"17:14 Raj reads it", "approved by raj, sha256:", "contained batch-1 (i-0a1b2c3d4e5f60002) is contained, as a second look at AWS has shown",
-		"attached vol-", "as /dev/sd", "hashed snap-", "image SHA-256", "sealed manifest 1 of INC-54, 12 items", "completed",
+		"sealed manifest 1 of INC-54, 12 items", "completed",
 		"Evidence is ready", "aws simulated: batch-1 is running, in security group guardroom-contain, instance profile none, metadata service disabled",
 		"17:20 What is preserved", "evidence the instance as it was before, sha256", "is snap-", "locked until", "to work on working copy of", "lacks memory of", "verified the manifest, its signature and every hash", "0 differ", "the chain is whole",
 		"18:30 The program is found", "plan SIMULATED undo plan ec2-respond", "will restore:", "will not delete snapshots", "18:34 Raj approves that too", "undone 16 of 16",
@@ -94,6 +95,17 @@ func inOrder(t *testing.T, screen string) {
 			continue
 		}
 		rest = after
+	}
+}
+
+// inTheRun looks for what goes side by side in the run.
+func inTheRun(t *testing.T, screen string) {
+	_, run, _ := strings.Cut(strings.Join(strings.Fields(screen), " "), "17:14 Raj reads it")
+	run, _, sealed := strings.Cut(run, "sealed manifest 1")
+	for _, want := range []string{"done check", "contained batch-1", "booted i-", "snapshots snap-", "attached vol-", "as /dev/sd", "hashed snap-", "image SHA-256"} {
+		if !sealed || !strings.Contains(run, want) {
+			t.Errorf("%q is missing before the seal of the run:\n%s", want, run)
+		}
 	}
 }
 
