@@ -8,9 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/guardroom/guardroom/audit"
 	"github.com/guardroom/guardroom/evidence"
@@ -47,23 +50,28 @@ func (d *desk) manifests(ctx context.Context, n incident.Number) ([]evidence.Sea
 // VerifyEvidence computes every hash again from what is stored. The digest that
 // each manifest had when it was sealed stands in the audit chain as well.
 func (d *desk) VerifyEvidence(ctx context.Context, n incident.Number, who string) (evidence.Report, error) {
+	seals, err := d.recorded(ctx, n)
+	if err != nil {
+		return evidence.Report{}, err
+	}
 	list, err := d.manifests(ctx, n)
+	if fault.CodeOf(err) == fault.NotFound && len(seals) > 0 {
+		return evidence.Report{Incident: n.String(), At: d.now(), Items: []evidence.Checked{}, Problems: missingManifests(nil, seals)}, nil
+	}
 	if err != nil {
 		return evidence.Report{}, err
 	}
 	newest := list[len(list)-1]
-	o := evidence.Options{Earlier: list[:len(list)-1], At: d.now()}
+	o := evidence.Options{Earlier: list[:len(list)-1], At: d.now(), Recorded: seals[newest.Revision]}
 	if d.seal.key != nil {
 		o.Trusted = d.seal.key.Public().(ed25519.PublicKey)
-	}
-	if o.Recorded, err = d.recorded(ctx, n, newest.Revision); err != nil {
-		return evidence.Report{}, err
 	}
 	reader := d.reader(n)
 	report, err := evidence.Verify(ctx, newest, reader, reader, o)
 	if err != nil {
 		return report, err
 	}
+	report.Problems = append(report.Problems, missingManifests(list, seals)...)
 	after := "good"
 	if !report.Good() {
 		after = fmt.Sprintf("%d problems", len(report.Problems))
@@ -78,18 +86,41 @@ func (d *desk) reader(n incident.Number) forensics.Reader {
 	return forensics.Reader{AWS: d.aws, Incident: n.String()}
 }
 
-// recorded is the digest of a manifest as the audit chain has it; empty where it
-// has none.
-func (d *desk) recorded(ctx context.Context, n incident.Number, revision int) (string, error) {
-	found := ""
-	object := sealedObject(n, revision)
+// recorded are the digests of an incident's manifests as the audit chain has
+// them, by revision.
+func (d *desk) recorded(ctx context.Context, n incident.Number) (map[int]string, error) {
+	found := map[int]string{}
+	prefix := sealedObject(n, 0)
+	prefix = prefix[:len(prefix)-1]
 	err := d.store.AuditRecords(ctx, 0, 0, func(r audit.Record) bool {
-		if r.Action == "evidence.sealed" && r.Object == object {
-			found = r.After
+		if number, is := strings.CutPrefix(r.Object, prefix); is && r.Action == "evidence.sealed" {
+			if revision, err := strconv.Atoi(number); err == nil {
+				found[revision] = r.After
+			}
 		}
 		return true
 	})
 	return found, err
+}
+
+// missingManifests names the manifests that the audit chain knows, and the store
+// does not have or has otherwise.
+func missingManifests(list []evidence.Sealed, seals map[int]string) []evidence.Problem {
+	problems := []evidence.Problem{}
+	have := map[int]string{}
+	for _, s := range list {
+		have[s.Revision] = s.SHA256
+	}
+	for _, revision := range slices.Sorted(maps.Keys(seals)) {
+		what := fmt.Sprintf("manifest revision %d", revision)
+		switch sum, there := have[revision]; {
+		case !there:
+			problems = append(problems, evidence.Problem{What: what, Why: "the audit chain says that it was sealed, and it is not in the store"})
+		case sum != seals[revision]:
+			problems = append(problems, evidence.Problem{What: what, Why: "the audit chain has the digest " + seals[revision] + " for it, and the store " + sum})
+		}
+	}
+	return problems
 }
 
 func sealedObject(n incident.Number, revision int) string {
