@@ -87,7 +87,7 @@ func Explain(err error, what, safe string) error {
 	if code != "" {
 		message += " (" + code + ")"
 	}
-	action := refused(err)
+	action := Called(err)
 	err = Worded(err)
 	switch {
 	case DeniedByAWS(err) && action == "STS.AssumeRole":
@@ -106,9 +106,10 @@ func Explain(err error, what, safe string) error {
 	return playbook.Permanent(fault.Wrap(fault.Conflict, err, message, safe, "read what AWS says, mend it, and make a new plan for what is missing"))
 }
 
-// refused is the call that AWS refused, Service.Operation. A call that needs
-// credentials first wraps the one that fetches them, so the innermost is meant.
-func refused(err error) (action string) {
+// Called is the call that an error of AWS answers, Service.Operation; empty for
+// other errors. A call that needs credentials first wraps the one that fetches
+// them, so the innermost is meant.
+func Called(err error) (action string) {
 	var op *smithy.OperationError
 	for errors.As(err, &op) {
 		action, err = strings.ReplaceAll(op.Service(), " ", "")+"."+op.Operation(), op.Err

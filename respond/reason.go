@@ -17,7 +17,7 @@ func Reason(err error) string {
 	if f, ok := errors.AsType[*fault.Error](err); ok {
 		return fault.Of(f).Error()
 	}
-	call := refused(err)
+	call := Called(err)
 	if call == "" {
 		return err.Error()
 	}

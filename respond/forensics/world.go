@@ -281,8 +281,12 @@ func partition(region string) string {
 
 // short is an error in one line for people: AWS's code where there is one.
 func short(err error) string {
-	if code := respond.Code(err); code != "" {
-		return "AWS answered " + code
+	code := respond.Code(err)
+	switch call := respond.Called(err); {
+	case code == "":
+		return respond.Reason(err)
+	case call != "":
+		return "AWS answered " + code + " to " + call
 	}
-	return respond.Reason(err)
+	return "AWS answered " + code
 }
