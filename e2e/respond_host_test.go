@@ -89,7 +89,11 @@ func newHost(t *testing.T, id string, behindProxy bool) *host {
 	got[*elasticloadbalancingv2.RegisterTargetsOutput](t)(elasticloadbalancingv2.NewFromConfig(a.owner).RegisterTargets(ctx, &elasticloadbalancingv2.RegisterTargetsInput{TargetGroupArn: &h.target, Targets: []elbtypes.TargetDescription{{Id: &h.id, Port: aws.Int32(443)}}}))
 	address := got[*ec2.AllocateAddressOutput](t)(c.AllocateAddress(ctx, &ec2.AllocateAddressInput{Domain: types.DomainTypeVpc}))
 	h.allocation = aws.ToString(address.AllocationId)
-	got[*ec2.AssociateAddressOutput](t)(c.AssociateAddress(ctx, &ec2.AssociateAddressInput{AllocationId: &h.allocation, NetworkInterfaceId: &h.interfaces[0]}))
+	associate := &ec2.AssociateAddressInput{AllocationId: &h.allocation, NetworkInterfaceId: &h.interfaces[0]}
+	if !behindProxy { // moto alone forgets whose interface it is
+		associate.NetworkInterfaceId, associate.InstanceId = nil, &h.id
+	}
+	got[*ec2.AssociateAddressOutput](t)(c.AssociateAddress(ctx, associate))
 	if behindProxy {
 		on.Agent(h.id)
 	}
