@@ -254,7 +254,7 @@ func runKills(t *testing.T) int {
 		}
 		return n
 	}
-	return 30
+	return 15
 }
 
 // TestARunThatIsKilledEverywhereCompletes kills the worker of a run at its steps'
