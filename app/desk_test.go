@@ -75,7 +75,7 @@ func (r responding) plan(t *testing.T) api.PlanDetail {
 
 func (r responding) ended(t *testing.T, id respond.RunID) respond.RunRow {
 	t.Helper()
-	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(8 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		run, err := r.db.GetRun(t.Context(), id)
 		if err != nil {
 			t.Fatal(err)
@@ -238,7 +238,7 @@ func TestARouteMakesItsPlanOnlyOnceGuardDutyHasConfirmed(t *testing.T) {
 	<-known
 	r.take(t, true) // GuardDuty says so itself
 	known <- true
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		list, err := r.db.Plans(t.Context(), store.PlanFilter{})
 		if err != nil {
 			t.Fatal(err)
@@ -281,7 +281,7 @@ func TestARuleApprovesBeforehandOnlyWhatItMay(t *testing.T) {
 			r := respondingApp(t, "", c.change, nil)
 			r.take(t, true)
 			var list []respond.PlanRow
-			for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+			for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
 				var err error
 				if list, err = r.db.Plans(t.Context(), store.PlanFilter{}); err != nil {
 					t.Fatal(err)
@@ -318,7 +318,7 @@ func TestAnAbortKeepsTheContainmentAndTheUndoTakesItBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(time.Millisecond) {
 		run, err := r.db.GetRun(t.Context(), got.Row.Run)
 		if err != nil {
 			t.Fatal(err)

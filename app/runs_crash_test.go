@@ -115,7 +115,7 @@ func mortal(ctx context.Context, o mortalOrder) error {
 	defer stop()
 	go func() { _ = a.watch.run(inner) }()
 	go a.respond(inner)
-	for deadline := time.Now().Add(90 * time.Second); ; {
+	for deadline := time.Now().Add(5 * time.Minute); ; {
 		run, err := a.db.GetRun(ctx, respond.RunID(o.Until))
 		if err != nil {
 			return err
