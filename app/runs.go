@@ -202,6 +202,9 @@ func (r *runs) changed(c playbook.Context, plan *respond.Plan) ([]string, error)
 		if respond.WorldDigest(some(w.Facts)) == respond.WorldDigest(plan.Facts) {
 			return playbook.Outcome{Message: "the world is what was approved"}, nil
 		}
+		if len(w.Unanswered) > 0 {
+			return playbook.Outcome{}, fault.New(fault.Unavailable, "AWS did not answer "+joinShort(w.Unanswered)+", so the resource cannot be compared", "it is asked again")
+		}
 		return playbook.Outcome{State: playbook.Completed, Message: "the world has changed"}, s.Save("differences", respond.Differences(plan.Facts, w.Facts))
 	})
 	if err != nil {

@@ -97,6 +97,7 @@ func (s Sequence) Describe(ctx context.Context, aws awscalls.AWS, r Request) (Wo
 			w.Facts = append(w.Facts, Fact{Name: n + "/" + f.Name, Value: f.Value})
 		}
 		befores[n] = world.Before
+		w.Unanswered = append(w.Unanswered, world.Unanswered...)
 		parts = append(parts, part{Target: t, Playbook: p.Name(), world: world, playbook: p, request: one})
 	}
 	if len(parts) == 0 {

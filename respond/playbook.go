@@ -56,6 +56,9 @@ type World struct {
 	Facts []Fact
 	// Value is for the playbook's own Draft.
 	Value any
+	// Unanswered is what AWS did not answer and may answer later, throttled as it
+	// was. A fact that is missing proves nothing then.
+	Unanswered []string
 }
 
 // Draft is what a playbook wants to do.

@@ -79,8 +79,9 @@ type describer struct {
 	mu      sync.Mutex
 	memo    map[string]any
 	unknown map[string]string
-	passing error // one that may pass
-	last    bool  // round: what does not answer now is unknown
+	later   []string // what of it may be answered later
+	passing error    // one that may pass
+	last    bool     // round: what does not answer now is unknown
 }
 
 func newDescriber(a awscalls.AWS, place awscalls.Place, id string) *describer {
@@ -154,6 +155,7 @@ func (d *describer) build() (*World, error) {
 		w.Unknown = append(w.Unknown, what+": "+why)
 	}
 	slices.Sort(w.Unknown)
+	w.Unanswered = slices.Sorted(slices.Values(d.later))
 	return w, nil
 }
 
@@ -220,6 +222,9 @@ func ask[T any](d *describer, key string, call func(ctx context.Context) (T, err
 		why = respond.Reason(err)
 	}
 	d.unknown[key] = why
+	if respond.Transient(err) {
+		d.later = append(d.later, key)
+	}
 	return zero, err
 }
 

@@ -57,6 +57,8 @@ type World struct {
 
 	// Unknown says what could not be described, and why: call: reason.
 	Unknown []string `json:"unknown,omitempty"`
+	// Unanswered are those of them that may be answered later.
+	Unanswered []string `json:"-"`
 }
 
 // Owner says who manages a KMS key: AWS or CUSTOMER.

@@ -42,6 +42,8 @@ type World struct {
 	Older        []OldSnapshot `json:"older_snapshots,omitempty"`
 	// Unknown is what could not be looked at, and why.
 	Unknown []string `json:"unknown,omitempty"`
+	// Unanswered are those of them that AWS may answer later.
+	Unanswered []string `json:"-"`
 }
 
 // Volume is an attached volume.
@@ -105,6 +107,9 @@ func Describe(ctx context.Context, a awscalls.AWS, r respond.Request) (World, er
 func (w *World) note(what string, err error) {
 	if err != nil {
 		w.Unknown = append(w.Unknown, what+": "+short(err))
+		if respond.Transient(err) {
+			w.Unanswered = append(w.Unanswered, what)
+		}
 	}
 }
 
