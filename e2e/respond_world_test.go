@@ -11,7 +11,6 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -278,16 +277,6 @@ func stepLines(d api.RunDetail) string {
 		fmt.Fprintf(&b, "  %-12s %-40s %s\n", s.State, s.ID, s.Message)
 	}
 	return b.String()
-}
-
-// step is one step of a run.
-func step(t *testing.T, d api.RunDetail, id string) respond.StepProgress {
-	t.Helper()
-	n := slices.IndexFunc(d.Progress.Steps, func(s respond.StepProgress) bool { return s.ID == id })
-	if n < 0 {
-		t.Fatalf("no step %s in\n%s", id, stepLines(d))
-	}
-	return d.Progress.Steps[n]
 }
 
 // got is a value without its error, which fails the test.
