@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -49,6 +50,7 @@ type account struct {
 	queue   string
 	bucket  string // for evidence
 	code    []byte // of functions
+	store   string // of the service; empty: a SQLite file
 
 	mu       sync.Mutex
 	assumed  []url.Values // the requests for roles
@@ -153,7 +155,11 @@ func (a *account) door(to string) string {
 			}
 			r.Body = io.NopCloser(strings.NewReader(string(body)))
 		}
-		p.ServeHTTP(w, r)
+		// A request that has come is carried out, as AWS does, although the service
+		// is killed meanwhile.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), time.Minute)
+		defer cancel()
+		p.ServeHTTP(w, r.WithContext(ctx))
 	}))
 	a.t.Cleanup(s.Close)
 	return s.URL
@@ -170,7 +176,7 @@ func (a *account) serve(more string) {
 		a.on.Role("guardroom-read", "/")
 	}
 	env := append(awsEnv(aws.ToString(a.home.BaseEndpoint)), "AWS_REGION="+cloudtest.Region)
-	a.instance = newInstance(a.t, a.vendors, settings{scale: 20, env: env, sources: fmt.Sprintf(`  sqs:
+	a.instance = newInstance(a.t, a.vendors, settings{store: a.store, scale: 20, env: env, sources: fmt.Sprintf(`  sqs:
     - {name: findings, queue_url: %q, region: %s, visibility: 5s}
 `, a.queue, cloudtest.Region), more: fmt.Sprintf(`aws: {region: %s, read_role: guardroom-read, external_id: %s}
 respond:

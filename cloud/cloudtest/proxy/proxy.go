@@ -156,9 +156,16 @@ type answer struct {
 
 func (a answer) ok() bool { return a.status >= 200 && a.status < 300 }
 
+// motoLimit is how long moto may take for one answer.
+const motoLimit = time.Minute
+
 // ServeHTTP answers one request: rules, then fakes and guards, then moto, then
-// what has to be rewritten in its answer.
+// what has to be rewritten in its answer. A request that has come is carried out
+// although its caller is gone by then, as AWS does.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), motoLimit)
+	defer cancel()
+	r = r.WithContext(ctx)
 	req, err := p.read(r)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
@@ -184,6 +191,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	a = p.spoil(req, fault, a)
 	p.end(call.N, a)
+	if fault.Acted != nil {
+		fault.Acted(call)
+	}
 	if fault.Lost == AfterIt {
 		cut(w)
 	}
@@ -210,12 +220,12 @@ func cut(w http.ResponseWriter) {
 
 // answer is the answer without what a rule does to it.
 func (p *Proxy) answer(req *request) answer {
-	replayed, a := p.replay(req)
+	old, replayed := p.replay(req)
 	if replayed {
-		return a
+		return old.answer
 	}
-	a = p.serve(req)
-	p.remember(req, a)
+	a := p.serve(req)
+	p.remember(req, old, a)
 	return a
 }
 
@@ -266,9 +276,7 @@ func (p *Proxy) forward(req *request) answer {
 	out.Host = req.http.Host
 	resp, err := p.send.Do(out)
 	if err != nil {
-		if !errors.Is(err, context.Canceled) {
-			p.problem("%s: moto does not answer: %v", req.name(), err)
-		}
+		p.problem("%s: moto does not answer: %v", req.name(), err)
 		return req.refuse(http.StatusBadGateway, "InternalFailure", "moto does not answer")
 	}
 	body, err := io.ReadAll(resp.Body)

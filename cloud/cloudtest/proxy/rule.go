@@ -43,6 +43,8 @@ type Fault struct {
 	// Hold runs before the call is answered: a slow answer, or a moment at
 	// which the test does something else.
 	Hold func(Call)
+	// Acted runs after the call has had its effect, before its answer is given.
+	Acted func(Call)
 	// EndsInError lets what the call makes (a snapshot, a copy) end in an error,
 	// with this message.
 	EndsInError string

@@ -1,8 +1,10 @@
 package proxy_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -111,6 +113,57 @@ func TestALostAnswerMakesNoSecondResourceWithAToken(t *testing.T) {
 	other := must[*ec2.CreateVolumeOutput](t)(again.CreateVolume(ctx, in))
 	if aws.ToString(other.VolumeId) == aws.ToString(made.VolumeId) {
 		t.Error("another token gave the same volume")
+	}
+}
+
+// A process that is killed in the middle of a call, and asks again at its next
+// start, is the caller that matters most.
+func TestWhatHasComeIsCarriedOutOnceAlthoughItsCallerIsGone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, proxy.Options{})
+	in := &ec2.CreateVolumeInput{AvailabilityZone: aws.String(region + "a"), Size: aws.Int32(1), ClientToken: aws.String("gr-1")}
+	ctx, kill := context.WithCancel(t.Context())
+	came, goOn := make(chan struct{}), make(chan struct{})
+	w.Add(proxy.Rule{Operation: "EC2.CreateVolume", Fault: proxy.Fault{Acted: func(proxy.Call) { kill(); <-goOn }}},
+		proxy.Rule{Operation: "EC2.CreateVolume", Fault: proxy.Fault{Hold: func(proxy.Call) { close(came) }}})
+	if _, err := w.ec2.CreateVolume(ctx, in); err == nil {
+		t.Fatal("it was answered")
+	}
+	var again sync.WaitGroup
+	var made *ec2.CreateVolumeOutput
+	var err error
+	again.Go(func() { made, err = w.ec2.CreateVolume(t.Context(), in) })
+	<-came
+	close(goOn)
+	again.Wait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := must[*ec2.DescribeVolumesOutput](t)(w.ec2.DescribeVolumes(t.Context(), &ec2.DescribeVolumesInput{}))
+	if len(all.Volumes) != 1 || aws.ToString(all.Volumes[0].VolumeId) != aws.ToString(made.VolumeId) {
+		t.Errorf("%d volumes", len(all.Volumes))
+	}
+}
+
+// After a call has acted, a test may look at what it did before its caller knows.
+func TestAMomentBetweenTheEffectAndTheAnswer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, proxy.Options{})
+	seen, fault := -1, proxy.Fault{Lost: proxy.AfterIt}
+	fault.Acted = func(c proxy.Call) {
+		all, err := w.ec2.DescribeVolumes(t.Context(), &ec2.DescribeVolumesInput{})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		seen = len(all.Volumes)
+	}
+	w.Add(proxy.Rule{Operation: "EC2.CreateVolume", Fault: fault})
+	if _, err := w.ec2.CreateVolume(t.Context(), &ec2.CreateVolumeInput{AvailabilityZone: aws.String(region + "a"), Size: aws.Int32(1)}); err == nil {
+		t.Error("it was answered")
+	}
+	if seen != 1 {
+		t.Errorf("%d volumes between the effect and the answer", seen)
 	}
 }
 
