@@ -125,6 +125,13 @@ func (w *World) there(ctx context.Context, t respond.Target) (bool, error) {
 		if c, err = a.S3(ctx, p); err == nil {
 			_, err = c.GetBucketLocation(ctx, &s3.GetBucketLocationInput{Bucket: aws.String(bucketNamed(t))})
 		}
+		if key := t.Parts[respond.PartObjectKey]; err == nil && key != "" {
+			in := &s3.HeadObjectInput{Bucket: aws.String(bucketNamed(t)), Key: &key}
+			if v := t.Parts[respond.PartObjectVer]; v != "" {
+				in.VersionId = &v
+			}
+			_, err = c.HeadObject(ctx, in)
+		}
 	case finding.KindLambda:
 		var c awscalls.Lambda
 		if c, err = a.Lambda(ctx, p); err == nil {
@@ -173,16 +180,34 @@ func (e *Editor) furnish(t respond.Target) {
 			e.AddSession(t.Account, name, session, time.Time{})
 		}
 	case finding.KindS3Bucket, finding.KindS3Object:
-		policy, err := json.Marshal(map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::" + bucketNamed(t) + "/*"}}})
+		e.furnishBucket(t)
+	case finding.KindLambda:
+		e.AddFunction(t.Account, t.Region, Function{Name: t.ID, Runtime: "python3.13", Code: []byte("simulated"), Handler: "main"})
+	}
+}
+
+// furnishBucket adds a bucket where there is none, and the object of the finding
+// in the version that it names.
+func (e *Editor) furnishBucket(t respond.Target) {
+	name, key, version := bucketNamed(t), t.Parts[respond.PartObjectKey], t.Parts[respond.PartObjectVer]
+	b, err := e.w.findBucket(name)
+	if err != nil {
+		policy, err := json.Marshal(map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::" + name + "/*"}}})
 		if err != nil {
 			panic(err) // texts only
 		}
-		e.AddBucket(t.Account, Bucket{Name: bucketNamed(t), Region: t.Region, Policy: string(policy)})
-		if key := t.Parts[respond.PartObjectKey]; key != "" {
-			e.PutObject(bucketNamed(t), key, Object{Body: []byte("simulated")})
-		}
-	case finding.KindLambda:
-		e.AddFunction(t.Account, t.Region, Function{Name: t.ID, Runtime: "python3.13", Code: []byte("simulated"), Handler: "main"})
+		b = e.AddBucket(t.Account, Bucket{Name: name, Region: t.Region, Policy: string(policy)})
+	}
+	if key == "" {
+		return
+	}
+	versioned := version != "" && version != "null"
+	if versioned && b.Versioning == "" {
+		b.Versioning = "Enabled"
+	}
+	o := e.PutObject(name, key, Object{Body: []byte("simulated")})
+	if versioned {
+		o.Version = version
 	}
 }
 

@@ -163,7 +163,9 @@ func (c ssmClient) GetParameter(ctx context.Context, in *ssm.GetParameterInput, 
 		p := r.SSM.Parameters[name]
 		owner := a.ID
 		if strings.HasPrefix(name, "/aws/service/") {
-			p, owner = c.w.publicParameter(r.Name, name), ""
+			if owner = ""; p == nil {
+				p = c.w.publicParameter(r.Name, name)
+			}
 		}
 		if p == nil {
 			return nil, fail("ParameterNotFound", "Parameter %s not found.", name)

@@ -1,0 +1,94 @@
+package sim_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+
+	"github.com/guardroom/guardroom/cloud/sim"
+	"github.com/guardroom/guardroom/finding"
+	"github.com/guardroom/guardroom/playbook"
+	"github.com/guardroom/guardroom/respond"
+	"github.com/guardroom/guardroom/respond/awscalls"
+)
+
+func furnished(t *testing.T) (*sim.World, respond.Policy) {
+	t.Helper()
+	w, err := sim.New(sim.Options{Clock: playbook.Real{NowFunc: func() time.Time { return time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC) }}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := respond.DefaultPolicy()
+	sim.Complete(&p)
+	return w, p
+}
+
+func TestAnObjectIsFurnishedInTheVersionThatItsFindingNames(t *testing.T) {
+	t.Parallel()
+	w, p := furnished(t)
+	object := func(version string) respond.Target {
+		return respond.Target{Kind: finding.KindS3Object, ID: "uploads/in.zip", Account: "111111111111", Region: "eu-central-1",
+			Parts: map[string]string{respond.PartObjectKey: "in.zip", respond.PartObjectVer: version}}
+	}
+	bucket := respond.Target{Kind: finding.KindS3Bucket, ID: "uploads", Account: "111111111111", Region: "eu-central-1"}
+	c, err := w.AWS().S3(t.Context(), awscalls.Place{Account: "111111111111", Region: "eu-central-1", Role: awscalls.Read, Incident: "INC-1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The bucket may be there already, by a finding about the bucket alone.
+	for _, target := range []respond.Target{bucket, object("null"), object("v1"), object("v2"), object("v1")} {
+		if err := w.Furnish(t.Context(), p, []respond.Target{target}); err != nil {
+			t.Fatal(err)
+		}
+		v := target.Parts[respond.PartObjectVer]
+		if v == "" {
+			continue
+		}
+		out, err := c.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String("uploads"), Key: aws.String("in.zip"), VersionId: &v})
+		if err != nil {
+			t.Fatalf("version %s: %v", v, err)
+		}
+		if got := aws.ToString(out.VersionId); got != v && v != "null" {
+			t.Errorf("version %q, want %q", got, v)
+		}
+	}
+	if err := w.Edit(func(e *sim.Editor) {
+		if n := len(e.Bucket("uploads").Objects["in.zip"]); n != 3 {
+			t.Errorf("%d versions, want 3: what is there is not made again", n)
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestEveryFurnishedAccountMayUseTheImageThatItsParameterNames(t *testing.T) {
+	t.Parallel()
+	w, p := furnished(t)
+	for _, account := range []string{"111111111111", "012345678901", "222222222222"} {
+		if err := w.Furnish(t.Context(), p, []respond.Target{{Kind: finding.KindS3Bucket, ID: "b-" + account, Account: account, Region: "eu-central-1"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, account := range []string{"111111111111", "012345678901", "222222222222"} {
+		place := awscalls.Place{Account: account, Region: "eu-central-1", Role: awscalls.Read, Incident: "INC-1"}
+		s, err := w.AWS().SSM(t.Context(), place)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := s.GetParameter(t.Context(), &ssm.GetParameterInput{Name: aws.String(p.Forensics.Image[len("ssm:"):])})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := w.AWS().EC2(t.Context(), place)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.DescribeImages(t.Context(), &ec2.DescribeImagesInput{ImageIds: []string{aws.ToString(out.Parameter.Value)}}); err != nil {
+			t.Errorf("account %s: %v", account, err)
+		}
+	}
+}
