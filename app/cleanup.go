@@ -51,7 +51,7 @@ func (r *runs) cleanRun(ctx context.Context, run respond.RunID, list []store.Pre
 			continue
 		}
 		it := known[released.Item]
-		it.Working, it.Gap = false, "removed after its retention date"
+		it.Working, it.Gap = false, evidence.Removed
 		errs = append(errs, r.store.Write(ctx, func(tx *store.Tx) error {
 			tx.Audit(audit.Record{Who: incident.Guardroom, Action: "evidence.released", Object: "run/" + string(run), Before: it.Location, Why: "its retention date is over"})
 			if err := tx.AddCustody(ctx, n, run, []evidence.Custody{{At: tx.Now(), Who: "guardroom/" + string(run), Action: "released", Item: it.ID, From: it.Location, Reason: "retention date"}}); err != nil {

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/guardroom/guardroom/audit"
 	"github.com/guardroom/guardroom/evidence"
@@ -47,31 +48,41 @@ func (d *desk) manifests(ctx context.Context, n incident.Number) ([]evidence.Sea
 	return out, nil
 }
 
-// VerifyEvidence computes every hash again from what is stored. The digest that
-// each manifest had when it was sealed stands in the audit chain as well.
+// VerifyEvidence computes every hash again from what is stored, looks whether all
+// that is named as evidence is there, and compares the store's tables with what
+// was sealed. The digest that each manifest had when it was sealed stands in the
+// audit chain as well.
 func (d *desk) VerifyEvidence(ctx context.Context, n incident.Number, who string) (evidence.Report, error) {
-	seals, err := d.recorded(ctx, n)
+	c, err := d.chain(ctx, n)
+	if err != nil {
+		return evidence.Report{}, err
+	}
+	open, err := d.openRuns(ctx)
 	if err != nil {
 		return evidence.Report{}, err
 	}
 	list, err := d.manifests(ctx, n)
-	if fault.CodeOf(err) == fault.NotFound && len(seals) > 0 {
-		return evidence.Report{Incident: n.String(), At: d.now(), Items: []evidence.Checked{}, Problems: missingManifests(nil, seals)}, nil
+	if fault.CodeOf(err) == fault.NotFound && len(c.seals) > 0 {
+		return evidence.Report{Incident: n.String(), At: d.now(), Items: []evidence.Checked{}, Problems: missingManifests(nil, c.seals)}, nil
 	}
 	if err != nil {
 		return evidence.Report{}, err
 	}
+	rows, err := d.rows(ctx, n, c, open)
+	if err != nil {
+		return evidence.Report{}, err
+	}
+	reader := d.reader(n)
 	newest := list[len(list)-1]
-	o := evidence.Options{Earlier: list[:len(list)-1], At: d.now(), Recorded: seals[newest.Revision]}
+	o := evidence.Options{Earlier: list[:len(list)-1], At: d.now(), Recorded: c.seals[newest.Revision], Rows: &rows, Places: reader}
 	if d.seal.key != nil {
 		o.Trusted = d.seal.key.Public().(ed25519.PublicKey)
 	}
-	reader := d.reader(n)
 	report, err := evidence.Verify(ctx, newest, reader, reader, o)
 	if err != nil {
 		return report, err
 	}
-	report.Problems = append(report.Problems, missingManifests(list, seals)...)
+	report.Problems = append(report.Problems, missingManifests(list, c.seals)...)
 	after := "good"
 	if !report.Good() {
 		after = fmt.Sprintf("%d problems", len(report.Problems))
@@ -83,24 +94,96 @@ func (d *desk) VerifyEvidence(ctx context.Context, n incident.Number, who string
 }
 
 func (d *desk) reader(n incident.Number) forensics.Reader {
-	return forensics.Reader{AWS: d.aws, Incident: n.String()}
+	return forensics.Reader{AWS: d.aws, Incident: n.String(), Home: d.policy.Forensics.Account}
 }
 
-// recorded are the digests of an incident's manifests as the audit chain has
-// them, by revision.
-func (d *desk) recorded(ctx context.Context, n incident.Number) (map[int]string, error) {
-	found := map[int]string{}
-	prefix := sealedObject(n, 0)
-	prefix = prefix[:len(prefix)-1]
-	err := d.store.AuditRecords(ctx, 0, 0, func(r audit.Record) bool {
-		if number, is := strings.CutPrefix(r.Object, prefix); is && r.Action == "evidence.sealed" {
+// openRuns are the runs that have not ended.
+func (d *desk) openRuns(ctx context.Context) ([]string, error) {
+	list, err := d.store.OpenRuns(ctx)
+	out := make([]string, len(list))
+	for i, r := range list {
+		out[i] = string(r.ID)
+	}
+	return out, err
+}
+
+// rows are the store's tables about the evidence of an incident. It reads the
+// items before the chain of custody, and that before the end of the audit chain,
+// so that what is written meanwhile has its reasons.
+func (d *desk) rows(ctx context.Context, n incident.Number, c *chained, open []string) (evidence.Rows, error) {
+	items, err := d.store.Evidence(ctx, n)
+	if err != nil {
+		return evidence.Rows{}, err
+	}
+	gaps, err := d.store.Gaps(ctx, n)
+	if err != nil {
+		return evidence.Rows{}, err
+	}
+	custody, err := d.store.Custody(ctx, n)
+	if err != nil {
+		return evidence.Rows{}, err
+	}
+	if err := c.read(ctx, d.store); err != nil {
+		return evidence.Rows{}, err
+	}
+	later, err := d.openRuns(ctx)
+	if err != nil {
+		return evidence.Rows{}, err
+	}
+	r := evidence.Rows{Items: itemsOf(items), Custody: custodyOf(custody), Open: slices.Concat(open, later), Noted: c.noted}
+	for _, g := range gaps {
+		r.Gaps = append(r.Gaps, evidence.RunGap{Run: string(g.Run), Gap: g.Gap})
+	}
+	return r, nil
+}
+
+// chained is what the audit chain has about the evidence of an incident.
+type chained struct {
+	incident incident.Number
+	last     int64          // the number of the last record that was read
+	seals    map[int]string // digests of manifests, by revision
+	lines    map[string]bool
+}
+
+func (d *desk) chain(ctx context.Context, n incident.Number) (*chained, error) {
+	c := &chained{incident: n, seals: map[int]string{}, lines: map[string]bool{}}
+	return c, c.read(ctx, d.store)
+}
+
+// read reads what was added to the audit chain since the last time.
+func (c *chained) read(ctx context.Context, db *store.DB) error {
+	prefix := strings.TrimSuffix(sealedObject(c.incident, 0), "0")
+	return db.AuditRecords(ctx, c.last, 0, func(r audit.Record) bool {
+		c.last = r.Seq
+		what, is := strings.CutPrefix(r.Action, "evidence.")
+		if !is {
+			return true
+		}
+		if number, is := strings.CutPrefix(r.Object, prefix); is && what == "sealed" {
 			if revision, err := strconv.Atoi(number); err == nil {
-				found[revision] = r.After
+				c.seals[revision] = r.After
 			}
 		}
+		who := r.Who
+		if run, is := strings.CutPrefix(r.Object, "run/"); is {
+			who = "guardroom/" + run
+		} else if r.Object != c.incident.String() {
+			return true
+		}
+		c.lines[lineKey(what, who, r.At, r.Before)] = true
 		return true
 	})
-	return found, err
+}
+
+// noted reports whether a line of custody stands in the audit chain as well.
+func (c *chained) noted(l evidence.Custody) bool {
+	return c.lines[lineKey(l.Action, l.Who, l.At, l.From)]
+}
+
+// lineKey is what both have; the audit chain keeps microseconds and texts that
+// every database holds.
+func lineKey(action, who string, at time.Time, from string) string {
+	return strings.Join([]string{action, audit.Clean(who), at.UTC().Truncate(time.Microsecond).Format(time.RFC3339Nano), audit.Clean(from)}, "\x00")
 }
 
 // missingManifests names the manifests that the audit chain knows, and the store

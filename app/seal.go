@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/guardroom/guardroom/audit"
@@ -63,7 +62,8 @@ func (r *runs) sealNow(ctx context.Context, run respond.RunRow, plan *respond.Pl
 	if err != nil {
 		return playbook.Outcome{}, err
 	}
-	if !slices.ContainsFunc(items, func(p store.Preserved) bool { return p.Run == run.ID }) && !slices.ContainsFunc(gaps, func(l store.Lacking) bool { return l.Run == run.ID }) {
+	if !slices.ContainsFunc(items, func(p store.Preserved) bool { return p.Run == run.ID }) && !slices.ContainsFunc(gaps, func(l store.Lacking) bool { return l.Run == run.ID }) &&
+		!slices.ContainsFunc(custody, func(c evidence.Custody) bool { return evidence.RunOf(c.Who) == string(run.ID) }) {
 		return playbook.Outcome{State: playbook.Skipped, Message: "the run preserved nothing"}, nil
 	}
 	i, err := r.store.GetIncident(ctx, run.Incident)
@@ -75,18 +75,9 @@ func (r *runs) sealNow(ctx context.Context, run respond.RunRow, plan *respond.Pl
 		return playbook.Outcome{}, err
 	}
 	parts := evidence.Parts{Case: caseOf(i, plan), Run: string(run.ID), By: "guardroom/" + string(run.ID), AuditSeq: head.Seq, AuditHash: head.Hash, Simulated: run.Simulated}
-	for _, p := range items {
-		one, _ := evidence.OfRun(string(p.Run), []evidence.Item{p.Item}, nil)
-		parts.Items = append(parts.Items, one...)
-	}
+	parts.Items, parts.Custody = itemsOf(items), custodyOf(custody)
 	for _, l := range gaps {
 		parts.Gaps = append(parts.Gaps, l.Gap)
-	}
-	for _, c := range custody {
-		if by, is := strings.CutPrefix(c.Who, "guardroom/run_"); is && c.Item != "" {
-			c.Item = "run_" + by + "/" + c.Item
-		}
-		parts.Custody = append(parts.Custody, c)
 	}
 	sealed, err := r.sealNext(ctx, run.Incident, parts, now)
 	if err != nil {
@@ -104,6 +95,27 @@ func (r *runs) sealNow(ctx context.Context, run respond.RunRow, plan *respond.Pl
 		kept += " and at " + where
 	}
 	return playbook.Outcome{Message: fmt.Sprintf("manifest %d of %s, %d items, %d gaps, sha256:%s, %s; %s", sealed.Revision, run.Incident, len(parts.Items), len(parts.Gaps), sealed.SHA256[:8], signed, kept)}, nil
+}
+
+// itemsOf are items as a manifest names them.
+func itemsOf(list []store.Preserved) []evidence.Item {
+	out := make([]evidence.Item, len(list))
+	for i, p := range list {
+		one, _ := evidence.OfRun(string(p.Run), []evidence.Item{p.Item}, nil)
+		out[i] = one[0]
+	}
+	return out
+}
+
+// custodyOf are lines of custody that name items as a manifest does.
+func custodyOf(list []evidence.Custody) []evidence.Custody {
+	out := slices.Clone(list)
+	for i, c := range out {
+		if run := evidence.RunOf(c.Who); run != "" && c.Item != "" {
+			out[i].Item = run + "/" + c.Item
+		}
+	}
+	return out
 }
 
 // sealNext builds, signs and stores the next revision of the manifest. Two runs

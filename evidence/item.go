@@ -67,7 +67,7 @@ type Gap struct {
 type Custody struct {
 	At     time.Time `json:"at"`
 	Who    string    `json:"who"`
-	Action string    `json:"action"` // acquired, locked, shared, copied, hashed, attached, verified, exported, released
+	Action string    `json:"action"` // acquired, locked, shared, copied, hashed, attached, detached, verified, exported, released
 	Item   string    `json:"item"`
 	From   string    `json:"from,omitempty"`
 	To     string    `json:"to,omitempty"`

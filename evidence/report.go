@@ -17,7 +17,7 @@ func (r Report) Good() bool { return len(r.Problems) == 0 }
 // Checked is one item that was looked at.
 type Checked struct {
 	ID string `json:"id"`
-	// How it was checked: "hashed again", "blocks hashed again", "exists", "not checked: …".
+	// How it was checked: "hashed again", "40 blocks hashed again", "it is there (completed)", "not checked: …".
 	How    string `json:"how"`
 	SHA256 string `json:"sha256,omitempty"` // as computed now
 	Good   bool   `json:"good"`

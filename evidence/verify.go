@@ -47,20 +47,29 @@ type Options struct {
 	At time.Time
 	// Done is told each item as it was checked; nil: nobody.
 	Done func(Checked)
+	// Rows are what the store shows, to be compared with the manifest; nil: nothing is.
+	Rows *Rows
+	// Places looks at what is named as evidence where it is; nil: nobody does.
+	Places Places
 }
 
 // Verify computes every hash again from what is stored and names what differs:
-// an object, a block of a snapshot, the manifest itself. It blocks as long as
-// that takes; what cannot be read is a problem and does not end it. An error is
+// an object, a block of a snapshot, the manifest itself. With Rows and Places it
+// also names rows of the store that are not what was sealed, and snapshots,
+// copies, volumes and locks that are gone. It blocks as long as that takes; what cannot be read is a problem and does not end it. An error is
 // returned only when ctx ends. The items of a manifest that was changed are
 // still compared, as far as it can be read.
 func Verify(ctx context.Context, s Sealed, objects Objects, blocks Blocks, o Options) (Report, error) {
-	v := &verifying{ctx: ctx, objects: objects, blocks: blocks, done: o.Done, lists: map[string]Item{},
+	v := &verifying{ctx: ctx, objects: objects, blocks: blocks, places: o.Places, done: o.Done, lists: map[string]Item{},
 		report: Report{At: o.At, Manifests: len(o.Earlier) + 1, Items: []Checked{}, Problems: []Problem{}}}
 	m, err := v.manifest(s, o)
 	v.report.Incident = m.Case.Incident
 	if err != nil {
 		return v.report, ctx.Err() // it is named as a problem, and nothing can be read from it
+	}
+	v.gone = givenUp(m, o.Rows)
+	if o.Rows != nil {
+		v.rows(m, *o.Rows)
 	}
 	for _, i := range m.Items {
 		if i.Kind == BlockManifest {
@@ -83,6 +92,8 @@ type verifying struct {
 	ctx     context.Context //nolint:containedctx // it is the life of one verification
 	objects Objects
 	blocks  Blocks
+	places  Places
+	gone    []Custody // lines that say that something was given up
 	report  Report
 	done    func(Checked)
 	lists   map[string]Item // block manifests, by the snapshot's id
@@ -137,6 +148,7 @@ func inChain(s Sealed, before string, trusted ed25519.PublicKey) error {
 
 func (v *verifying) item(i Item) {
 	switch {
+	case v.looksAt(i) && (!v.stands(i) || i.SHA256 == ""):
 	case i.SHA256 == "" || i.Location == "":
 		v.checked(Checked{ID: i.ID, How: "not checked: " + orElse(i.Gap, "it has no hash")})
 	case strings.HasPrefix(i.Location, "s3://"):

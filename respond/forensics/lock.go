@@ -57,9 +57,11 @@ func enough(l locked, mode string, until time.Time) bool {
 
 // lockOf is the lock of a snapshot; without a mode where there is none.
 func lockOf(x *respond.Exec, id string) (locked, error) {
-	out, err := look(x, readHere(x), func(ctx context.Context, c awscalls.EC2) (*ec2.DescribeLockedSnapshotsOutput, error) {
-		return c.DescribeLockedSnapshots(ctx, &ec2.DescribeLockedSnapshotsInput{SnapshotIds: []string{id}})
-	})
+	return look(x, readHere(x), func(ctx context.Context, c awscalls.EC2) (locked, error) { return lockShown(ctx, c, id) })
+}
+
+func lockShown(ctx context.Context, c awscalls.EC2, id string) (locked, error) {
+	out, err := c.DescribeLockedSnapshots(ctx, &ec2.DescribeLockedSnapshotsInput{SnapshotIds: []string{id}})
 	if err != nil {
 		return locked{}, err
 	}

@@ -22,6 +22,8 @@ import (
 type Reader struct {
 	AWS      awscalls.AWS
 	Incident string // INC-42
+	// Home is the forensic account; empty: evidence stays where it was taken.
+	Home string
 }
 
 var (

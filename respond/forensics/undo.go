@@ -75,7 +75,7 @@ func undoLaunch(s respond.Step, rec playbook.Record) ([]respond.Step, error) {
 
 // release carries out the three kinds of undo by the same code as the clean-up
 // after the retention of working copies.
-func release(x *respond.Exec, what func(ctx context.Context, c awscalls.EC2, p workingParams) (done bool, err error), text string) (playbook.Outcome, error) {
+func release(x *respond.Exec, action string, what func(ctx context.Context, c awscalls.EC2, p workingParams) (done bool, err error), text string) (playbook.Outcome, error) {
 	var p workingParams
 	if err := x.Params(&p); err != nil {
 		return playbook.Outcome{}, err
@@ -96,23 +96,23 @@ func release(x *respond.Exec, what func(ctx context.Context, c awscalls.EC2, p w
 	if err != nil {
 		return playbook.Outcome{}, err
 	}
-	return playbook.Outcome{Message: text}, x.Custody("released", x.Def.ID, p.Volume+p.Workstation, "", "undo of "+p.Run)
+	return playbook.Outcome{Message: text}, x.Custody(action, x.Def.ID, p.Volume+p.Workstation, "", "undo of "+p.Run)
 }
 
 func undoDetach(x *respond.Exec) (playbook.Outcome, error) {
-	return release(x, func(ctx context.Context, c awscalls.EC2, p workingParams) (bool, error) {
+	return release(x, "detached", func(ctx context.Context, c awscalls.EC2, p workingParams) (bool, error) {
 		return detachVolume(ctx, c, p)
 	}, "it is detached")
 }
 
 func undoDelete(x *respond.Exec) (playbook.Outcome, error) {
-	return release(x, func(ctx context.Context, c awscalls.EC2, p workingParams) (bool, error) {
+	return release(x, "released", func(ctx context.Context, c awscalls.EC2, p workingParams) (bool, error) {
 		return deleteVolume(ctx, c, p)
 	}, "the working copy is deleted, the snapshot stays")
 }
 
 func undoTerminate(x *respond.Exec) (playbook.Outcome, error) {
-	return release(x, func(ctx context.Context, c awscalls.EC2, p workingParams) (bool, error) {
+	return release(x, "released", func(ctx context.Context, c awscalls.EC2, p workingParams) (bool, error) {
 		return terminate(ctx, c, p)
 	}, "the workstation is terminated")
 }
