@@ -117,14 +117,14 @@ func (d *desk) start(ctx context.Context, tx *store.Tx, row *respond.PlanRow, pl
 	} else if err := d.stillOpen(ctx, tx, row); err != nil {
 		return err
 	}
-	class := respond.Other
+	class, counts := respond.Other, map[respond.Class]int(nil)
 	if p, err := d.playbook(plan.Playbook); err == nil {
-		class = classOf(p)
+		class, counts = classOf(p), countsOf(p, plan)
 	}
 	if plan.UndoOf != "" {
-		class = respond.Release
+		class, counts = respond.Release, nil
 	}
-	q := safety.Question{Target: plan.Target, Class: class, Policy: d.policy, Now: tx.Now()}
+	q := safety.Question{Target: plan.Target, Class: class, Counts: counts, Policy: d.policy, Now: tx.Now()}
 	if err := d.ask(ctx, tx, &q); err != nil {
 		return err
 	}
@@ -135,7 +135,7 @@ func (d *desk) start(ctx context.Context, tx *store.Tx, row *respond.PlanRow, pl
 	}
 	row.Run = respond.RunID("run_" + d.newID())
 	run := respond.RunRow{ID: row.Run, Plan: row.ID, Incident: row.Incident, Playbook: row.Playbook, Target: row.Target, Account: plan.Target.Account,
-		Class: class, State: respond.RunQueued, Generation: 1, UndoOf: plan.UndoOf, CreatedAt: tx.Now(), Simulated: plan.Simulated}
+		Class: class, Counts: counts, State: respond.RunQueued, Generation: 1, UndoOf: plan.UndoOf, CreatedAt: tx.Now(), Simulated: plan.Simulated}
 	if err := tx.PutRun(ctx, run); err != nil {
 		return err
 	}

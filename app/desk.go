@@ -23,6 +23,7 @@ import (
 	"github.com/guardroom/guardroom/respond"
 	"github.com/guardroom/guardroom/respond/awscalls"
 	"github.com/guardroom/guardroom/respond/block"
+	"github.com/guardroom/guardroom/respond/manual"
 	"github.com/guardroom/guardroom/respond/safety"
 	"github.com/guardroom/guardroom/rule"
 	"github.com/guardroom/guardroom/store"
@@ -118,7 +119,7 @@ func (d *desk) create(ctx context.Context, r api.PlanRequest, who string, byItse
 	}
 	plan := d.plan(p, req, world, draft, who)
 	plan.DryRun = r.DryRun || d.policy.DryRun
-	q.Target = plan.Target
+	q.Target, q.Counts = plan.Target, countsOf(p, plan)
 	if err := d.ask(ctx, d.store, &q); err != nil {
 		return none, nil, err
 	}
@@ -269,11 +270,38 @@ func (d *desk) ask(ctx context.Context, from asker, q *safety.Question) (err err
 		}
 	}
 	since := d.now().Add(-d.tempo.Scale(time.Hour))
-	if q.Recent, err = from.CountRuns(ctx, q.Target.Account, q.Class, since); err != nil {
-		return err
+	q.Recent = map[respond.Class]int{}
+	for _, class := range []respond.Class{respond.Isolation, respond.Revocation, respond.Block} {
+		if q.Recent[class], err = from.CountRuns(ctx, q.Target.Account, class, since); err != nil {
+			return err
+		}
 	}
 	q.RecentAll, err = from.CountRuns(ctx, "", "", since)
 	return err
+}
+
+// countsOf says what a plan counts as for the hourly caps: each of its resources
+// by the playbook that responds to it.
+func countsOf(p respond.Playbook, plan *respond.Plan) map[respond.Class]int {
+	out := map[respond.Class]int{}
+	many, is := p.(interface {
+		For(t respond.Target) (respond.Playbook, bool)
+	})
+	if !is || len(plan.Parts) == 0 {
+		out[classOf(p)] = 1
+		return out
+	}
+	for _, t := range plan.Parts {
+		class := respond.Isolation // what nobody knows counts as the worst
+		if one, ok := many.For(t); ok {
+			if one.Name() == manual.Playbook().Name() {
+				continue // people do it
+			}
+			class = classOf(one)
+		}
+		out[class]++
+	}
+	return out
 }
 
 // classOf says what a playbook counts as.

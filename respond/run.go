@@ -45,7 +45,10 @@ type RunRow struct {
 	Target   string          `json:"target"` // Target.Key
 	Account  string          `json:"account"`
 	Class    Class           `json:"class"`
-	State    RunState        `json:"state"`
+	// Counts is what it counts as for the hourly caps; empty: one of Class. A
+	// plan over several resources counts each of them.
+	Counts map[Class]int `json:"counts,omitempty"`
+	State  RunState      `json:"state"`
 
 	// Worker has the run in hand; Epoch rises with every worker that takes it,
 	// and fences the one before.

@@ -19,6 +19,7 @@ func (tx *Tx) pruneResponses(ctx context.Context, before time.Time, max int) (in
 		for _, query := range []string{
 			"DELETE FROM steps WHERE run IN (SELECT id FROM runs WHERE incident = $1)",
 			"DELETE FROM run_messages WHERE run IN (SELECT id FROM runs WHERE incident = $1)",
+			"DELETE FROM run_counts WHERE run IN (SELECT id FROM runs WHERE incident = $1)",
 			"DELETE FROM gaps WHERE incident = $1",
 			"DELETE FROM custody WHERE incident = $1",
 			"DELETE FROM runs WHERE incident = $1",

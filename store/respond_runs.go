@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/guardroom/guardroom/incident"
@@ -39,11 +41,30 @@ func (tx *Tx) PutRun(ctx context.Context, r respond.RunRow) error {
 	if n == 0 {
 		return fmt.Errorf("store run %s of epoch %d: %w", r.ID, r.Epoch, playbook.ErrFenced)
 	}
+	if err := tx.countRun(ctx, r); err != nil {
+		return err
+	}
 	if !r.State.Ended() {
 		return tx.HoldTargets(ctx, r.ID, r.Target)
 	}
 	if _, err := tx.exec(ctx, "DELETE FROM run_targets WHERE run = $1", string(r.ID)); err != nil {
 		return fmt.Errorf("give back the targets of run %s: %w", r.ID, err)
+	}
+	return nil
+}
+
+// countRun writes down, once, what a run counts as for the hourly caps.
+func (tx *Tx) countRun(ctx context.Context, r respond.RunRow) error {
+	counts := r.Counts
+	if len(counts) == 0 {
+		counts = map[respond.Class]int{r.Class: 1}
+	}
+	for _, class := range slices.Sorted(maps.Keys(counts)) {
+		_, err := tx.exec(ctx, "INSERT INTO run_counts (run, class, account, n, created_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (run, class) DO NOTHING",
+			string(r.ID), string(class), r.Account, int64(counts[class]), micros(r.CreatedAt))
+		if err != nil {
+			return fmt.Errorf("count run %s: %w", r.ID, err)
+		}
 	}
 	return nil
 }
@@ -174,9 +195,9 @@ func (tx *Tx) OrphanRuns(ctx context.Context, since time.Time, max int) ([]respo
 		AND NOT EXISTS (SELECT 1 FROM workers WHERE workers.id = runs.worker AND workers.heartbeat >= $1) ORDER BY id LIMIT $2 FOR UPDATE`, micros(since), max)
 }
 
-// CountRuns counts the runs that were begun since a moment, of an account and a
-// class. No account is the whole installation; no class is every class but
-// Release, which has no cap.
+// CountRuns counts what the runs that were begun since a moment count as, of an
+// account and a class: one over several resources counts each of them. No account
+// is the whole installation; no class is every class but Release, which has no cap.
 func (c q) CountRuns(ctx context.Context, account string, class respond.Class, since time.Time) (int, error) {
 	w := where{}
 	w.eq("account", account)
@@ -187,13 +208,13 @@ func (c q) CountRuns(ctx context.Context, account string, class respond.Class, s
 	}
 	w.add("created_at >= $?", micros(since))
 	var n int
-	if err := c.row(ctx, "SELECT COUNT(*) FROM runs "+w.sql(), w.args...).Scan(&n); err != nil {
+	if err := c.row(ctx, "SELECT COALESCE(SUM(n), 0) FROM run_counts "+w.sql(), w.args...).Scan(&n); err != nil {
 		return 0, fmt.Errorf("count runs: %w", err)
 	}
 	return n, nil
 }
 
-// CountRuns counts the runs that were begun since a moment, of an account and a class.
+// CountRuns counts what the runs that were begun since a moment count as.
 func (db *DB) CountRuns(ctx context.Context, account string, class respond.Class, since time.Time) (int, error) {
 	return db.read().CountRuns(ctx, account, class, since)
 }

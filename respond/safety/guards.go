@@ -2,6 +2,8 @@ package safety
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,9 +29,13 @@ type Question struct {
 	// Active is the run that has the target in hand, and Contained the one that
 	// contained it; empty: none.
 	Active, Contained respond.RunID
-	// Counts of runs within the last hour: of the class in the account, and of all.
-	Recent, RecentAll int
-	Now               time.Time
+	// Counts is how many of each class it would do; empty: one of Class.
+	Counts map[respond.Class]int
+	// Recent is what was done within the last hour, by class in the account, and
+	// RecentAll all of it in every account.
+	Recent    map[respond.Class]int
+	RecentAll int
+	Now       time.Time
 }
 
 // Guards answers each guard, in a fixed order.
@@ -161,25 +167,46 @@ func contained(q Question) respond.Guard {
 }
 
 // Cap bounds how much is done in an hour: a flood of forged or real findings
-// must not isolate a whole account.
+// must not isolate a whole account. A plan over several resources counts each.
 func Cap(q Question) respond.Guard {
 	const name = "hourly cap"
-	limit := 0
-	switch q.Class {
-	case respond.Isolation:
-		limit = q.Policy.IsolationsAnHour
-	case respond.Revocation:
-		limit = q.Policy.RevocationsAnHour
-	case respond.Block:
-		limit = q.Policy.BlocksAnHour
-	case respond.Release:
+	if q.Class == respond.Release {
 		return pass(name)
 	}
-	switch {
-	case limit > 0 && q.Recent >= limit:
-		return refuse(name, fmt.Sprintf("%d of class %s were done in account %s within the hour, and the cap is %d", q.Recent, q.Class, q.Target.Account, limit), "wait, or raise respond.caps")
-	case q.Policy.ResponsesAnHour > 0 && q.RecentAll >= q.Policy.ResponsesAnHour:
-		return refuse(name, fmt.Sprintf("%d responses were done within the hour, and the cap is %d", q.RecentAll, q.Policy.ResponsesAnHour), "wait, or raise respond.caps.all")
+	counts := q.Counts
+	if len(counts) == 0 {
+		counts = map[respond.Class]int{q.Class: 1}
+	}
+	all := 0
+	for _, class := range slices.Sorted(maps.Keys(counts)) {
+		n := counts[class]
+		all += n
+		if limit := limitOf(q.Policy, class); limit > 0 && q.Recent[class]+n > limit {
+			return refuse(name, fmt.Sprintf("%d of class %s were done in account %s within the hour, this is %d more, and the cap is %d", q.Recent[class], class, q.Target.Account, n, limit),
+				hintOf(n, limit, "respond.caps"))
+		}
+	}
+	if limit := q.Policy.ResponsesAnHour; limit > 0 && q.RecentAll+all > limit {
+		return refuse(name, fmt.Sprintf("%d responses were done within the hour, this is %d more, and the cap is %d", q.RecentAll, all, limit), hintOf(all, limit, "respond.caps.all"))
 	}
 	return pass(name)
+}
+
+func limitOf(p respond.Policy, class respond.Class) int {
+	switch class {
+	case respond.Isolation:
+		return p.IsolationsAnHour
+	case respond.Revocation:
+		return p.RevocationsAnHour
+	case respond.Block:
+		return p.BlocksAnHour
+	}
+	return 0
+}
+
+func hintOf(n, limit int, key string) string {
+	if n > limit {
+		return "plan its resources one by one (--resource ID), or raise " + key
+	}
+	return "wait, or raise " + key
 }

@@ -58,9 +58,21 @@ func TestGuards(t *testing.T) {
 		{"one run at a time", mining, func(q *safety.Question) { q.Active = "run_1" }, "one run at a time", respond.Refuse},
 		{"what is contained is not contained again", mining, func(q *safety.Question) { q.Contained = "run_1" }, "already contained", respond.Refuse},
 		{"evidence of what is contained can be preserved", mining, func(q *safety.Question) { q.Contained, q.Class = "run_1", respond.Other }, "", respond.Pass},
-		{"the cap of an account", mining, func(q *safety.Question) { q.Recent = 3 }, "hourly cap", respond.Refuse},
+		{"the cap of an account", mining, func(q *safety.Question) { q.Recent = map[respond.Class]int{respond.Isolation: 3} }, "hourly cap", respond.Refuse},
 		{"the cap of all", mining, func(q *safety.Question) { q.RecentAll = 10 }, "hourly cap", respond.Refuse},
-		{"a release has no cap", mining, func(q *safety.Question) { q.Recent, q.RecentAll, q.Class = 99, 99, respond.Release }, "", respond.Pass},
+		{"the cap of a class is not that of another", mining, func(q *safety.Question) { q.Recent = map[respond.Class]int{respond.Revocation: 3} }, "", respond.Pass},
+		{"each resource of a plan counts", mining, func(q *safety.Question) {
+			q.Recent, q.Counts = map[respond.Class]int{respond.Isolation: 1}, map[respond.Class]int{respond.Isolation: 3, respond.Revocation: 1}
+		}, "hourly cap", respond.Refuse},
+		{"a plan of several up to the cap", mining, func(q *safety.Question) {
+			q.Counts = map[respond.Class]int{respond.Isolation: 3, respond.Revocation: 3}
+		}, "", respond.Pass},
+		{"each resource of a plan counts for the cap of all", mining, func(q *safety.Question) {
+			q.RecentAll, q.Counts = 8, map[respond.Class]int{respond.Isolation: 2, respond.Other: 1}
+		}, "hourly cap", respond.Refuse},
+		{"a release has no cap", mining, func(q *safety.Question) {
+			q.Recent, q.RecentAll, q.Class = map[respond.Class]int{respond.Release: 99, respond.Isolation: 99}, 99, respond.Release
+		}, "", respond.Pass},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -237,6 +237,9 @@ func runs(t *testing.T, s *suite) {
 		} {
 			row := aRun(fmt.Sprintf("run_2%d", n), 20, fmt.Sprint("u", n), at.Add(time.Duration(n)*time.Minute))
 			row.Account, row.Class, row.State, row.Worker = x.account, x.class, x.state, x.worker
+			if n == 4 { // a plan over several resources
+				row.Counts = map[respond.Class]int{respond.Isolation: 3, respond.Revocation: 2}
+			}
 			if x.check > 0 {
 				row.NextCheck, row.Contained = at.Add(x.check), true
 			}
@@ -285,7 +288,10 @@ func runs(t *testing.T, s *suite) {
 		"since a moment":            {"1", respond.Isolation, time.Minute, 1},
 		"of an account":             {"1", "", 0, 2},
 		"releases":                  {"1", respond.Release, 0, 1},
-		"of the installation":       {"", "", time.Minute, 3},
+		"of the installation":       {"", "", time.Minute, 7},
+		"each of several":           {"2", respond.Isolation, 0, 3},
+		"of several, another class": {"2", respond.Revocation, 0, 2},
+		"and not its own class":     {"2", respond.Block, 0, 1},
 		"of nobody":                 {"3", respond.Block, 0, 0},
 	} {
 		if n := must[int](t)(s.CountRuns(ctx, c.account, c.class, at.Add(c.since))); n != c.want {
