@@ -78,7 +78,7 @@ func classOf(service, operation string) PaceClass {
 	case service == "S3" && (strings.Contains(operation, "Object") || strings.Contains(operation, "Multipart") || strings.HasSuffix(operation, "Parts")):
 		return Storing
 	}
-	for _, looks := range []string{"Describe", "Get", "List", "Head"} {
+	for _, looks := range []string{"Describe", "Get", "List", "Head", "Filter"} {
 		if strings.HasPrefix(operation, looks) {
 			return Looking
 		}

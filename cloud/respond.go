@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ebs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing"
@@ -259,4 +260,9 @@ func (r *responses) RDS(ctx context.Context, p awscalls.Place) (awscalls.RDS, er
 // WAF implements awscalls.AWS.
 func (r *responses) WAF(ctx context.Context, p awscalls.Place) (awscalls.WAF, error) {
 	return client(ctx, r, p, func(cfg aws.Config) awscalls.WAF { return wafv2.NewFromConfig(cfg) })
+}
+
+// Logs implements awscalls.AWS.
+func (r *responses) Logs(ctx context.Context, p awscalls.Place) (awscalls.Logs, error) {
+	return client(ctx, r, p, func(cfg aws.Config) awscalls.Logs { return cloudwatchlogs.NewFromConfig(cfg) })
 }

@@ -55,3 +55,8 @@ func (p provider) RDS(_ context.Context, at awscalls.Place) (awscalls.RDS, error
 func (p provider) WAF(_ context.Context, at awscalls.Place) (awscalls.WAF, error) {
 	return wafClient{p.w.clientFor(at)}, nil
 }
+
+// Logs implements awscalls.AWS.
+func (p provider) Logs(_ context.Context, at awscalls.Place) (awscalls.Logs, error) {
+	return logsClient{p.w.clientFor(at)}, nil
+}

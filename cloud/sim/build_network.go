@@ -233,8 +233,7 @@ func (e *Editor) AddRule(accountID, regionName, groupID string, r RuleSpec) stri
 // AddFlowLog adds a flow log of all traffic of a VPC, subnet or interface, to a log
 // group, and returns its id.
 func (e *Editor) AddFlowLog(accountID, regionName, resource, logGroup string) string {
-	s := e.scope(accountID, regionName)
-	return keep(&s.FlowLogs, &flowLog{made: s.past("fl-", "", nil), Resource: resource, Traffic: "ALL", Group: logGroup}).ID
+	return e.AddFlowLogOf(accountID, regionName, FlowLogSpec{Resource: resource, Group: logGroup})
 }
 
 // AddACLEntry adds an entry to a network ACL.

@@ -200,7 +200,18 @@ func (c *ec2Client) DescribeFlowLogs(ctx context.Context, in *ec2.DescribeFlowLo
 		out := &ec2.DescribeFlowLogsOutput{NextToken: next}
 		for _, l := range all {
 			shown := types.FlowLog{FlowLogId: aws.String(l.ID), ResourceId: aws.String(l.Resource), TrafficType: types.TrafficType(l.Traffic), FlowLogStatus: aws.String("ACTIVE"),
-				LogDestinationType: types.LogDestinationType(l.kind()), CreationTime: aws.Time(l.Made), DeliverLogsStatus: aws.String("SUCCESS"), MaxAggregationInterval: aws.Int32(60), Tags: tagList(l.Tags)}
+				LogDestinationType: types.LogDestinationType(l.kind()), CreationTime: aws.Time(l.Made), DeliverLogsStatus: aws.String("SUCCESS"),
+				MaxAggregationInterval: aws.Int32(int32(l.every(s.w).Seconds())), LogFormat: aws.String(l.format()), Tags: tagList(l.Tags)}
+			if l.Broken != "" {
+				shown.DeliverLogsStatus, shown.DeliverLogsErrorMessage = aws.String("FAILED"), aws.String(l.Broken)
+			}
+			if l.kind() == "s3" {
+				file := types.DestinationFileFormatPlainText
+				if l.Parquet {
+					file = types.DestinationFileFormatParquet
+				}
+				shown.DestinationOptions = &types.DestinationOptionsResponse{FileFormat: file, HiveCompatiblePartitions: aws.Bool(l.Hive), PerHourPartition: aws.Bool(l.Hourly)}
+			}
 			if l.Group != "" {
 				shown.LogGroupName = aws.String(l.Group)
 			}

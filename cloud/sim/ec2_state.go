@@ -126,6 +126,16 @@ type flowLog struct {
 	Traffic     string `json:"traffic"`
 	Destination string `json:"destination"`
 	Group       string `json:"group,omitempty"`
+	Format      string `json:"format,omitempty"`
+	// Broken is why nothing is delivered; Silent delivers nothing and says nothing.
+	Broken string `json:"broken,omitempty"`
+	Silent bool   `json:"silent,omitempty"`
+	// Seconds is the longest aggregation interval; 0: a minute.
+	Seconds int32 `json:"seconds,omitempty"`
+	// Parquet, Hive and Hourly are how objects are written.
+	Parquet bool `json:"parquet,omitempty"`
+	Hive    bool `json:"hive,omitempty"`
+	Hourly  bool `json:"hourly,omitempty"`
 }
 
 type instance struct {

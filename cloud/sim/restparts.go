@@ -15,4 +15,5 @@ type restRegion struct {
 	Lambda lambdaState `json:"lambda"`
 	RDS    rdsState    `json:"rds"`
 	WAF    wafState    `json:"waf"`
+	Logs   logsState   `json:"logs"`
 }

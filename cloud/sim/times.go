@@ -32,6 +32,11 @@ type Times struct {
 	// Untrack is how long rules must allow everything before a tracked flow is
 	// no longer tracked: the time between two of its packets.
 	Untrack time.Duration
+	// FlowRecords is how long after its interval a flow record is delivered;
+	// FlowInterval is the aggregation interval of a minute, at least 1 s.
+	FlowRecords, FlowInterval time.Duration
+	// Retransmit is how long a connection that is cut still sends packets.
+	Retransmit time.Duration
 }
 
 func defaultTimes() Times {
@@ -44,7 +49,8 @@ func defaultTimes() Times {
 		NewAddress: 45 * time.Second,
 		Drain:      300 * time.Second, Register: 30 * time.Second,
 		Detach: 10 * time.Second, Unhealthy: 60 * time.Second, Replace: 20 * time.Second,
-		Untrack: time.Second,
+		Untrack:     time.Second,
+		FlowRecords: 3 * time.Minute, FlowInterval: time.Minute, Retransmit: 924 * time.Second,
 	}
 }
 
@@ -62,6 +68,7 @@ func (w *World) times() Times {
 		{&t.CreateVolume, d.CreateVolume}, {&t.AttachVolume, d.AttachVolume}, {&t.DetachVolume, d.DetachVolume},
 		{&t.Metadata, d.Metadata}, {&t.Profile, d.Profile}, {&t.NewAddress, d.NewAddress}, {&t.Drain, d.Drain}, {&t.Register, d.Register},
 		{&t.Detach, d.Detach}, {&t.Unhealthy, d.Unhealthy}, {&t.Replace, d.Replace}, {&t.Untrack, d.Untrack},
+		{&t.FlowRecords, d.FlowRecords}, {&t.FlowInterval, d.FlowInterval}, {&t.Retransmit, d.Retransmit},
 	} {
 		if *f.have == 0 {
 			*f.have = f.want
