@@ -251,13 +251,13 @@ func (h *handler) runEvents(w http.ResponseWriter, r *http.Request) error {
 	if p.err != nil {
 		return p.err
 	}
-	ctx := r.Context()
+	ctx, over := r.Context(), false
 	for until := time.Now().Add(min(wait, longestWait)); ; {
 		moved, err := h.moved(r, since)
 		if err != nil {
 			return err
 		}
-		if moved || !time.Now().Before(until) {
+		if moved || over || !time.Now().Before(until) {
 			e, _, err := h.runSince(r, since)
 			if err != nil {
 				return err
@@ -266,6 +266,8 @@ func (h *handler) runEvents(w http.ResponseWriter, r *http.Request) error {
 		}
 		select {
 		case <-time.After(lookEvery):
+		case <-stopping(ctx):
+			over = true
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -258,6 +258,10 @@ func (a *App) Deliver(ctx context.Context) error {
 // the next start.
 func (a *App) Close(ctx context.Context) error {
 	var errs []error
+	if a.runs != nil {
+		a.runs.stop()
+		defer a.runs.end()
+	}
 	if a.engine != nil {
 		errs = append(errs, describe("stop the durable engine", a.engine.Shutdown(grace)))
 	}

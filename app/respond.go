@@ -77,7 +77,8 @@ func (a *App) buildResponses(tempo notify.Tempo) error {
 		return err
 	}
 	a.desk = d
-	a.runs = &runs{desk: d, worker: a.db.executor, clock: clock, call: min(callLimit, tempo.Scale(a.cfg.Worker.Lease.Std())/2)}
+	a.runs = &runs{desk: d, worker: a.db.executor, clock: clock, call: min(callLimit, tempo.Scale(a.cfg.Worker.Lease.Std())/2), stopping: make(chan struct{})}
+	a.runs.life, a.runs.end = context.WithCancel(context.Background())
 	return nil
 }
 

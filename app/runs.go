@@ -27,6 +27,11 @@ type runs struct {
 	worker string
 	clock  playbook.Clock
 	call   time.Duration // deadline of one call of AWS; it ends before the lease does
+	// stopping is closed when the process is to stop, and life ends a little later.
+	stopping chan struct{}
+	once     sync.Once
+	life     context.Context //nolint:containedctx // it is the lifetime of the runs of this process
+	end      context.CancelFunc
 	// kept is told each record of a run after it was committed; nil: nobody.
 	kept func(playbook.Record)
 }
@@ -40,6 +45,12 @@ const (
 // carryOut is the handler of a run's work item. It returns an error only when
 // the item must be worked on again.
 func (r *runs) carryOut(ctx context.Context, item durable.RunItem) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(r.life, cancel)()
+	if r.stops() {
+		return durable.ErrLeft
+	}
 	run, plan, err := r.take(ctx, item)
 	if err != nil || plan == nil {
 		return err
@@ -58,16 +69,41 @@ func (r *runs) carryOut(ctx context.Context, item durable.RunItem) error {
 		p.states[rec.Name] = rec.State
 	}
 	runner := &playbook.Runner{Journal: r.store.Journal(run.ID, run.Epoch, p.after(ctx)), Clock: r.clock, CallLimit: r.call,
-		Wake: r.news.wait, Changed: r.kept, Log: log}
+		Wake: r.news.wait, Stopping: r.stopping, Changed: r.kept, Log: log}
 	err = runner.Run(ctx, func(c playbook.Context) error { return r.play(ctx, c, run, plan) })
 	switch {
 	case err == nil, errors.Is(err, playbook.ErrFenced):
 		return nil
+	case r.stops():
+		return durable.ErrLeft
 	case ctx.Err() != nil:
 		return ctx.Err()
 	}
 	log.Error("a run could not be carried out and is taken up again", "error", err, "hint", "guardroom run show "+string(run.ID))
 	return err
+}
+
+// runGrace is how long what a run has begun may take to come to its end when the
+// process is to stop: time enough to close what was opened for seconds.
+const runGrace = 6 * time.Second
+
+func (r *runs) stops() bool {
+	select {
+	case <-r.stopping:
+		return true
+	default:
+		return false
+	}
+}
+
+// stop tells the runs of this process that it is to stop: they begin nothing more,
+// and end their waits. The next start goes on with them. It may be repeated.
+func (r *runs) stop() {
+	r.once.Do(func() {
+		close(r.stopping)
+		r.news.ring()
+		time.AfterFunc(runGrace, r.end)
+	})
 }
 
 // take takes the run of an item for this worker. plan is nil where the item is void.

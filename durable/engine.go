@@ -3,6 +3,7 @@ package durable
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -187,7 +188,7 @@ func (e *Engine) until(run dbos.Context, work func() error, what, id string) (st
 		if err == nil {
 			return "", nil
 		}
-		if e.base.Err() != nil {
+		if e.base.Err() != nil || errors.Is(err, ErrLeft) {
 			// The engine does not record an outcome once it is being shut down:
 			// the item stays with this executor, for its next start or for a
 			// worker that finds it abandoned.

@@ -3,6 +3,7 @@ package durable
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"strconv"
@@ -28,8 +29,13 @@ type RunItem struct {
 
 // RunHandler carries out a run until that has ended. It is called at least once
 // for every item, also for items that are void by now, and returns an error only
-// when the run must be taken up again: the store did not answer, or ctx ended.
+// when the run must be taken up again: the store did not answer, ctx ended, or
+// the process stops (ErrLeft).
 type RunHandler func(ctx context.Context, item RunItem) error
+
+// ErrLeft says that a run was left as it stands because the process stops. The
+// item stays with this executor, for its next start.
+var ErrLeft = errors.New("the run is left for the next start")
 
 // EnqueueRun adds a run inside the caller's transaction.
 func (e *Engine) EnqueueRun(_ context.Context, tx *sql.Tx, item RunItem) error {

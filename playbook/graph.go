@@ -1,6 +1,7 @@
 package playbook
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -101,7 +102,9 @@ func (g *graph) ready() {
 func (g *graph) done(name string, rec Record, err error) {
 	if err != nil {
 		g.errs = append(g.errs, err)
-		g.run.cancel()
+		if !errors.Is(err, ErrStopped) || g.run.ctx.Err() != nil {
+			g.run.cancel()
+		}
 		return
 	}
 	g.records[name] = rec

@@ -26,6 +26,10 @@ type Runner struct {
 	Poll time.Duration
 	// Wake returns a channel that is closed when something was sent to a run; nil: none.
 	Wake func() <-chan struct{}
+	// Stopping is closed when the process is to stop: no step is begun then and no
+	// long wait goes on, while what is between two changes may come to its end
+	// until ctx ends. Wake must be rung after it is closed; nil: never.
+	Stopping <-chan struct{}
 	// Changed is told every record after it was kept; nil: nobody. It must not block.
 	Changed func(Record)
 	// Spread is a number from 0 to 1 by which pauses are spread; nil: at random.
@@ -38,6 +42,9 @@ const (
 	defaultPoll = time.Second
 	firstPause  = 500 * time.Millisecond
 	longPause   = 20 * time.Second
+	// longWait is from when on a wait does not hold up a process that stops. A
+	// shorter one may stand between opening something and closing it.
+	longWait = 4 * time.Second
 )
 
 // Run runs a playbook from its beginning, on what its journal knows. It returns
@@ -155,7 +162,7 @@ func (c *run) Step(name string, o Options, do func(Step) (Outcome, error)) (Reco
 		}
 	}
 	for tries := 0; ; tries++ {
-		if c.ctx.Err() != nil {
+		if c.stopping() {
 			return rec, ErrStopped
 		}
 		if rec.Started.IsZero() {
@@ -227,6 +234,16 @@ func (c *run) standing() (Standing, error) {
 	return st, nil
 }
 
+// stopping reports whether nothing more is to be begun.
+func (c *run) stopping() bool {
+	select {
+	case <-c.Stopping:
+		return true
+	default:
+		return c.ctx.Err() != nil
+	}
+}
+
 func (c *run) wake() <-chan struct{} {
 	if c.Wake == nil {
 		return nil
@@ -240,8 +257,12 @@ func (c *run) sleep(until time.Time, deaf bool) error { return c.rest(1<<62, unt
 // rest waits for d, at most until a time. What was waited is counted: a clock may
 // make waits shorter than its time says.
 func (c *run) rest(d time.Duration, until time.Time, deaf bool) error {
+	long := min(d, until.Sub(c.Now())) >= longWait
 	for {
 		wake := c.wake()
+		if long && c.stopping() {
+			return ErrStopped
+		}
 		st, err := c.standing()
 		if err != nil {
 			return err
@@ -469,6 +490,9 @@ func (h *handle) Change(f func(ctx context.Context) error) error {
 				h.resume(h.run.Now().Sub(since), before)
 			}
 			return h.acting(f)
+		}
+		if h.run.stopping() {
+			return ErrStopped
 		}
 		if since.IsZero() {
 			since, before = h.run.Now(), h.record().Progress

@@ -35,6 +35,10 @@ type client struct {
 	close func() error
 }
 
+// heldFor is how long a command waits for a store that another process holds and
+// does not answer for: an orderly stop takes no longer.
+const heldFor = 15 * time.Second
+
 // opening says what a command needs when it opens the store by itself.
 type opening struct {
 	mode app.Mode
@@ -80,7 +84,8 @@ func (e *env) connect(ctx context.Context, o opening) (*client, error) {
 	}
 	// A service may be starting or stopping at this moment: then the file is
 	// locked and nobody answers yet, or no longer.
-	for until := time.Now().Add(3 * time.Second); ; {
+	begun, told := time.Now(), false
+	for {
 		if kind == store.SQLite {
 			if cl := overSocket(ctx, where); cl != nil {
 				return &client{Client: cl, close: func() error { return nil }}, nil
@@ -93,8 +98,14 @@ func (e *env) connect(ctx context.Context, o opening) (*client, error) {
 		}
 		c, err := e.inProcess(ctx, cfg, o)
 		held := err != nil && fault.CodeOf(err) == fault.Conflict && !errors.Is(err, store.ErrNewerSchema)
-		if !held || time.Now().After(until) {
+		switch waited := time.Since(begun); {
+		case !held:
 			return c, err
+		case waited > heldFor:
+			return nil, fault.Wrap(fault.Conflict, err, "wait for the store", "the other process goes on", "it is a service that starts or stops, or a command such as finding import: wait until it has ended, or look at its log")
+		case waited > time.Second && !told && !e.JSON:
+			told = true
+			e.say("another process has the store and does not answer: a service that starts or stops, or a long command; waiting for it …")
 		}
 		select {
 		case <-time.After(50 * time.Millisecond):
