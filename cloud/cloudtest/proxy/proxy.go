@@ -163,13 +163,15 @@ const motoLimit = time.Minute
 // what has to be rewritten in its answer. A request that has come is carried out
 // although its caller is gone by then, as AWS does.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), motoLimit)
-	defer cancel()
-	r = r.WithContext(ctx)
 	req, err := p.read(r)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
+	}
+	if req.service != "sqs" { // one that waits for messages has nobody to give them to
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), motoLimit)
+		defer cancel()
+		req.http = r.WithContext(ctx)
 	}
 	call := p.begin(req)
 	fault := p.fault(call)
@@ -276,7 +278,9 @@ func (p *Proxy) forward(req *request) answer {
 	out.Host = req.http.Host
 	resp, err := p.send.Do(out)
 	if err != nil {
-		p.problem("%s: moto does not answer: %v", req.name(), err)
+		if !errors.Is(err, context.Canceled) {
+			p.problem("%s: moto does not answer: %v", req.name(), err)
+		}
 		return req.refuse(http.StatusBadGateway, "InternalFailure", "moto does not answer")
 	}
 	body, err := io.ReadAll(resp.Body)
