@@ -192,15 +192,17 @@ func (w *watcher) recoverRuns(ctx context.Context) error {
 // takeOverRuns gives the runs of workers that are lost, or have ended, a new
 // generation, which fences the lost one, and has any worker take them.
 func (w *watcher) takeOverRuns(ctx context.Context, alive func(executor string) bool) error {
+	// The items before the rows: the row of every item that is discarded below was
+	// there when the rows were read.
+	left, err := w.engine.AbandonedRuns(alive)
+	if err != nil {
+		return err
+	}
 	list, err := w.store.OpenRuns(ctx)
 	if err != nil {
 		return err
 	}
 	lost := slices.DeleteFunc(slices.Clone(list), func(r respond.RunRow) bool { return r.Worker == "" || r.Worker == w.worker.ID || alive(r.Worker) })
-	left, err := w.engine.AbandonedRuns(alive)
-	if err != nil {
-		return err
-	}
 	for _, item := range left {
 		// Taken from the queue and not begun.
 		at := slices.IndexFunc(list, func(r respond.RunRow) bool { return string(r.ID) == item.Run && r.Generation == item.Generation })

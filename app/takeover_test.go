@@ -1,11 +1,20 @@
 package app
 
 import (
+	"bytes"
 	"context"
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/guardroom/guardroom/api"
+	"github.com/guardroom/guardroom/config"
+	"github.com/guardroom/guardroom/durable"
+	"github.com/guardroom/guardroom/incident"
 	"github.com/guardroom/guardroom/notify"
+	"github.com/guardroom/guardroom/respond"
+	"github.com/guardroom/guardroom/respond/ec2"
 	"github.com/guardroom/guardroom/source"
 	"github.com/guardroom/guardroom/store"
 )
@@ -168,5 +177,101 @@ func TestAnotherWorkerTakesOverWhatWasTakenButNotClaimed(t *testing.T) {
 	left, err := second.engine.Abandoned(func(string) bool { return false })
 	if err != nil || len(left) != 0 {
 		t.Errorf("it is found again: %+v %v", left, err)
+	}
+}
+
+// A run is made, and taken from the queue by a worker that is lost, while another
+// one looks for what lost workers left: it is neither begun twice nor forgotten.
+func TestARunThatIsMadeDuringATakeoverIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	url := postgresURL(t)
+	world := attackedWorld(t, "")
+	cfg := respondConfig(url, "lost")
+	cfg.Worker.Lease = config.Duration(1000 * time.Hour) // nobody else takes over on its own
+	lost, err := New(t.Context(), cfg, Options{Mode: ModeServe, Responses: world.AWS()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// It takes runs from the queue and never begins them.
+	err = lost.engine.Launch(func(context.Context, durable.Item) error { return nil }, func(ctx context.Context, _ durable.RunItem) error {
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg = respondConfig(url, "other")
+	other, err := New(t.Context(), cfg, Options{Mode: ModeServe, Responses: world.AWS()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := other.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}()
+	dead := responding{lost, world}
+	start := func(n incident.Number) respond.RunID {
+		t.Helper()
+		p := dead.planOf(t, api.PlanRequest{Incident: n, Playbook: ec2.Name})
+		got, err := lost.desk.ApprovePlan(t.Context(), p.Row.ID, p.Row.Digest, "go", raj)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
+			taken, err := other.engine.AbandonedRuns(func(string) bool { return false })
+			if err != nil {
+				t.Fatal(err)
+			}
+			if slices.ContainsFunc(taken, func(a durable.AbandonedRun) bool { return a.Run == string(got.Row.Run) }) {
+				return got.Row.Run
+			}
+			if time.Now().After(deadline) {
+				t.Fatal("the lost worker takes nothing")
+			}
+		}
+	}
+	dead.take(t, true)
+	ids := dead.hosts(t, 1)
+	dead.takeBody(t, bytes.ReplaceAll(bytes.ReplaceAll(minerFinding(), []byte(victimID), []byte(ids[0])), []byte("0f1e2d3c4b5a69788796a5b4c3d2e1f0"), fmt.Appendf(nil, "%032x", 0xc1)), true)
+	first := start(1)
+	// The row of the first one names its worker, as if it had been begun, so that
+	// whoever looks asks whether that lives, in between.
+	if err := lost.db.Write(t.Context(), func(tx *store.Tx) error { _, err := tx.TakeRun(t.Context(), first, lost.db.executor); return err }); err != nil {
+		t.Fatal(err)
+	}
+	var second respond.RunID
+	alive := func(executor string) bool {
+		if second == "" {
+			second = start(2)
+		}
+		return executor != lost.db.executor
+	}
+	if err := other.watch.takeOverRuns(t.Context(), alive); err != nil {
+		t.Fatal(err)
+	}
+	if second == "" {
+		t.Fatal("nothing happened in between: the case proves nothing")
+	}
+	if err := lost.engine.Shutdown(10 * time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	if err := lost.Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.watch.takeOverRuns(t.Context(), func(executor string) bool { return executor != lost.db.executor }); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Deliver(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []respond.RunID{first, second} {
+		if run := (responding{other, world}).ended(t, id); run.State != respond.RunCompleted || run.Generation < 2 {
+			t.Errorf("%+v", run)
+		}
+	}
+	left, err := other.engine.AbandonedRuns(func(string) bool { return false })
+	if err != nil || len(left) != 0 {
+		t.Errorf("items are found again: %+v %v", left, err)
 	}
 }
