@@ -17,7 +17,7 @@ import (
 
 // What lists of plans and runs can be narrowed to.
 var (
-	planStates = []respond.PlanState{respond.PlanWaiting, respond.PlanApproved, respond.PlanRejected, respond.PlanExpired, respond.PlanRefused, respond.PlanChanged}
+	planStates = []respond.PlanState{respond.PlanWaiting, respond.PlanApproved, respond.PlanRejected, respond.PlanExpired, respond.PlanRefused, respond.PlanChanged, respond.PlanOvertaken}
 	runStates  = []respond.RunState{respond.RunQueued, respond.RunRunning, respond.RunCompleted, respond.RunPartFailed, respond.RunFailed, respond.RunAborted, respond.RunUndone}
 )
 

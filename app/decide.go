@@ -29,6 +29,11 @@ func (d *desk) approve(ctx context.Context, id respond.PlanID, a respond.Approva
 	var expired error
 	err = d.store.Write(ctx, func(tx *store.Tx) error {
 		expired = nil
+		// Approvals one after the other: the caps count what others have started,
+		// and each ends the plans beside it.
+		if err := tx.LockCaps(ctx); err != nil {
+			return err
+		}
 		row, plan, err := d.lock(ctx, tx, id)
 		if err != nil {
 			return err
@@ -48,7 +53,11 @@ func (d *desk) approve(ctx context.Context, id respond.PlanID, a respond.Approva
 			}
 			return err
 		}
+		var beside []respond.PlanRow
 		if approved {
+			if beside, err = d.beside(ctx, tx, row); err != nil {
+				return err
+			}
 			if err := d.start(ctx, tx, &row, plan); err != nil {
 				return err
 			}
@@ -62,12 +71,40 @@ func (d *desk) approve(ctx context.Context, id respond.PlanID, a respond.Approva
 		}
 		last := row.Approvals[len(row.Approvals)-1]
 		tx.Audit(audit.Record{Who: a.Who, Action: "plan.approved", Object: "plan/" + string(id), After: approvalWords(row, last), Why: a.Reason})
+		for _, o := range beside {
+			if o.Overtake(row.ID, tx.Now()) {
+				if err := d.ended(ctx, tx, o, incident.Guardroom); err != nil {
+					return err
+				}
+			}
+		}
 		return d.tell(ctx, tx, row.Incident, incident.KindPlanDecided, a.Who, fmt.Sprintf("approved plan %s (%s, sha256:%s), %d of %d: %s", id, whatOf(plan), row.Digest[:8], len(row.Approvals), row.Needed, a.Reason))
 	})
 	if err == nil {
 		err = expired
 	}
 	return out, err
+}
+
+// beside locks the plans that wait beside one that is approved and do the same:
+// by the same playbook to the same target, or the undo of the same run.
+func (d *desk) beside(ctx context.Context, tx *store.Tx, row respond.PlanRow) ([]respond.PlanRow, error) {
+	list, err := tx.Plans(ctx, store.PlanFilter{Target: row.Target, States: []respond.PlanState{respond.PlanWaiting}, Limit: 100})
+	if err != nil {
+		return nil, err
+	}
+	var out []respond.PlanRow
+	for _, o := range list {
+		if o.ID == row.ID || o.Playbook != row.Playbook || o.UndoOf != row.UndoOf {
+			continue
+		}
+		locked, err := tx.LockPlan(ctx, o.ID)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, locked)
+	}
+	return out, nil
 }
 
 func approvalWords(row respond.PlanRow, a respond.Approval) string {
@@ -107,9 +144,6 @@ func (d *desk) start(ctx context.Context, tx *store.Tx, row *respond.PlanRow, pl
 		f.Safe = "nothing was changed"
 		return f
 	}
-	if err := tx.LockCaps(ctx); err != nil {
-		return err
-	}
 	if plan.UndoOf != "" {
 		if err := d.mayUndo(ctx, tx, plan); err != nil {
 			return err
@@ -125,7 +159,7 @@ func (d *desk) start(ctx context.Context, tx *store.Tx, row *respond.PlanRow, pl
 		class, counts = respond.Release, nil
 	}
 	q := safety.Question{Target: plan.Target, Class: class, Counts: counts, Policy: d.policy, Now: tx.Now()}
-	if err := d.ask(ctx, tx, &q); err != nil {
+	if err := d.ask(ctx, tx, &q, plan); err != nil {
 		return err
 	}
 	if g := safety.Cap(q); g.Answer == respond.Refuse {
@@ -139,17 +173,26 @@ func (d *desk) start(ctx context.Context, tx *store.Tx, row *respond.PlanRow, pl
 	if err := tx.PutRun(ctx, run); err != nil {
 		return err
 	}
-	var parts []string
-	for _, t := range plan.Parts {
-		if t.Key() != row.Target {
-			parts = append(parts, t.Key())
-		}
-	}
-	if err := tx.HoldTargets(ctx, run.ID, parts...); err != nil {
+	if err := tx.HoldTargets(ctx, run.ID, held(plan)...); err != nil {
 		return err
 	}
 	tx.Audit(audit.Record{Who: row.DecidedBy, Action: "run.queued", Object: "run/" + string(run.ID), After: string(run.State), Why: "plan " + string(row.ID) + " sha256:" + row.Digest})
 	return d.engine.enqueueRun(ctx, tx, durable.RunItem{Run: string(run.ID), Generation: run.Generation})
+}
+
+// held are the names under which a run holds its resources, each once: what the
+// finding calls them, and their ARNs. Two findings may name one user in two regions,
+// or by two keys.
+func held(plan *respond.Plan) []string {
+	var out []string
+	for _, t := range append([]respond.Target{plan.Target}, plan.Parts...) {
+		out = append(out, t.Key())
+		if t.ARN != "" {
+			out = append(out, t.ARN)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // mayUndo refuses an undo whose run was taken back already, or whose target was
@@ -345,7 +388,7 @@ func (d *desk) UndoRun(ctx context.Context, id respond.RunID, who string) (api.P
 	undo.CreatedAt, undo.ExpiresAt = now, now.Add(d.tempo.Scale(d.policy.PlanAge))
 	undo.DryRun = d.policy.DryRun
 	q := safety.Question{Target: plan.Target, Class: respond.Release}
-	if err := d.ask(ctx, d.store, &q); err != nil {
+	if err := d.ask(ctx, d.store, &q, undo); err != nil {
 		return none, err
 	}
 	undo.Guards = []respond.Guard{safety.Busy(q)}

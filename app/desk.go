@@ -120,7 +120,7 @@ func (d *desk) create(ctx context.Context, r api.PlanRequest, who string, byItse
 	plan := d.plan(p, req, world, draft, who)
 	plan.DryRun = r.DryRun || d.policy.DryRun
 	q.Target, q.Counts = plan.Target, countsOf(p, plan)
-	if err := d.ask(ctx, d.store, &q); err != nil {
+	if err := d.ask(ctx, d.store, &q, plan); err != nil {
 		return none, nil, err
 	}
 	plan.Guards = append(safety.Guards(q), draft.Guards...)
@@ -255,9 +255,15 @@ type asker interface {
 }
 
 // ask fills in what runs there are.
-func (d *desk) ask(ctx context.Context, from asker, q *safety.Question) (err error) {
-	if q.Active, _, err = from.ActiveRun(ctx, q.Target.Key()); err != nil {
-		return err
+func (d *desk) ask(ctx context.Context, from asker, q *safety.Question, plan *respond.Plan) (err error) {
+	for _, name := range held(plan) {
+		active := false
+		if q.Active, active, err = from.ActiveRun(ctx, name); err != nil {
+			return err
+		}
+		if active {
+			break
+		}
 	}
 	runs, err := from.Runs(ctx, store.RunFilter{Target: q.Target.Key(), Limit: 50})
 	if err != nil {
@@ -359,18 +365,45 @@ func (d *desk) keep(ctx context.Context, plan *respond.Plan, w respond.World, wh
 		row.State, row.Why, row.DecidedBy, row.DecidedAt = respond.PlanRefused, "there is nothing that guardroom can do here; see the manual steps", incident.Guardroom, plan.CreatedAt
 	}
 	err = d.store.Write(ctx, func(tx *store.Tx) error {
+		old, err := predecessor(ctx, tx, row)
+		if err != nil {
+			return err
+		}
+		row.Replaces = old.ID
 		if err := tx.PutPlan(ctx, row); err != nil {
 			return err
 		}
 		tx.Audit(audit.Record{Who: who, Action: "plan.created", Object: "plan/" + string(row.ID), After: string(row.State) + " sha256:" + row.Digest,
 			Why: fmt.Sprintf("%s for %s on %s", whatOf(plan), plan.Incident, row.Target) + because(row.Why)})
 		kind, text := incident.KindPlanWaits, fmt.Sprintf("plan %s (%s, sha256:%s) waits for approval until %s", row.ID, whatOf(plan), row.Digest[:8], row.ExpiresAt.UTC().Format("15:04 UTC"))
+		if old.ID != "" {
+			text += fmt.Sprintf("; it replaces plan %s%s", old.ID, because(old.Why))
+		}
 		if row.State != respond.PlanWaiting {
 			kind, text = incident.KindPlanDecided, fmt.Sprintf("plan %s (%s) was refused: %s", row.ID, whatOf(plan), row.Why)
 		}
 		return d.tell(ctx, tx, plan.Incident, kind, who, text)
 	})
 	return row, err
+}
+
+// predecessor is the plan in whose place a new one is made: the newest that did
+// the same, where it ended because the world changed or nobody approved it.
+func predecessor(ctx context.Context, tx *store.Tx, row respond.PlanRow) (old respond.PlanRow, err error) {
+	list, err := tx.Plans(ctx, store.PlanFilter{Incident: row.Incident, Target: row.Target, Limit: 20})
+	if err != nil {
+		return old, err
+	}
+	for _, o := range list {
+		if o.ID == row.ID || o.Playbook != row.Playbook || o.UndoOf != row.UndoOf {
+			continue
+		}
+		if o.State == respond.PlanChanged || o.State == respond.PlanExpired {
+			old = o
+		}
+		break
+	}
+	return old, nil
 }
 
 // whatOf says what a plan is: a tired approver must not take an undo for a

@@ -17,6 +17,8 @@ import (
 	"github.com/guardroom/guardroom/internal/fault"
 	"github.com/guardroom/guardroom/playbook"
 	"github.com/guardroom/guardroom/respond"
+	"github.com/guardroom/guardroom/respond/ec2"
+	"github.com/guardroom/guardroom/respond/forensics"
 	"github.com/guardroom/guardroom/source"
 	"github.com/guardroom/guardroom/store"
 )
@@ -36,7 +38,12 @@ func respondingApp(t *testing.T, storeURL string, change func(c *config.Config),
 	if change != nil {
 		change(cfg)
 	}
-	w := attackedWorld(t, "")
+	return respondingOn(t, cfg, attackedWorld(t, ""), confirm)
+}
+
+// respondingOn is an app that carries out runs on a world that others may share.
+func respondingOn(t *testing.T, cfg *config.Config, w *sim.World, confirm Confirmer) responding {
+	t.Helper()
 	a, err := New(t.Context(), cfg, Options{Mode: ModeServe, Responses: w.AWS(), Confirm: confirm})
 	if err != nil {
 		t.Fatal(err)
@@ -163,8 +170,29 @@ func TestAChangedWorldNeedsANewApproval(t *testing.T) {
 			t.Errorf("%s was called", c)
 		}
 	}
-	if again := r.plan(t); again.Row.State != respond.PlanWaiting || again.Row.Digest == p.Row.Digest {
-		t.Errorf("%+v", again.Row)
+	// It is made anew, with the difference, and waits for an approval of its own.
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		list, err := r.db.Plans(t.Context(), store.PlanFilter{Incident: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(list) == 2 {
+			if n := list[0]; n.State != respond.PlanWaiting || n.Digest == p.Row.Digest || n.Replaces != p.Row.ID || n.Requester != "kim" || len(n.Approvals) != 0 {
+				t.Errorf("%+v", n)
+			}
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d plans", len(list))
+		}
+	}
+	said := false
+	entries, err := r.db.Timeline(t.Context(), 1, 0)
+	for _, e := range entries {
+		said = said || e.Kind == incident.KindPlanWaits && strings.Contains(e.Text, "it replaces plan "+string(p.Row.ID)) && strings.Contains(e.Text, "was sg-0admin and is sg-0web")
+	}
+	if err != nil || !said {
+		t.Errorf("nobody reads why there is a new plan: %+v %v", entries, err)
 	}
 }
 
@@ -203,7 +231,7 @@ func TestACapHoldsAtTheApprovalAsWell(t *testing.T) {
 	t.Parallel()
 	r := respondingApp(t, "", func(c *config.Config) { c.Respond.Caps.All = 1 }, nil)
 	r.take(t, true)
-	first, second := r.plan(t), r.plan(t)
+	first, second := r.plan(t), r.planOf(t, api.PlanRequest{Incident: 1, Playbook: forensics.Name})
 	got, err := r.desk.ApprovePlan(t.Context(), first.Row.ID, first.Row.Digest, "go", raj)
 	if err != nil {
 		t.Fatal(err)
@@ -441,6 +469,45 @@ func TestAnUndoIsRefusedWhereItWouldLetOutWhatWasContainedAnew(t *testing.T) {
 	if _, err := r.desk.ApprovePlan(t.Context(), undo[1].Row.ID, undo[1].Row.Digest, "over", raj); fault.CodeOf(err) != fault.Conflict {
 		t.Error(err)
 	}
+}
+
+// Of two undos of one run one is approved: nobody is left with another that waits.
+func TestThePlanBesideTheApprovedOneIsOvertaken(t *testing.T) {
+	onBoth(t, func(t *testing.T, storeOf func() string) {
+		t.Parallel()
+		r := respondingApp(t, storeOf(), nil, nil)
+		r.take(t, true)
+		contain := api.PlanRequest{Incident: 1, Playbook: ec2.Name}
+		first, same, other := r.planOf(t, contain), r.planOf(t, contain), r.planOf(t, api.PlanRequest{Incident: 1, Playbook: forensics.Name})
+		overtakes := func(p, beside api.PlanDetail) respond.RunID {
+			t.Helper()
+			got, err := r.desk.ApprovePlan(t.Context(), p.Row.ID, p.Row.Digest, "go", raj)
+			if err != nil {
+				t.Fatal(err)
+			}
+			now, err := r.db.GetPlan(t.Context(), beside.Row.ID)
+			if err != nil || now.State != respond.PlanOvertaken || !strings.Contains(now.Why, string(p.Row.ID)) || now.DecidedAt.IsZero() {
+				t.Errorf("%s %s %v", now.State, now.Why, err)
+			}
+			if _, err := r.desk.ApprovePlan(t.Context(), beside.Row.ID, beside.Row.Digest, "go", raj); fault.CodeOf(err) != fault.Conflict || !strings.Contains(err.Error(), "overtaken") {
+				t.Errorf("it can be approved: %v", err)
+			}
+			return got.Row.Run
+		}
+		run := r.ended(t, overtakes(first, same))
+		if p, err := r.db.GetPlan(t.Context(), other.Row.ID); err != nil || p.State != respond.PlanWaiting {
+			t.Errorf("a plan that does something else is %s %v", p.State, err)
+		}
+		var undo [2]api.PlanDetail
+		for i := range undo {
+			var err error
+			if undo[i], err = r.desk.UndoRun(t.Context(), run.ID, "kim"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.ended(t, overtakes(undo[0], undo[1]))
+		checkProof(t, r.App)
+	})
 }
 
 func TestTokensAreSecretsShownOnce(t *testing.T) {

@@ -1,8 +1,11 @@
 package app
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -65,7 +68,9 @@ func (r responding) planOf(t *testing.T, p api.PlanRequest) api.PlanDetail {
 
 func TestEachResourceOfAPlanCountsForTheCaps(t *testing.T) {
 	t.Parallel()
-	r := respondingApp(t, "", func(c *config.Config) { c.Respond.Caps = config.Caps{Isolations: 3, Revocations: 3, Blocks: 3, All: 100} }, nil)
+	r := respondingApp(t, "", func(c *config.Config) {
+		c.Respond.Caps = config.Caps{Isolations: 3, Revocations: 3, Blocks: 3, All: 100}
+	}, nil)
 	if err := r.world.Edit(func(e *sim.Editor) { e.AddUser(victimAccount, sim.User{Name: "ci"}) }); err != nil {
 		t.Fatal(err)
 	}
@@ -99,4 +104,77 @@ func TestEachResourceOfAPlanCountsForTheCaps(t *testing.T) {
 	if p := r.planOf(t, api.PlanRequest{Incident: 3, Playbook: ec2.Name}); p.Row.State != respond.PlanWaiting {
 		t.Errorf("one of them: %s %s", p.Row.State, p.Row.Why)
 	}
+}
+
+// Two workers, two incidents, one user: GuardDuty names it in two regions, and
+// its ARN is one.
+func TestOneRunAtATimeForAResourceUnderTwoWorkers(t *testing.T) {
+	t.Parallel()
+	url := postgresURL(t)
+	worker := func(id string) *config.Config {
+		c := respondConfig(url, id)
+		c.Respond.Evidence.Region, c.Respond.Caps.Revocations = victimRegion, 1000
+		return c
+	}
+	first := respondingOn(t, worker("one"), attackedWorld(t, ""), nil)
+	second := respondingOn(t, worker("two"), first.world, nil)
+	if err := first.world.Edit(func(e *sim.Editor) { e.AddUser(victimAccount, sim.User{Name: "ci"}) }); err != nil {
+		t.Fatal(err)
+	}
+	one := userFinding(0xb1, "ci", victimRegion)
+	first.takeBody(t, one, true)
+	first.takeBody(t, bytes.ReplaceAll(userFinding(0xb2, "ci", "eu-west-1"), []byte("203.0.113.7"), []byte("203.0.113.9")), true)
+	for round := range 3 {
+		plans := []api.PlanDetail{first.planOf(t, api.PlanRequest{Incident: 1}), second.planOf(t, api.PlanRequest{Incident: 2})}
+		for _, p := range plans {
+			if p.Row.State != respond.PlanWaiting {
+				t.Fatalf("%s %s", p.Row.State, p.Row.Why)
+			}
+		}
+		var all sync.WaitGroup
+		runs, errs := make([]respond.RunID, 2), make([]error, 2)
+		for i, r := range []responding{first, second} {
+			all.Go(func() {
+				got, err := r.desk.ApprovePlan(context.WithoutCancel(t.Context()), plans[i].Row.ID, plans[i].Row.Digest, "go", raj)
+				runs[i], errs[i] = got.Row.Run, err
+			})
+		}
+		all.Wait()
+		won := 0
+		if errs[0] != nil {
+			won = 1
+		}
+		lost := errs[1-won]
+		if errs[won] != nil || fault.CodeOf(lost) != fault.Conflict || !strings.Contains(lost.Error(), string(runs[won])) {
+			t.Fatalf("round %d: %v %v %v", round, runs, errs[0], errs[1])
+		}
+		run := first.ended(t, runs[won])
+		if run.State != respond.RunCompleted {
+			t.Fatalf("%+v", run)
+		}
+		u, err := first.desk.UndoRun(t.Context(), run.ID, "kim")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := first.desk.ApprovePlan(t.Context(), u.Row.ID, u.Row.Digest, "over", raj)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first.ended(t, got.Row.Run)
+		if _, err := first.desk.RejectPlan(t.Context(), plans[1-won].Row.ID, "over", "kim"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	checkProof(t, first.App)
+}
+
+// userFinding is about an IAM user of the attacked account.
+func userFinding(id int, user, region string) []byte {
+	now := time.Now().UTC().Format("2006-01-02T15:04:05.000Z")
+	return fmt.Appendf(nil, `{"schemaVersion":"2.0","accountId":%q,"region":%q,"partition":"aws","id":"%032x","arn":"arn:aws:guardduty:%s:222222222222:detector/d/finding/%032x",
+		"type":"UnauthorizedAccess:IAMUser/MaliciousIPCaller.Custom","severity":8,"title":"t","description":"d","createdAt":%q,"updatedAt":%q,
+		"resource":{"resourceType":"AccessKey","accessKeyDetails":{"userName":%q,"userType":"IAMUser","principalId":"","accessKeyId":""}},
+		"service":{"serviceName":"guardduty","detectorId":"d","archived":false,"resourceRole":"TARGET","count":1,"eventFirstSeen":%q,"eventLastSeen":%q,
+		"action":{"actionType":"AWS_API_CALL","awsApiCallAction":{"api":"ListBuckets","serviceName":"s3.amazonaws.com","callerType":"Remote IP","remoteIpDetails":{"ipAddressV4":"203.0.113.7"}}}}}`,
+		victimAccount, region, id, region, id, now, now, user, now, now)
 }

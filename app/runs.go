@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/guardroom/guardroom/api"
 	"github.com/guardroom/guardroom/audit"
 	"github.com/guardroom/guardroom/durable"
 	"github.com/guardroom/guardroom/incident"
@@ -165,7 +166,11 @@ func (r *runs) play(ctx context.Context, c playbook.Context, run respond.RunRow,
 		if err != nil {
 			return err
 		}
-		return r.changedWorld(ctx, run, changed)
+		if err := r.changedWorld(ctx, run, changed); err != nil {
+			return err
+		}
+		r.again(ctx, plan)
+		return nil
 	}
 	if plan.DryRun {
 		return r.finish(ctx, run, plan, respond.RunFailed, false, nil, "it is a dry run, and is never carried out; nothing was changed")
@@ -269,6 +274,19 @@ func (r *runs) changedWorld(ctx context.Context, run respond.RunRow, differences
 		return err
 	}
 	return r.finish(ctx, run, nil, respond.RunFailed, false, nil, "nothing was changed; what was approved is not what is there now: "+joinShort(differences))
+}
+
+// again makes the plan anew that the world has overtaken, so that whoever approved
+// it sees the new one and the difference, and needs only to decide. It waits for
+// its approval as any other.
+func (r *runs) again(ctx context.Context, plan *respond.Plan) {
+	ask := api.PlanRequest{Incident: plan.Incident, Playbook: plan.Playbook, Resource: plan.Target.ID}
+	if len(plan.Parts) > 0 {
+		ask.Resource = ""
+	}
+	if _, _, err := r.create(ctx, ask, plan.Requester, false); err != nil {
+		r.log.Warn("the plan could not be made anew; a person can", "incident", plan.Incident.String(), "plan", string(plan.ID), "error", err)
+	}
 }
 
 func joinShort(list []string) string {

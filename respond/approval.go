@@ -21,6 +21,8 @@ const (
 	PlanExpired  PlanState = "expired"
 	PlanRefused  PlanState = "refused" // by a guard
 	PlanChanged  PlanState = "changed" // the world is not what it was: make it again
+	// PlanOvertaken is one beside which another was approved that does the same.
+	PlanOvertaken PlanState = "overtaken"
 )
 
 // Approval is one person's, or one rule's, consent to a plan.
@@ -60,7 +62,8 @@ type PlanRow struct {
 	DecidedAt time.Time  `json:"decided_at,omitzero"`
 	CreatedAt time.Time  `json:"created_at"`
 	ExpiresAt time.Time  `json:"expires_at"`
-	// Replaces is the plan that this one was made again from.
+	// Replaces is the plan that had ended because the world changed, or because
+	// nobody approved it in time, when this one was made in its place.
 	Replaces PlanID `json:"replaces,omitempty"`
 }
 
@@ -152,4 +155,15 @@ func (p *PlanRow) Expire(now time.Time) bool {
 func (p *PlanRow) Change(differences []string, now time.Time) {
 	p.State, p.DecidedBy, p.DecidedAt = PlanChanged, incident.Guardroom, now
 	p.Why = "the world has changed: " + strings.Join(differences, "; ")
+}
+
+// Overtake ends a plan that waits, because another one that does the same was
+// approved. It reports whether it did.
+func (p *PlanRow) Overtake(by PlanID, now time.Time) bool {
+	if p.State != PlanWaiting {
+		return false
+	}
+	p.State, p.DecidedBy, p.DecidedAt = PlanOvertaken, incident.Guardroom, now
+	p.Why = "plan " + string(by) + " does the same and was approved"
+	return true
 }

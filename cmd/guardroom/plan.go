@@ -111,7 +111,7 @@ func (e *env) showPlan(d api.PlanDetail) error {
 // PlanListCmd lists plans.
 type PlanListCmd struct {
 	Incident string   `help:"Incident, as INC-42." group:"filter"`
-	State    []string `help:"waiting, approved, rejected, expired, refused or changed." group:"filter" values:"waiting,approved,rejected,expired,refused,changed"`
+	State    []string `help:"waiting, approved, rejected, expired, refused, changed or overtaken." group:"filter" values:"waiting,approved,rejected,expired,refused,changed,overtaken"`
 	Limit    int      `help:"At most so many." default:"50" group:"filter"`
 }
 

@@ -200,6 +200,9 @@ func (e *env) decisions(row respond.PlanRow) {
 		}
 		e.block("approved", []string{words}, "", "")
 	}
+	if row.Replaces != "" {
+		e.block("replaces", []string{"guardroom plan show " + string(row.Replaces)}, "", "")
+	}
 	switch row.State {
 	case respond.PlanWaiting:
 		left := row.ExpiresAt.Sub(e.now())
