@@ -34,6 +34,10 @@ type Action struct {
 	// UndoRank, the earlier.
 	Undo     func(s Step, rec playbook.Record) ([]Step, error)
 	UndoRank int
+	// UndoNeeds names actions of the same part whose undo must have completed
+	// before this one's begins: a host that is still isolated is not handed back to
+	// a group that ends what fails its health check.
+	UndoNeeds []string
 	// Check looks again, after the run, at what the step verified, and says what
 	// is not so any more; nil: there is nothing to look at. It only looks.
 	Check func(x *Exec) (missing []string, err error)

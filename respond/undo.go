@@ -19,9 +19,13 @@ func UndoPlan(p *Plan, run RunID, records map[string]playbook.Record, actions Ac
 		UndoOf: run, Simulated: p.Simulated, Undo: "contain it again: guardroom plan create --incident " + p.Incident.String() + " --playbook " + p.Playbook}
 	type ranked struct {
 		rank  int
+		needs []string // actions
+		part  string
 		steps []Step
 	}
+	type undone struct{ part, action string }
 	var list []ranked
+	restores := map[undone][]string{} // the ids of the steps that undo it
 	for _, s := range slices.Backward(p.Steps) {
 		rec, begun := records[s.ID]
 		a, known := actions[s.Action]
@@ -63,7 +67,11 @@ func UndoPlan(p *Plan, run RunID, records map[string]playbook.Record, actions Ac
 			}
 		}
 		if len(steps) > 0 {
-			list = append(list, ranked{a.UndoRank, steps})
+			list = append(list, ranked{a.UndoRank, a.UndoNeeds, s.Part, steps})
+			key := undone{s.Part, s.Action}
+			for _, st := range steps {
+				restores[key] = append(restores[key], st.ID)
+			}
 		}
 	}
 	slices.SortStableFunc(list, func(a, b ranked) int { return a.rank - b.rank })
@@ -77,6 +85,9 @@ func UndoPlan(p *Plan, run RunID, records map[string]playbook.Record, actions Ac
 		var inner []string
 		for _, s := range r.steps {
 			s.After = slices.Concat(s.After, before, inner)
+			for _, action := range r.needs {
+				s.Needs = append(s.Needs, restores[undone{r.part, action}]...)
+			}
 			inner = append(inner, s.ID) // those of one step in their order
 			u.Steps = append(u.Steps, s)
 		}

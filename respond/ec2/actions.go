@@ -58,6 +58,7 @@ func Actions() []respond.Action {
 	unrevoke := respond.Action{Name: actUnrevoke, Options: normal, Do: restoreRolePolicy, Calls: calls(reads("IAM.GetRolePolicy"), "IAM.PutRolePolicy", "IAM.DeleteRolePolicy")}
 	recording := calls(describeCalls())
 	recording[awscalls.Forensics] = kit.KeepCalls()
+	released := []string{actIsolate, actACL}
 	back := []respond.Action{
 		unprotect, unvolume, unkeep, unrevoke,
 		{Name: actUnmark, Options: normal, Do: unmark, Calls: calls(reads("EC2.DescribeInstances", "EC2.DescribeNetworkInterfaces", "EC2.DescribeVolumes"), "EC2.CreateTags", "EC2.DeleteTags")},
@@ -74,21 +75,21 @@ func Actions() []respond.Action {
 	return append(back,
 		respond.Action{Name: actPreflight, Options: quick, Do: preflight, Calls: calls(nil, callIsolate, callAttribute, callTags, callDisassociate, callGroup, callACL, callTie, callEntry, callMetadata)},
 		respond.Action{Name: actRecord, Options: normal, Do: record, Calls: recording},
-		respond.Action{Name: actMark, Options: quick, Do: mark, Undo: undoMark, UndoRank: rankMark,
+		respond.Action{Name: actMark, Options: quick, Do: mark, Undo: undoMark, UndoRank: rankMark, UndoNeeds: released,
 			Calls: calls(reads("EC2.DescribeInstances", "EC2.DescribeNetworkInterfaces", "EC2.DescribeVolumes"), "EC2.CreateTags")},
-		respond.Action{Name: actAttribute, Options: quick, Do: protectInstance, Undo: undoSetting(unprotect), UndoRank: rankProtect, Calls: unprotect.Calls},
-		respond.Action{Name: actVolume, Options: quick, Do: keepVolume, Undo: undoSetting(unvolume), UndoRank: rankProtect, Calls: unvolume.Calls},
-		respond.Action{Name: actKeep, Options: quick, Do: keepInterface, Undo: undoSetting(unkeep), UndoRank: rankProtect, Calls: unkeep.Calls},
-		respond.Action{Name: actLeave, Options: quick, Do: leave, Undo: undoLeave, UndoRank: rankScaling,
+		respond.Action{Name: actAttribute, Options: quick, Do: protectInstance, Undo: undoSetting(unprotect), UndoRank: rankProtect, UndoNeeds: released, Calls: unprotect.Calls},
+		respond.Action{Name: actVolume, Options: quick, Do: keepVolume, Undo: undoSetting(unvolume), UndoRank: rankProtect, UndoNeeds: released, Calls: unvolume.Calls},
+		respond.Action{Name: actKeep, Options: quick, Do: keepInterface, Undo: undoSetting(unkeep), UndoRank: rankProtect, UndoNeeds: released, Calls: unkeep.Calls},
+		respond.Action{Name: actLeave, Options: quick, Do: leave, Undo: undoLeave, UndoRank: rankScaling, UndoNeeds: released,
 			Calls: calls(reads("AutoScaling.DescribeAutoScalingGroups"), "AutoScaling.DetachInstances", "AutoScaling.EnterStandby", "AutoScaling.SuspendProcesses")},
 		respond.Action{Name: actLeft, Options: playbook.Options{Timeout: time.Hour, Finishes: true}, Do: left, Calls: calls(reads("AutoScaling.DescribeAutoScalingGroups"), "AutoScaling.ResumeProcesses")},
-		respond.Action{Name: actTargets, Options: quick, Do: deregister, Undo: undoDeregister, UndoRank: rankBalancers,
+		respond.Action{Name: actTargets, Options: quick, Do: deregister, Undo: undoDeregister, UndoRank: rankBalancers, UndoNeeds: released,
 			Calls: calls(reads("ELBv2.DescribeTargetHealth"), "ELBv2.DeregisterTargets")},
-		respond.Action{Name: actGroupTgts, Options: quick, Do: deregister, Undo: undoDeregister, UndoRank: rankMissing,
+		respond.Action{Name: actGroupTgts, Options: quick, Do: deregister, Undo: undoDeregister, UndoRank: rankMissing, UndoNeeds: released,
 			Calls: calls(reads("ELBv2.DescribeTargetHealth"), "ELBv2.DeregisterTargets")},
-		respond.Action{Name: actGroupLB, Options: quick, Do: outOfBalancer, Undo: undoBalancer, UndoRank: rankMissing,
+		respond.Action{Name: actGroupLB, Options: quick, Do: outOfBalancer, Undo: undoBalancer, UndoRank: rankMissing, UndoNeeds: released,
 			Calls: calls(reads("ELB.DescribeLoadBalancers"), "ELB.DeregisterInstancesFromLoadBalancer")},
-		respond.Action{Name: actBalancer, Options: quick, Do: outOfBalancer, Undo: undoBalancer, UndoRank: rankBalancers,
+		respond.Action{Name: actBalancer, Options: quick, Do: outOfBalancer, Undo: undoBalancer, UndoRank: rankBalancers, UndoNeeds: released,
 			Calls: calls(reads("ELB.DescribeLoadBalancers"), "ELB.DeregisterInstancesFromLoadBalancer")},
 		respond.Action{Name: actAddress, Options: quick, Do: disassociate, Undo: undoDisassociate, UndoRank: rankDoors, Calls: calls(reads("EC2.DescribeAddresses"), "EC2.DisassociateAddress")},
 		respond.Action{Name: actGroup, Options: normal, Do: containGroup,

@@ -62,6 +62,9 @@ func disassociate(x *respond.Exec) (playbook.Outcome, error) {
 	case !slices.Contains(p.Interfaces, now.Interface):
 		return skipped(now.PublicIP + " is on " + now.Interface + ", which is not the instance's")
 	}
+	if err := x.Save(respond.SavedAfter, true); err != nil {
+		return playbook.Outcome{}, err
+	}
 	err = change(x, awscalls.AWS.EC2, func(ctx context.Context, c awscalls.EC2) error {
 		_, err := c.DisassociateAddress(ctx, &ec2.DisassociateAddressInput{AssociationId: &now.Association})
 		return err
@@ -82,9 +85,12 @@ func disassociate(x *respond.Exec) (playbook.Outcome, error) {
 	return done(before.PublicIP + " is off " + before.Interface)
 }
 
+// undoDisassociate puts the address back that was taken off, or that may have
+// been: an abort ends the step as skipped although its call was sent.
 func undoDisassociate(s respond.Step, rec playbook.Record) ([]respond.Step, error) {
 	var before Address
-	if !rec.Load(respond.SavedBefore, &before) || before.Association == "" || rec.State == playbook.Skipped {
+	var sent bool
+	if !rec.Load(respond.SavedBefore, &before) || !rec.Load(respond.SavedAfter, &sent) || before.Association == "" {
 		return nil, nil
 	}
 	return restore(s, actReassociate, before.PublicIP+" -> "+before.Interface+" "+before.PrivateIP, before)

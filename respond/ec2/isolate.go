@@ -274,7 +274,7 @@ func release(x *respond.Exec) (playbook.Outcome, error) {
 	now, err := interfaceNow(x, p.Interface)
 	switch {
 	case respond.Gone(err):
-		return skipped(p.Interface + " does not exist any more")
+		return done(p.Interface + " does not exist any more")
 	case err != nil:
 		return playbook.Outcome{}, err
 	case sameSet(now.Groups, p.Before):
