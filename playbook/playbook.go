@@ -47,11 +47,13 @@ type Record struct {
 	Started time.Time `json:"started,omitzero"`
 	Ended   time.Time `json:"ended,omitzero"`
 	// Paused is for how long the step waited because responses were switched off.
-	Paused   time.Duration              `json:"paused_ns,omitempty"`
-	Message  string                     `json:"message,omitempty"`
-	Error    *Failure                   `json:"error,omitempty"`
-	Progress Progress                   `json:"progress,omitzero"`
-	Saved    map[string]json.RawMessage `json:"saved,omitempty"`
+	// PausedSince is set while it does.
+	Paused      time.Duration              `json:"paused_ns,omitempty"`
+	PausedSince time.Time                  `json:"paused_since,omitzero"`
+	Message     string                     `json:"message,omitempty"`
+	Error       *Failure                   `json:"error,omitempty"`
+	Progress    Progress                   `json:"progress,omitzero"`
+	Saved       map[string]json.RawMessage `json:"saved,omitempty"`
 }
 
 // Failure is why a step failed, in the three parts that people read.
@@ -66,6 +68,23 @@ type Failure struct {
 func (r Record) Load(key string, v any) bool {
 	raw, ok := r.Saved[key]
 	return ok && json.Unmarshal(raw, v) == nil
+}
+
+// spent is for how long the step has worked: since it began, less its pauses.
+func (r Record) spent(now time.Time) time.Duration {
+	d := now.Sub(r.Started) - r.Paused
+	if !r.PausedSince.IsZero() {
+		d -= now.Sub(r.PausedSince)
+	}
+	return d
+}
+
+// resumed ends a pause. What was in it counts for nothing.
+func (r *Record) resumed(now time.Time) {
+	if !r.PausedSince.IsZero() {
+		r.Paused += now.Sub(r.PausedSince)
+		r.PausedSince = time.Time{}
+	}
 }
 
 // Outcome is how a step ended without an error.

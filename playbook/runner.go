@@ -169,6 +169,7 @@ func (c *run) Step(name string, o Options, do func(Step) (Outcome, error)) (Reco
 			rec.Started = c.Now()
 		}
 		rec.State = Running
+		rec.resumed(c.Now()) // a pause in which the process ended
 		rec.Attempt++
 		if err := c.put(rec); err != nil {
 			return rec, err
@@ -186,14 +187,16 @@ func (c *run) Step(name string, o Options, do func(Step) (Outcome, error)) (Reco
 		case errors.Is(err, ErrAborted):
 			return c.end(rec, Outcome{State: Skipped, Message: "stopped: the run was aborted"}, nil)
 		}
-		over := c.Now().Sub(rec.Started)-rec.Paused >= o.Timeout
-		if IsPermanent(err) || over || o.Retries > 0 && tries >= o.Retries || o.Transient != nil && !o.Transient(err) {
+		left := o.Timeout - rec.spent(c.Now())
+		if IsPermanent(err) || left <= 0 || o.Retries > 0 && tries >= o.Retries || o.Transient != nil && !o.Transient(err) {
 			return c.end(rec, Outcome{State: Failed}, err)
 		}
-		rec.Message = "tried again: " + fault.Of(err).Error()
+		if err := h.say("tried again: " + fault.Of(err).Error()); err != nil {
+			return rec, err
+		}
 		pause := min(firstPause<<min(tries, 10), longPause)
 		pause = time.Duration(float64(pause) * (0.5 + c.Spread()))
-		pause = min(pause, max(0, rec.Started.Add(o.Timeout).Sub(c.Now())))
+		pause = min(pause, left)
 		if err := h.sleep(pause); err != nil {
 			if errors.Is(err, ErrAborted) {
 				return c.end(rec, Outcome{State: Skipped, Message: "stopped: the run was aborted"}, nil)
@@ -432,7 +435,7 @@ func (h *handle) Started() time.Time { return h.rec.Started }
 func (h *handle) Spent() time.Duration {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.run.Now().Sub(h.rec.Started) - h.rec.Paused
+	return h.rec.spent(h.run.Now())
 }
 
 // Attempt implements Step.
@@ -475,9 +478,8 @@ func (h *handle) Look(f func(ctx context.Context) error) error {
 
 // Change implements Step.
 func (h *handle) Change(f func(ctx context.Context) error) error {
-	var since time.Time
 	var before Progress
-	for {
+	for paused := false; ; {
 		wake := h.run.wake()
 		st, err := h.run.standing()
 		switch {
@@ -486,16 +488,16 @@ func (h *handle) Change(f func(ctx context.Context) error) error {
 		case st.Aborted && !h.options.Finishes:
 			return ErrAborted
 		case st.Off == "":
-			if !since.IsZero() {
-				h.resume(h.run.Now().Sub(since), before)
+			if paused {
+				h.resume(before)
 			}
 			return h.acting(f)
 		}
 		if h.run.stopping() {
 			return ErrStopped
 		}
-		if since.IsZero() {
-			since, before = h.run.Now(), h.record().Progress
+		if !paused {
+			paused, before = true, h.pause()
 		}
 		h.Progress(Progress{Message: "paused: " + st.Off})
 		if err := h.run.Clock.Sleep(h.run.ctx, h.run.Poll, wake); err != nil {
@@ -504,10 +506,26 @@ func (h *handle) Change(f func(ctx context.Context) error) error {
 	}
 }
 
-// resume goes on after a pause, which counts for nothing.
-func (h *handle) resume(paused time.Duration, before Progress) {
+// say keeps what people read of a step that goes on.
+func (h *handle) say(message string) error {
 	h.mu.Lock()
-	h.rec.Paused += paused
+	defer h.mu.Unlock()
+	h.rec.Message = message
+	return h.run.put(h.rec)
+}
+
+// pause begins a pause, and returns what the step had come to.
+func (h *handle) pause() Progress {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.rec.PausedSince = h.run.Now()
+	return h.rec.Progress
+}
+
+// resume goes on after a pause.
+func (h *handle) resume(before Progress) {
+	h.mu.Lock()
+	h.rec.resumed(h.run.Now())
 	h.mu.Unlock()
 	h.Progress(before)
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/guardroom/guardroom/internal/fault"
 	"github.com/guardroom/guardroom/playbook"
 )
 
@@ -262,6 +263,62 @@ func TestResponsesThatAreOffPauseBeforeTheNextChange(t *testing.T) {
 	})
 	if took := clock.Now().Sub(start); err != nil || took < time.Hour || len(w.done) != 1 {
 		t.Error(err, took, w.done)
+	}
+}
+
+// What was waited while responses were off counts neither as the step's time nor
+// against the pauses between its attempts, also where the process ended meanwhile.
+func TestAStepThatWasSwitchedOffForLongHasAllItsTimeAfterwards(t *testing.T) {
+	t.Parallel()
+	for _, killed := range []bool{false, true} {
+		t.Run(fmt.Sprintf("process ended meanwhile: %t", killed), func(t *testing.T) {
+			t.Parallel()
+			j := &playbook.Memory{}
+			j.Set(playbook.Standing{Off: "drill"})
+			r, clock := runner(j)
+			var times []time.Time
+			play := func(c playbook.Context) error {
+				_, err := c.Step("isolate", playbook.Options{Timeout: 2 * time.Minute}, func(s playbook.Step) (playbook.Outcome, error) {
+					return playbook.Outcome{}, s.Change(func(context.Context) error {
+						times = append(times, s.Now())
+						return fault.New(fault.Unavailable, "throttled", "")
+					})
+				})
+				return err
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			err := r.Run(ctx, func(c playbook.Context) error {
+				return c.Branches(play, func(c playbook.Context) error {
+					if err := c.Wait("an hour", start.Add(time.Hour)); err != nil {
+						return err
+					}
+					if killed {
+						cancel()
+						return nil
+					}
+					j.Set(playbook.Standing{})
+					return nil
+				})
+			})
+			if killed {
+				if !errors.Is(err, playbook.ErrStopped) {
+					t.Fatal(err)
+				}
+				j.Set(playbook.Standing{})
+				again := &playbook.Runner{Journal: j, Clock: clock, Spread: r.Spread}
+				err = again.Run(t.Context(), play)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := len(times); n < 5 || n > 30 {
+				t.Fatalf("%d attempts", n)
+			}
+			if took := times[len(times)-1].Sub(times[0]); took < 90*time.Second || took > 3*time.Minute {
+				t.Errorf("it was tried for %s, its time is 2m", took)
+			}
+		})
 	}
 }
 
