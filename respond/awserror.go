@@ -58,7 +58,7 @@ func Transient(err error) bool {
 		return true
 	}
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
-		if Is(err, "RequestLimitExceeded", "Throttl*", "*Throttled*", "TooManyRequests*", "SlowDown", "RequestThrottled*", "ResourceContention*", "ConcurrentModification*", "InternalError", "InternalFailure", "Internal*", "ServiceUnavailable*", "Unavailable", "RequestTimeout*", "PriorRequestNotComplete", "WAFOptimisticLockException", "IncorrectState*", "SnapshotCreationPerVolumeRateExceeded", "ConcurrentSnapshotLimitExceeded", "InvocationDoesNotExist", "WAFUnavailableEntityException", "ExpiredToken*", "RequestExpired", "ServiceFailure*") {
+		if Is(err, "RequestLimitExceeded", "Throttl*", "*ThrottledException", "*ThrottlingException", "TooManyRequests*", "SlowDown", "RequestThrottled*", "ResourceContention*", "ConcurrentModification*", "InternalError", "InternalFailure", "Internal*", "ServiceUnavailable*", "Unavailable", "RequestTimeout*", "PriorRequestNotComplete", "OperationAborted", "ConditionalRequestConflict", "ResourceConflictException", "EntityTemporarilyUnmodifiable*", "WAFOptimisticLockException", "IncorrectState*", "SnapshotCreationPerVolumeRateExceeded", "ConcurrentSnapshotLimitExceeded", "InvocationDoesNotExist", "WAFUnavailableEntityException", "ExpiredToken*", "RequestExpired", "ServiceFailure*") {
 			return true
 		}
 		return api.ErrorFault() == smithy.FaultServer

@@ -64,3 +64,18 @@ func TestAReasonIsReadByPeople(t *testing.T) {
 		t.Error("what AWS gave is lost")
 	}
 }
+
+func TestWhatPassesByItselfIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[string]bool{
+		"RequestLimitExceeded": true, "Throttling": true, "ThrottlingException": true, "EC2ThrottledException": true, "RequestThrottledException": true,
+		"OperationAborted": true, "ConditionalRequestConflict": true, "ResourceConflictException": true, "ConcurrentModificationException": true,
+		"EntityTemporarilyUnmodifiable": true, "IncorrectState": true, "ServiceUnavailable": true,
+		"UnauthorizedOperation": false, "InvalidParameterValue": false, "InvalidInstanceID.NotFound": false, "LimitExceeded": false,
+	} {
+		err := &smithy.OperationError{ServiceID: "EC2", OperationName: "Any", Err: &smithy.GenericAPIError{Code: code, Fault: smithy.FaultClient}}
+		if got := respond.Transient(err); got != want {
+			t.Errorf("%s: transient is %t", code, got)
+		}
+	}
+}

@@ -21,6 +21,7 @@ const (
 	firstNumber = 1
 	lastNumber  = 49
 	quota       = 20 // entries a direction, as AWS gives it at first, its own among them
+	raised      = 40 // the most that AWS raises it to
 	spare       = 4
 	lastEntry   = 32767 // the one that AWS keeps at the end
 )
@@ -168,13 +169,16 @@ func (l acl) free(egress bool) int32 {
 
 // room is how many entries a direction can still take.
 func (l acl) room(egress bool) int {
-	n := quota - 1
+	n := 1 // the one that AWS has at the end
 	for _, e := range l.Entries {
 		if e.Egress == egress && e.Number < lastEntry {
-			n--
+			n++
 		}
 	}
-	return n
+	if n > quota {
+		return raised - n
+	}
+	return quota - n
 }
 
 // roomGuard answers whether the entries fit without taking the last places.

@@ -302,7 +302,6 @@ func placed(now tied, blocks []string, chosen []Rule) (want, missing []Rule, err
 			}
 			todo = append(todo, r)
 		}
-		count := len(taken)
 		for i := range todo {
 			if todo[i].Number != 0 {
 				continue
@@ -313,16 +312,24 @@ func placed(now tied, blocks []string, chosen []Rule) (want, missing []Rule, err
 					break
 				}
 			}
-			if n >= first || count >= aclQuota {
+			if n >= first {
 				return nil, nil, noRoom(now.ACL, len(blocks))
 			}
 			todo[i].Number = n
 			taken[n] = todo[i]
-			count++
 		}
 		want, missing = append(want, todo...), append(missing, todo...)
 	}
 	return want, missing, nil
+}
+
+// most is how many entries there are in the fuller direction.
+func most(lists ...[]Rule) int {
+	n := map[bool]int{}
+	for _, r := range slices.Concat(lists...) {
+		n[r.Egress]++
+	}
+	return max(n[false], n[true])
 }
 
 // ours reports whether an entry is the one that we made or meant to make.
@@ -388,7 +395,10 @@ func restoreACL(x *respond.Exec) (playbook.Outcome, error) {
 		_, err := c.DeleteNetworkAcl(ctx, &ec2.DeleteNetworkAclInput{NetworkAclId: &p.After.Own})
 		return err
 	})
-	if err != nil && !respond.Gone(err) {
+	switch {
+	case respond.Is(err, "DependencyViolation"): // the association has not moved everywhere yet
+		return playbook.Outcome{}, fault.Wrap(fault.Unavailable, respond.Worded(err), p.After.Own+" is still used", p.Subnet+" has "+p.Before.ACL+" again", "it is asked again")
+	case err != nil && !respond.Gone(err):
 		return playbook.Outcome{}, err
 	}
 	return done(p.Subnet + " has " + p.Before.ACL + " again")

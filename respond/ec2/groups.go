@@ -148,6 +148,10 @@ func emptyGroup(x *respond.Exec, id string, made bool) error {
 		if x.Now().Sub(x.Started()) > 5*time.Minute {
 			return unseen(fmt.Sprintf("%s still has %d rules", id, len(rules)))
 		}
+		// AWS shows the old rules for a while.
+		if err := x.Sleep(time.Second); err != nil {
+			return err
+		}
 	}
 }
 

@@ -171,8 +171,10 @@ func (b *drafting) roomGuard() (respond.Guard, bool) {
 		if i < 0 {
 			continue
 		}
-		if _, _, err := placed(tied{ACL: p.acl, Entries: b.w.ACLs[i].Entries}, p.params().Blocks, nil); err != nil {
-			g.Answer, g.Why = respond.Warn, p.acl+" of "+kit.Join(p.subnets)+" has no room: connections that are tracked there will live on"
+		have := b.w.ACLs[i].Entries
+		_, missing, err := placed(tied{ACL: p.acl, Entries: have}, p.params().Blocks, nil)
+		if err != nil || most(have, missing) > aclQuota {
+			g.Answer, g.Why = respond.Warn, p.acl+" of "+kit.Join(p.subnets)+" has no room, unless its quota was raised: connections that are tracked there would live on"
 			g.Hint = "raise the quota of rules for each network ACL, or free some"
 		}
 	}

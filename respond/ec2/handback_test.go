@@ -2,9 +2,12 @@ package ec2
 
 import (
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/aws/smithy-go"
 
 	"github.com/guardroom/guardroom/cloud/sim"
 	"github.com/guardroom/guardroom/playbook"
@@ -67,5 +70,28 @@ func TestAnAddressThatWasTakenOffAsTheRunWasAbortedComesBack(t *testing.T) {
 	r.undone(p, records)
 	if n := len(r.world(r.id).Addresses); n != before {
 		t.Errorf("%d addresses after the undo, %d before the run", n, before)
+	}
+}
+
+func TestARehearsalWithoutAnAnswerDoesNotStopIsolation(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, fortress)
+	p := r.Plan()
+	r.Hook(func(ph sim.Phase, c sim.Call) error {
+		dry := reflect.ValueOf(c.Input).Elem().FieldByName("DryRun")
+		if ph == sim.Before && dry.IsValid() && !dry.IsNil() && dry.Elem().Bool() {
+			return &smithy.GenericAPIError{Code: "RequestLimitExceeded", Message: "Request limit exceeded.", Fault: smithy.FaultServer}
+		}
+		return nil
+	})
+	records := r.run(p)
+	r.Hook(nil)
+	if rec := records["preflight"]; rec.State != playbook.Completed || !strings.Contains(rec.Message, "was not answered") {
+		t.Errorf("%s: %s", rec.State, rec.Message)
+	}
+	for _, n := range r.world(r.id).Interfaces {
+		if rec := records["isolate/"+n.ID]; rec.State != playbook.Completed {
+			t.Errorf("%s: %s: %s", n.ID, rec.State, rec.Message)
+		}
 	}
 }

@@ -128,7 +128,9 @@ const (
 	lastRule = 32767
 	// band is the highest number of our own entries in a network ACL.
 	band = 49
-	// aclQuota is how many entries a network ACL takes in a direction.
+	// aclQuota is how many entries a network ACL takes in a direction, unless the
+	// account's quota was raised, which only a refusal of AWS tells.
+	// https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html
 	aclQuota = 20
 	// leaveWait is how long isolation waits for the Auto Scaling group.
 	leaveWait = 20 * time.Second

@@ -50,6 +50,9 @@ const (
 	callMetadata     = "EC2.ModifyInstanceMetadataOptions"
 )
 
+// patience is how many times AWS is asked for an answer.
+const patience = 3
+
 // vital are the calls without which nothing is isolated.
 func vital() []string { return []string{callIsolate} }
 
@@ -91,12 +94,14 @@ func preflight(x *respond.Exec) (playbook.Outcome, error) {
 			if slices.Contains(vital(), call) && denied == nil {
 				denied = err
 			}
-		case err != nil && respond.Transient(err):
+		case err != nil && respond.Transient(err) && x.Attempt() < patience:
 			return playbook.Outcome{}, err
+		case err != nil && respond.Transient(err): // isolation must not fail for want of a rehearsal
+			odd = append(odd, call+" was not answered")
 		case err == nil:
 			odd = append(odd, call+" took no notice of DryRun")
 		default:
-			odd = append(odd, call+": "+respond.Code(err))
+			odd = append(odd, call+" was answered with "+respond.Code(err))
 		}
 	}
 	slices.Sort(missing)
@@ -113,7 +118,7 @@ func preflight(x *respond.Exec) (playbook.Outcome, error) {
 	}
 	if len(odd) > 0 {
 		slices.Sort(odd)
-		message += "; no answer for " + strings.Join(slices.Compact(odd), ", ")
+		message += "; not known: " + strings.Join(slices.Compact(odd), ", ")
 	}
 	if len(p.Untried) > 0 {
 		message += "; not to be tried: " + kit.Join(p.Untried)
