@@ -41,6 +41,10 @@ type Action struct {
 	// Check looks again, after the run, at what the step verified, and says what
 	// is not so any more; nil: there is nothing to look at. It only looks.
 	Check func(x *Exec) (missing []string, err error)
+	// Prove looks for proof, after the run, that what the step verified holds; nil:
+	// there is none to look for. It only looks. last is what the look before found,
+	// or what the run said where there was none.
+	Prove func(x *Exec, last []Verdict) ([]Verdict, error)
 }
 
 // Before is the key under which a step saves what was there before it changed

@@ -19,11 +19,7 @@ func Check(ctx context.Context, a awscalls.AWS, actions Actions, p *Plan, record
 		if look == nil || rec.State != playbook.Completed {
 			continue
 		}
-		x := &Exec{Step: looking{ctx, rec}, Def: s, Plan: p, AWS: a, records: func(id string) (playbook.Record, bool) {
-			r, ok := records[id]
-			return r, ok
-		}}
-		missing, err := look(x)
+		missing, err := look(lookingAt(ctx, a, s, p, records, rec.Ended))
 		if err != nil {
 			return drift, Explain(err, "look again at "+s.ID, "nothing was changed")
 		}
@@ -32,16 +28,25 @@ func Check(ctx context.Context, a awscalls.AWS, actions Actions, p *Plan, record
 	return drift, nil
 }
 
-// looking is a step that only looks. Its time is that at which it ended.
+// lookingAt is what a look works with, at a time.
+func lookingAt(ctx context.Context, a awscalls.AWS, s Step, p *Plan, records map[string]playbook.Record, now time.Time) *Exec {
+	return &Exec{Step: looking{ctx, records[s.ID], now}, Def: s, Plan: p, AWS: a, records: func(id string) (playbook.Record, bool) {
+		r, ok := records[id]
+		return r, ok
+	}}
+}
+
+// looking is a step that only looks.
 type looking struct {
 	ctx context.Context //nolint:containedctx // it is the life of one look
 	rec playbook.Record
+	now time.Time
 }
 
 var _ playbook.Step = looking{}
 
 func (l looking) Name() string                             { return l.rec.Name }
-func (l looking) Now() time.Time                           { return l.rec.Ended }
+func (l looking) Now() time.Time                           { return l.now }
 func (l looking) Started() time.Time                       { return l.rec.Started }
 func (l looking) Spent() time.Duration                     { return 0 }
 func (l looking) Attempt() int                             { return l.rec.Attempt }

@@ -65,6 +65,7 @@ type AWS interface {
 	Lambda(ctx context.Context, p Place) (Lambda, error)
 	RDS(ctx context.Context, p Place) (RDS, error)
 	WAF(ctx context.Context, p Place) (WAF, error)
+	Logs(ctx context.Context, p Place) (Logs, error)
 	// Simulated reports whether no real AWS is behind it; everything that a
 	// person sees then says so.
 	Simulated() bool
@@ -123,6 +124,7 @@ type Networks interface {
 	DescribeSubnets(ctx context.Context, in *ec2.DescribeSubnetsInput, opts ...func(*ec2.Options)) (*ec2.DescribeSubnetsOutput, error)
 	DescribeRouteTables(ctx context.Context, in *ec2.DescribeRouteTablesInput, opts ...func(*ec2.Options)) (*ec2.DescribeRouteTablesOutput, error)
 	DescribeNatGateways(ctx context.Context, in *ec2.DescribeNatGatewaysInput, opts ...func(*ec2.Options)) (*ec2.DescribeNatGatewaysOutput, error)
+	DescribeVpcEndpoints(ctx context.Context, in *ec2.DescribeVpcEndpointsInput, opts ...func(*ec2.Options)) (*ec2.DescribeVpcEndpointsOutput, error)
 	DescribeFlowLogs(ctx context.Context, in *ec2.DescribeFlowLogsInput, opts ...func(*ec2.Options)) (*ec2.DescribeFlowLogsOutput, error)
 	DescribeNetworkAcls(ctx context.Context, in *ec2.DescribeNetworkAclsInput, opts ...func(*ec2.Options)) (*ec2.DescribeNetworkAclsOutput, error)
 	CreateNetworkAcl(ctx context.Context, in *ec2.CreateNetworkAclInput, opts ...func(*ec2.Options)) (*ec2.CreateNetworkAclOutput, error)

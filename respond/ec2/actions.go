@@ -107,7 +107,8 @@ func Actions() []respond.Action {
 			Calls: calls(reads("EC2.DescribeIamInstanceProfileAssociations"), "EC2.DisassociateIamInstanceProfile")},
 		respond.Action{Name: actMetadata, Options: normal, Do: disableMetadata, Undo: undoMetadata, UndoRank: rankMetadata, Calls: calls(reads("EC2.DescribeInstances"), "EC2.ModifyInstanceMetadataOptions")},
 		respond.Action{Name: actSessions, Options: normal, Do: endSessions, Calls: calls(reads("SSM.DescribeSessions"), "SSM.TerminateSession")},
-		respond.Action{Name: actVerify, Options: playbook.Options{Timeout: usual, Finishes: true}, Do: verify, Check: again, Calls: calls(append(describeCalls(), "IAM.GetRolePolicy"))},
+		respond.Action{Name: actVerify, Options: playbook.Options{Timeout: usual, Finishes: true}, Do: verify, Check: again, Prove: prove,
+			Calls: calls(append(describeCalls(), "IAM.GetRolePolicy", "Logs.FilterLogEvents", "S3.ListObjectsV2", "S3.GetObject"))},
 	)
 }
 

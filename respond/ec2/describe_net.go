@@ -405,11 +405,7 @@ func (d *describer) flowLogs(w *World) {
 			}
 			for _, f := range page.FlowLogs {
 				if str(f.FlowLogStatus) == "ACTIVE" && slices.Contains(ids, str(f.ResourceId)) {
-					to := str(f.LogDestination)
-					if to == "" {
-						to = str(f.LogGroupName)
-					}
-					out = append(out, FlowLog{ID: str(f.FlowLogId), Resource: str(f.ResourceId), Traffic: string(f.TrafficType), To: to})
+					out = append(out, readFlowLog(f))
 				}
 			}
 			if str(page.NextToken) == "" {
@@ -421,6 +417,26 @@ func (d *describer) flowLogs(w *World) {
 	if err == nil {
 		w.FlowLogs = list
 	}
+}
+
+// readFlowLog reads a flow log.
+// https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_FlowLog.html
+func readFlowLog(f types.FlowLog) FlowLog {
+	l := FlowLog{ID: str(f.FlowLogId), Resource: str(f.ResourceId), Traffic: string(f.TrafficType), To: str(f.LogDestination), Kind: string(f.LogDestinationType),
+		Format: str(f.LogFormat), Seconds: aws.ToInt32(f.MaxAggregationInterval)}
+	if l.To == "" {
+		l.To = str(f.LogGroupName)
+	}
+	if o := f.DestinationOptions; o != nil {
+		l.Parquet, l.Hive, l.Hourly = o.FileFormat == types.DestinationFileFormatParquet, aws.ToBool(o.HiveCompatiblePartitions), aws.ToBool(o.PerHourPartition)
+	}
+	if str(f.DeliverLogsStatus) == "FAILED" {
+		l.Failed = str(f.DeliverLogsErrorMessage)
+		if l.Failed == "" {
+			l.Failed = "AWS does not say why"
+		}
+	}
+	return l
 }
 
 // targetGroups asks for all target groups; it is known before the interfaces are.

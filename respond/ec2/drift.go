@@ -205,13 +205,14 @@ func (v view) all(ctx context.Context, a awscalls.AWS, place awscalls.Place, w *
 
 // opened are the interfaces that are open now and were not when the run ended.
 func (v view) opened(w *World, verified playbook.Record) []string {
-	var then []Verdict
-	verified.Load(SavedVerdicts, &then)
+	var then []respond.Verdict
+	verified.Load(respond.SavedVerdicts, &then)
 	var out []string
 	list, _ := v.verdicts(w)
 	for _, d := range list {
-		if d.isOpen() && !slices.Contains(then, d) {
-			out = append(out, d.Interface+" is "+d.Word)
+		known := slices.ContainsFunc(then, func(t respond.Verdict) bool { return t.String() == d.String() })
+		if d.IsOpen() && !known {
+			out = append(out, d.String())
 		}
 	}
 	return out

@@ -103,12 +103,9 @@ const (
 	convertName = "guardroom-convert"
 )
 
-// What the steps StepRecord and StepVerify save, for who shows a run: the *World
-// before anything was changed, and a []Verdict.
-const (
-	SavedWorld    = "world"
-	SavedVerdicts = "verdicts"
-)
+// SavedWorld is under what StepRecord saves the *World before anything was changed,
+// for who shows a run. StepVerify saves respond.SavedVerdicts.
+const SavedWorld = "world"
 
 // What steps save for those after them, beside before and after.
 const (

@@ -125,8 +125,8 @@ func TestAConnectionThroughANATGatewayOfASharedSubnetIsCutAndThoseOfOthersLiveOn
 					t.Error("another host cannot open a new connection")
 				}
 			})
-			var verdicts []Verdict
-			if records[StepVerify].Load(SavedVerdicts, &verdicts); len(verdicts) != 1 || verdicts[0].Word != Isolated {
+			var verdicts []respond.Verdict
+			if records[StepVerify].Load(respond.SavedVerdicts, &verdicts); len(verdicts) != 1 || !strings.HasPrefix(verdicts[0].Word, "isolated (not proven yet: ") {
 				t.Errorf("the verdict is %+v", verdicts)
 			}
 			if drift, err := Check(t.Context(), n.AWS, p, records); err != nil || len(drift) > 0 {
@@ -191,8 +191,8 @@ func TestWhatNoNetworkACLCutsIsPartlyIsolatedAndSaid(t *testing.T) {
 			if n.alive(n.eni, n.flow) != c.alive {
 				t.Errorf("the connection is alive: %v", !c.alive)
 			}
-			var verdicts []Verdict
-			records[StepVerify].Load(SavedVerdicts, &verdicts)
+			var verdicts []respond.Verdict
+			records[StepVerify].Load(respond.SavedVerdicts, &verdicts)
 			if len(verdicts) != 1 || !strings.HasPrefix(verdicts[0].Word, "partly: ") || !strings.Contains(verdicts[0].Word, c.why) {
 				t.Errorf("the verdict is %+v", verdicts)
 			}
@@ -235,8 +235,8 @@ func TestARemoteAddressOfTheFindingIsDeniedInTheSubnetWhereNothingElseCuts(t *te
 	if !kittest.Has(p.AlsoHits, evil) {
 		t.Errorf("the plan does not say whom it hits: %v", p.AlsoHits)
 	}
-	var verdicts []Verdict
-	if records[StepVerify].Load(SavedVerdicts, &verdicts); len(verdicts) != 1 || !strings.HasPrefix(verdicts[0].Word, "partly: ") {
+	var verdicts []respond.Verdict
+	if records[StepVerify].Load(respond.SavedVerdicts, &verdicts); len(verdicts) != 1 || !strings.HasPrefix(verdicts[0].Word, "partly: ") {
 		t.Errorf("the verdict is %+v: other connections may live on", verdicts)
 	}
 	n.well(n.undone(p, records))

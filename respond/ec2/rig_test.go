@@ -218,7 +218,7 @@ func lasting(w *World) *World {
 func (r *rig) mutations() []string {
 	var out []string
 	for _, c := range r.World.Calls() {
-		if c.Err == nil && !strings.HasPrefix(c.Operation, "Describe") && !strings.HasPrefix(c.Operation, "Get") && !strings.HasPrefix(c.Operation, "List") && c.Place.Role != "colleague" {
+		if c.Err == nil && !strings.HasPrefix(c.Operation, "Describe") && !strings.HasPrefix(c.Operation, "Get") && !strings.HasPrefix(c.Operation, "List") && !strings.HasPrefix(c.Operation, "Filter") && c.Place.Role != "colleague" {
 			out = append(out, c.Operation)
 		}
 	}

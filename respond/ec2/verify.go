@@ -11,19 +11,6 @@ import (
 	"github.com/guardroom/guardroom/respond/kit"
 )
 
-// Verdict is what was found about one network interface.
-type Verdict struct {
-	Interface string `json:"interface"`
-	// Word is isolated, isolated (not proven), or begins with "partly: " or "open: ".
-	Word string `json:"word"`
-}
-
-// The words of verdicts.
-const (
-	Isolated  = "isolated"
-	NotProven = "isolated (not proven)"
-)
-
 type verifyParams struct {
 	instanceParams
 	// Paths are the ways on which AWS tracked connections when the plan was made.
@@ -31,7 +18,7 @@ type verifyParams struct {
 }
 
 // resolver survives every isolation: it is no host in the VPC.
-const resolver = "the resolver of the VPC still answers, so names can carry data: neither a security group nor a network ACL stops it"
+const resolver = "the resolver of the VPC still answers, so names can carry data: neither a security group nor a network ACL stops it, and no flow log records it"
 
 // verify describes everything again and says, interface by interface, whether it
 // is isolated. It fails when one is open.
@@ -42,7 +29,7 @@ func verify(x *respond.Exec) (playbook.Outcome, error) {
 	}
 	v := viewOf(x.Plan, x.Def.Part, x.Record)
 	var w *World
-	var verdicts []Verdict
+	var verdicts []respond.Verdict
 	var open []string
 	_, err := seen(x, func() (bool, error) {
 		var err error
@@ -51,12 +38,12 @@ func verify(x *respond.Exec) (playbook.Outcome, error) {
 		}
 		verdicts, open = v.verdicts(w)
 		drift := v.drift(w)
-		return len(drift) == 0 && !slices.ContainsFunc(verdicts, Verdict.isOpen), nil
+		return len(drift) == 0 && !slices.ContainsFunc(verdicts, respond.Verdict.IsOpen), nil
 	})
 	if err != nil {
 		return playbook.Outcome{}, err
 	}
-	if err := x.Save(SavedVerdicts, verdicts); err != nil {
+	if err := x.Save(respond.SavedVerdicts, verdicts); err != nil {
 		return playbook.Outcome{}, err
 	}
 	drift := v.drift(w)
@@ -65,34 +52,28 @@ func verify(x *respond.Exec) (playbook.Outcome, error) {
 	}
 	lines := make([]string, 0, len(verdicts))
 	for _, d := range verdicts {
-		lines = append(lines, d.Interface+" "+d.Word)
+		lines = append(lines, d.What+" "+d.Word)
 	}
 	for _, d := range verdicts {
-		if d.isOpen() {
+		if d.IsOpen() {
 			return playbook.Outcome{}, conflict("not contained: "+strings.Join(lines, "; "), "what was isolated stays so", "guardroom run show names what is open")
 		}
 	}
 	return done(strings.Join(append(lines, drift...), "; "))
 }
 
-func (d Verdict) isOpen() bool { return strings.HasPrefix(d.Word, "open: ") }
-
-// verdicts judges each interface, and lists what is open whatever was done.
-func (v view) verdicts(w *World) (list []Verdict, open []string) {
+// verdicts judges each interface by its description, and lists what is open
+// whatever was done.
+func (v view) verdicts(w *World) (list []respond.Verdict, open []string) {
 	if w.Gone() {
 		return nil, nil
 	}
 	contain := v.containGroups()
 	for _, n := range w.Interfaces {
-		d := Verdict{Interface: n.ID, Word: v.word(w, n, contain[n.VPC])}
+		d := v.verdict(w, n, contain[n.VPC])
 		list = append(list, d)
-		switch {
-		case d.isOpen() || strings.HasPrefix(d.Word, "partly: "):
-			open = append(open, n.ID+" is "+d.Word)
-		case d.Word == NotProven:
-			open = append(open, "no flow log sees "+n.ID+": that nothing goes through it cannot be proven")
-		}
-		if n.PublicIPv4 != "" && !d.isOpen() {
+		open = append(open, d.String())
+		if n.PublicIPv4 != "" && !d.IsOpen() {
 			open = append(open, n.ID+" still has the public address "+n.PublicIPv4+"; no rule lets anything through")
 		}
 		if n.Type == "trunk" {
@@ -104,7 +85,7 @@ func (v view) verdicts(w *World) (list []Verdict, open []string) {
 	}
 	open = append(open, resolver)
 	if w.Metadata.Endpoint != "disabled" {
-		open = append(open, "the metadata service of "+w.InstanceID+" still hands out credentials, where it has a profile")
+		open = append(open, "the metadata service of "+w.InstanceID+" still hands out credentials, where it has a profile; no flow log records that")
 	}
 	return list, open
 }
@@ -122,30 +103,49 @@ func (v view) containGroups() map[string]string {
 	return out
 }
 
-// word judges one interface.
-func (v view) word(w *World, n Interface, contain string) string {
-	if n.Manager != "" {
-		return "open: " + n.Manager + " manages it, and only that service may change it"
+// verdict judges one interface by its description. That is no proof: it says
+// what may prove it, or why nothing can.
+func (v view) verdict(w *World, n Interface, contain string) respond.Verdict {
+	d := respond.Verdict{What: n.ID}
+	if why := openBecause(w, n, contain); why != "" {
+		d.Word = respond.Open(why)
+		return d
 	}
+	if why := v.tracked(w, n); why != "" {
+		d.Word = respond.Partly(why)
+	}
+	logs, why := flowLogsOf(w, n)
+	if len(logs) > 0 {
+		d.Pending = true
+		why = []string{"the flow records of " + kit.Join(ids(logs)) + " come some minutes later"}
+	}
+	return unproven(d, kit.Join(why), true)
+}
+
+func ids(logs []FlowLog) []string {
+	var out []string
+	for _, l := range logs {
+		out = append(out, l.ID)
+	}
+	return out
+}
+
+// openBecause says why an interface is not isolated; empty: it is, as described.
+func openBecause(w *World, n Interface, contain string) string {
 	switch {
+	case n.Manager != "":
+		return n.Manager + " manages it, and only that service may change it"
 	case len(n.Groups) == 0:
-		return "open: AWS shows no group of it, which proves nothing"
+		return "AWS shows no group of it, which proves nothing"
 	case contain == "" || !slices.Equal(n.Groups, []string{contain}):
-		return "open: it is in " + kit.Join(n.Groups)
+		return "it is in " + kit.Join(n.Groups)
 	}
 	i := slices.IndexFunc(w.Groups, func(g SecurityGroup) bool { return g.ID == contain })
 	switch {
 	case i < 0:
-		return "open: the rules of " + contain + " cannot be seen"
+		return "the rules of " + contain + " cannot be seen"
 	case w.Groups[i].Rules > 0:
-		return fmt.Sprintf("open: %s has %d rules", contain, w.Groups[i].Rules)
+		return fmt.Sprintf("%s has %d rules", contain, w.Groups[i].Rules)
 	}
-	if why := v.tracked(w, n); why != "" {
-		return "partly: " + why
-	}
-	sees := func(f FlowLog) bool { return f.Resource == n.ID || f.Resource == n.Subnet || f.Resource == n.VPC }
-	if !slices.ContainsFunc(w.FlowLogs, sees) {
-		return NotProven
-	}
-	return Isolated
+	return ""
 }

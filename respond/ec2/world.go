@@ -191,8 +191,21 @@ type Rule struct {
 type FlowLog struct {
 	ID       string `json:"id"`
 	Resource string `json:"resource"`
-	Traffic  string `json:"traffic"`
-	To       string `json:"to,omitempty"`
+	Traffic  string `json:"traffic"` // ALL, ACCEPT or REJECT
+	// To is the ARN of where it delivers, or the name of the log group; Kind is
+	// cloud-watch-logs, s3 or kinesis-data-firehose.
+	To   string `json:"to,omitempty"`
+	Kind string `json:"kind,omitempty"`
+	// Format names the fields of a record; empty: the default.
+	Format string `json:"format,omitempty"`
+	// Seconds is the longest aggregation interval.
+	Seconds int32 `json:"seconds,omitempty"`
+	// Parquet, Hive and Hourly are how objects are written.
+	Parquet bool `json:"parquet,omitempty"`
+	Hive    bool `json:"hive,omitempty"`
+	Hourly  bool `json:"hourly,omitempty"`
+
+	Failed string `json:"-"` // why AWS delivers nothing, as of now
 }
 
 // Profile is the instance profile and the role in it.

@@ -1,0 +1,288 @@
+package ec2
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/guardroom/guardroom/playbook"
+	"github.com/guardroom/guardroom/respond"
+	"github.com/guardroom/guardroom/respond/awscalls"
+	"github.com/guardroom/guardroom/respond/kit"
+)
+
+const (
+	// deliveredBy is after how long records that have not come are late.
+	deliveredBy = 30 * time.Minute
+	// overlap is how far back a look reads again what the look before it read:
+	// records come minutes late, and not in order.
+	overlap = 20 * time.Minute
+	// defaultInterval is AWS's aggregation interval where nobody chose another.
+	defaultInterval = 10 * time.Minute
+)
+
+// prove looks for proof that a contained instance is cut off: flow records of
+// each interface since its network was changed last. It reads logs that strangers'
+// traffic fills, and says nothing from them but addresses and numbers.
+// https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs.html
+func prove(x *respond.Exec, last []respond.Verdict) ([]respond.Verdict, error) {
+	var p instanceParams
+	if err := x.Params(&p); err != nil {
+		return nil, err
+	}
+	w, err := describeIn(x, p.Instance)
+	if err != nil || w.Gone() {
+		return nil, err
+	}
+	v := viewOf(x.Plan, x.Def.Part, x.Record)
+	pr := prover{v: v, w: w, aws: x.AWS, place: x.In(awscalls.Read, x.Def.Account, x.Def.Region), now: x.Now()}
+	contain := v.containGroups()
+	out := make([]respond.Verdict, 0, len(w.Interfaces))
+	for _, n := range w.Interfaces {
+		verdict := v.verdict(w, n, contain[n.VPC])
+		if !verdict.IsOpen() {
+			err := x.Look(func(ctx context.Context) error {
+				verdict = pr.verdict(ctx, n, verdict, untilOf(n.ID, last))
+				return ctx.Err()
+			})
+			if err != nil {
+				return nil, err
+			}
+		}
+		out = append(out, verdict)
+	}
+	return out, nil
+}
+
+func untilOf(id string, last []respond.Verdict) time.Time {
+	for _, l := range last {
+		if l.What == id {
+			return l.Until
+		}
+	}
+	return time.Time{}
+}
+
+// prover judges the interfaces of one instance by flow records.
+type prover struct {
+	v     view
+	w     *World
+	aws   awscalls.AWS
+	place awscalls.Place
+	now   time.Time
+}
+
+// verdict is base, which the description gave, with what the flow records say.
+func (p *prover) verdict(ctx context.Context, n Interface, base respond.Verdict, until time.Time) respond.Verdict {
+	logs, why := flowLogsOf(p.w, n)
+	if len(logs) == 0 {
+		return base
+	}
+	changed := p.v.changedAt(n)
+	var proofs []string // logs that show nothing
+	var delivered time.Time
+	for _, l := range logs {
+		from := changed.Add(l.interval())
+		if back := until.Add(-overlap); back.After(from) {
+			from = back
+		}
+		if !p.now.After(from) {
+			why = append(why, l.ID+" is about what was before until "+clock(from))
+			base.Pending = true
+			continue
+		}
+		t := newTally(n, from)
+		if reason := p.read(ctx, l, n, t); reason != "" {
+			why = append(why, l.ID+": "+reason)
+			base.Pending = true
+			continue
+		}
+		switch {
+		case t.accepted > 0:
+			return p.accepted(n, base, t)
+		case t.unreadable > 0:
+			why = append(why, fmt.Sprintf("%d records of %s cannot be read", t.unreadable, l.ID))
+		case t.skipped > 0:
+			why = append(why, fmt.Sprintf("AWS left records out of %s", l.ID))
+		case t.records == 0:
+			why = append(why, l.ID+" has delivered nothing since")
+			base.Pending = true
+		default:
+			proofs, delivered = append(proofs, l.ID), p.now
+		}
+	}
+	if len(proofs) == 0 {
+		return unproven(base, kit.Join(why), p.now.Sub(changed) < deliveredBy)
+	}
+	base.Until, base.Pending = delivered, false
+	if base.IsPartly() {
+		base.Word += "; since then the flow records of " + kit.Join(proofs) + " show no traffic"
+		return base
+	}
+	base.Word = respond.Isolated
+	return base
+}
+
+// accepted is the verdict where flow records show traffic that was let through.
+func (p *prover) accepted(n Interface, base respond.Verdict, t *tally) respond.Verdict {
+	base.Traffic, base.Until, base.Pending = t.lines(), p.now, false
+	if behind := p.v.cutBehind(p.w, n); behind != "" && t.beyond(outside(p.w, n)) {
+		base.Word = respond.Partly("packets leave it and none comes in: " + behind + " drops them where its flow log does not see it; " + t.through())
+		base.Traffic = nil
+		return base
+	}
+	base.Word = respond.Open(t.through())
+	return base
+}
+
+// unproven says why nothing is proven; a verdict that is worse stays.
+func unproven(base respond.Verdict, why string, early bool) respond.Verdict {
+	switch {
+	case base.IsPartly():
+	case early && base.Pending:
+		base.Word = respond.NotYetProven(why)
+	default:
+		base.Word = respond.NotProven(why)
+	}
+	return base
+}
+
+// changedAt is when the run changed the network of an interface last.
+func (v view) changedAt(n Interface) time.Time {
+	var at time.Time
+	later := func(r playbook.Record) {
+		if r.Ended.After(at) {
+			at = r.Ended
+		}
+	}
+	v.done(actIsolate, func(s respond.Step, r playbook.Record) {
+		if p, err := paramsOf[isolateParams](s); err == nil && p.Interface == n.ID {
+			later(r)
+		}
+	})
+	for _, action := range []string{actACL, actAddress} {
+		v.done(action, func(_ respond.Step, r playbook.Record) { later(r) })
+	}
+	return at
+}
+
+// cutBehind names the network ACLs that cut connections of an interface in a
+// subnet that they pass next; empty: there is none.
+func (v view) cutBehind(w *World, n Interface) string {
+	var acls []string
+	for _, p := range v.paths() {
+		if p.Subnet != n.Subnet || !p.cuts(w, n) {
+			continue
+		}
+		for _, s := range p.Through {
+			if a, ok := w.aclOf(s); ok && !slices.Contains(acls, a.ID) {
+				acls = append(acls, a.ID)
+			}
+		}
+	}
+	if len(acls) == 0 {
+		return ""
+	}
+	return "network ACL " + kit.Join(acls)
+}
+
+// outside reports whether an address is beyond the subnet of an interface.
+func outside(w *World, n Interface) func(netip.Addr) bool {
+	s, _ := w.subnet(n.Subnet)
+	return func(a netip.Addr) bool {
+		return !slices.ContainsFunc(s.CIDR, func(c string) bool {
+			p, err := netip.ParsePrefix(c)
+			return err == nil && p.Contains(a)
+		})
+	}
+}
+
+// flowLogsOf are the flow logs whose records of an interface can be read, and why
+// the others that see it cannot.
+func flowLogsOf(w *World, n Interface) (logs []FlowLog, why []string) {
+	for _, l := range w.FlowLogs {
+		if l.Resource != n.ID && l.Resource != n.Subnet && l.Resource != n.VPC {
+			continue
+		}
+		if reason := l.unusable(w.Account); reason != "" {
+			why = append(why, l.ID+" "+reason)
+			continue
+		}
+		logs = append(logs, l)
+	}
+	if len(logs)+len(why) == 0 {
+		why = append(why, "no flow log sees it")
+		for _, u := range w.Unknown {
+			if strings.HasPrefix(u, "ec2.DescribeFlowLogs") {
+				why = []string{"flow logs could not be described (" + u + ")"}
+			}
+		}
+	}
+	return logs, why
+}
+
+// unusable says why a flow log proves nothing here; empty: it may.
+func (l FlowLog) unusable(account string) string {
+	switch {
+	case l.Traffic == "REJECT":
+		return "records only what was rejected"
+	case l.Failed != "":
+		return "delivers nothing: " + l.Failed
+	}
+	if _, lacks := readFormat(l.Format); lacks != "" {
+		return "does not record the field " + lacks
+	}
+	switch l.Kind {
+	case "", "cloud-watch-logs":
+		if _, owner := l.group(); owner != "" && owner != account {
+			return "delivers to account " + owner
+		}
+		return ""
+	case "s3":
+		return l.unreadableObjects()
+	}
+	return "delivers to " + l.Kind + " (" + l.To + "), which cannot be read"
+}
+
+// interval is the longest that a record is about.
+func (l FlowLog) interval() time.Duration {
+	if l.Seconds <= 0 {
+		return defaultInterval
+	}
+	return time.Duration(l.Seconds) * time.Second
+}
+
+// group is the name of the log group, and the account that owns it where the
+// flow log says so.
+func (l FlowLog) group() (name, owner string) {
+	parts := strings.SplitN(l.To, ":", 7)
+	if len(parts) < 7 || parts[0] != "arn" || parts[5] != "log-group" {
+		return l.To, ""
+	}
+	return strings.TrimSuffix(parts[6], ":*"), parts[4]
+}
+
+func clock(t time.Time) string { return t.UTC().Format("15:04:05") + " UTC" }
+
+// read counts the records of an interface. It says what keeps it from that.
+func (p *prover) read(ctx context.Context, l FlowLog, n Interface, t *tally) (reason string) {
+	if l.Kind == "s3" {
+		return p.readObjects(ctx, l, n, t)
+	}
+	return p.readGroup(ctx, l, n, t)
+}
+
+// unread says what keeps a log from being read.
+func unread(what string, err error) string {
+	reason := respond.Code(err)
+	if call := respond.Called(err); call != "" && reason != "" {
+		reason += " for " + call
+	}
+	if reason == "" {
+		reason = "AWS did not answer"
+	}
+	return what + " cannot be read (" + reason + ")"
+}
