@@ -115,7 +115,6 @@ func scenarios() []scenario {
 			b.Type = "UnauthorizedAccess:EC2/MaliciousIPCaller.Custom"
 			target(b, finding.KindInstance, suspect, nil)
 		}},
-		{name: "the evidence of an instance, sealed by its own step", playbook: "forensics", other: forensics.Playbook(), build: simple},
 		{name: "the evidence of an instance, cleaned up", playbook: "forensics", keep: true, build: simple},
 		{name: "the evidence of an instance, volume by volume", playbook: "forensics", trouble: always("EC2.CreateSnapshots", refuse("UnsupportedOperation")), build: simple},
 		{name: "memory of an agent that is silent", playbook: "forensics", partly: true, build: func(e *sim.Editor, b *kittest.Bench) {

@@ -25,9 +25,7 @@ import (
 type scenario struct {
 	name     string
 	playbook string
-	// other is played in the place of the playbook with that name.
-	other respond.Playbook
-	build func(e *sim.Editor, b *kittest.Bench)
+	build    func(e *sim.Editor, b *kittest.Bench)
 	// trouble makes calls fail or lose their answer; nil: nothing does. It is
 	// made anew for each run.
 	trouble func(w *sim.World) sim.Hook
@@ -103,9 +101,6 @@ func (s scenario) play(deny map[awscalls.Role][]string) (*told, error) {
 		return nil, err
 	}
 	b.World, b.AWS = w, w.AWS()
-	if s.other != nil {
-		b.Playbook = s.other
-	}
 	if s.trouble != nil {
 		life.trouble = s.trouble(w)
 	}
@@ -184,28 +179,26 @@ func (s scenario) respond(b *kittest.Bench, life *span, out *told) {
 // verify seals what was preserved, as every run does, and reads all of it again.
 func (s scenario) verify(b *kittest.Bench, p *respond.Plan, records map[string]playbook.Record, out *told) {
 	ctx := context.Background()
-	sealed, err := forensics.Manifest(records[forensics.StepSeal])
-	if err != nil { // no step of the run did it
-		items, gaps, custody := forensics.Collect(slices.Collect(maps.Values(records)))
-		if len(items)+len(gaps) == 0 {
-			return
-		}
-		items, _ = evidence.OfRun(string(kittest.Run), items, nil)
-		m, err := evidence.Build(nil, evidence.Parts{Case: evidence.Case{Incident: "INC-42", Accounts: []string{p.Target.Account}, Regions: []string{p.Target.Region}},
-			Run: string(kittest.Run), By: "guardroom/" + string(kittest.Run), Items: items, Gaps: gaps, Custody: custody, Simulated: true}, b.Clock.Now())
-		if out.failed("seal", err) {
-			return
-		}
-		if sealed, err = evidence.Seal(m, nil, "a test has no key"); out.failed("seal", err) {
-			return
-		}
-		for range 2 { // the second finds it done
-			_, err = forensics.PutManifest(ctx, b.AWS, b.Policy, awscalls.Place{Account: p.Target.Account, Region: p.Target.Region, Incident: "INC-42"}, sealed)
-			out.failed("keep the manifest", respond.Explain(err, "keep the manifest", ""))
-		}
+	items, gaps, custody := forensics.Collect(slices.Collect(maps.Values(records)))
+	if len(items)+len(gaps) == 0 {
+		return
 	}
-	read := forensics.Reader{AWS: b.AWS, Incident: "INC-42"}
-	report, err := evidence.Verify(ctx, sealed, read, read, evidence.Options{At: b.Clock.Now()})
+	items, custody = evidence.OfRun(string(kittest.Run), items, custody)
+	m, err := evidence.Build(nil, evidence.Parts{Case: evidence.Case{Incident: "INC-42", Accounts: []string{p.Target.Account}, Regions: []string{p.Target.Region}},
+		Run: string(kittest.Run), By: "guardroom/" + string(kittest.Run), Items: items, Gaps: gaps, Custody: custody, Simulated: true}, b.Clock.Now())
+	if out.failed("seal", err) {
+		return
+	}
+	sealed, err := evidence.Seal(m, nil, "a test has no key")
+	if out.failed("seal", err) {
+		return
+	}
+	for range 2 { // the second finds it done
+		_, err = forensics.PutManifest(ctx, b.AWS, b.Policy, awscalls.Place{Account: p.Target.Account, Region: p.Target.Region, Incident: "INC-42"}, sealed)
+		out.failed("keep the manifest", respond.Explain(err, "keep the manifest", ""))
+	}
+	read := forensics.Reader{AWS: b.AWS, Incident: "INC-42", Home: b.Policy.Forensics.Account}
+	report, err := evidence.Verify(ctx, sealed, read, read, evidence.Options{At: b.Clock.Now(), Places: read})
 	out.failed("verify", err)
 	for _, p := range report.Problems {
 		out.wrong = append(out.wrong, fmt.Sprintf("verify: %+v", p))

@@ -20,7 +20,7 @@ import (
 
 // playbooks are all responses, the preferred one for a resource first.
 func playbooks() []respond.Playbook {
-	single := slices.Concat([]respond.Playbook{host.Playbook(), ec2.Playbook(), forensics.SealedPlaybook()},
+	single := slices.Concat([]respond.Playbook{host.Playbook(), ec2.Playbook(), forensics.Playbook()},
 		iam.Playbooks(), s3.Playbooks(), []respond.Playbook{lambda.Playbook()}, sharing.Playbooks())
 	sequence := respond.Sequence{Parts: append(slices.Clone(single), manual.Playbook())}
 	return append(single, block.Playbook(), sequence, manual.Playbook())

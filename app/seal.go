@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -37,64 +38,90 @@ func newSealer(path string) (sealer, error) {
 }
 
 // sealRun seals the manifest of an incident after a run that preserved
-// something, as a step of the run: sealed once, also over a crash.
+// something, as a step of the run: sealed once, also over a crash. The manifest
+// goes into the evidence bucket as every other change: not by a worker that lost
+// the run, and not while responses are switched off.
 func (r *runs) sealRun(c playbook.Context, run respond.RunRow, plan *respond.Plan) (playbook.Record, error) {
 	return c.Step(stepSeal, playbook.Options{Timeout: 2 * time.Minute, Finishes: true}, func(s playbook.Step) (playbook.Outcome, error) {
+		var sealed evidence.Sealed
 		var out playbook.Outcome
 		err := s.Look(func(ctx context.Context) (err error) {
-			out, err = r.sealNow(ctx, run, plan, s.Now())
+			sealed, out, err = r.sealNow(ctx, run, plan, s.Now())
 			return err
 		})
+		if err != nil || out.State == playbook.Skipped {
+			return out, err
+		}
+		kept, err := r.keepManifest(s, run, plan, sealed)
+		out.Message += "; " + kept
 		return out, err
 	})
 }
 
-func (r *runs) sealNow(ctx context.Context, run respond.RunRow, plan *respond.Plan, now time.Time) (playbook.Outcome, error) {
+// keepManifest writes a sealed manifest into the evidence bucket. Where it
+// cannot, the store has it, and that is said.
+func (r *runs) keepManifest(s playbook.Step, run respond.RunRow, plan *respond.Plan, sealed evidence.Sealed) (string, error) {
+	at := awscalls.Place{Account: plan.Target.Account, Region: plan.Target.Region, Incident: run.Incident.String()}
+	where := ""
+	err := s.Change(func(ctx context.Context) (err error) {
+		where, err = forensics.PutManifest(ctx, r.aws, r.policy, at, sealed)
+		return err
+	})
+	const kept = "in guardroom's store"
+	switch {
+	case errors.Is(err, playbook.ErrFenced), errors.Is(err, playbook.ErrStopped), errors.Is(err, playbook.ErrAborted):
+		return "", err
+	case respond.Transient(err) && s.Attempt() < 4:
+		return "", err // it is sealed, and tried again
+	case err != nil:
+		return kept + " only: " + fault.Of(respond.Explain(err, "write it to the evidence bucket", "it is in the store")).Error(), nil
+	case where == "":
+		return kept, nil
+	}
+	return kept + " and at " + where, nil
+}
+
+// sealNow builds and stores the manifest. Its outcome is Skipped where the run
+// preserved nothing.
+func (r *runs) sealNow(ctx context.Context, run respond.RunRow, plan *respond.Plan, now time.Time) (evidence.Sealed, playbook.Outcome, error) {
 	items, err := r.store.Evidence(ctx, run.Incident)
 	if err != nil {
-		return playbook.Outcome{}, err
+		return evidence.Sealed{}, playbook.Outcome{}, err
 	}
 	gaps, err := r.store.Gaps(ctx, run.Incident)
 	if err != nil {
-		return playbook.Outcome{}, err
+		return evidence.Sealed{}, playbook.Outcome{}, err
 	}
 	custody, err := r.store.Custody(ctx, run.Incident)
 	if err != nil {
-		return playbook.Outcome{}, err
+		return evidence.Sealed{}, playbook.Outcome{}, err
 	}
 	if !slices.ContainsFunc(items, func(p store.Preserved) bool { return p.Run == run.ID }) && !slices.ContainsFunc(gaps, func(l store.Lacking) bool { return l.Run == run.ID }) &&
 		!slices.ContainsFunc(custody, func(c evidence.Custody) bool { return evidence.RunOf(c.Who) == string(run.ID) }) {
-		return playbook.Outcome{State: playbook.Skipped, Message: "the run preserved nothing"}, nil
+		return evidence.Sealed{}, playbook.Outcome{State: playbook.Skipped, Message: "the run preserved nothing"}, nil
 	}
 	i, err := r.store.GetIncident(ctx, run.Incident)
 	if err != nil {
-		return playbook.Outcome{}, err
+		return evidence.Sealed{}, playbook.Outcome{}, err
 	}
 	head, err := r.store.AuditHead(ctx)
 	if err != nil {
-		return playbook.Outcome{}, err
+		return evidence.Sealed{}, playbook.Outcome{}, err
 	}
 	parts := evidence.Parts{Case: caseOf(i, plan), Run: string(run.ID), By: "guardroom/" + string(run.ID), AuditSeq: head.Seq, AuditHash: head.Hash, Simulated: run.Simulated}
 	parts.Items, parts.Custody = itemsOf(items), custodyOf(custody)
 	for _, l := range gaps {
 		parts.Gaps = append(parts.Gaps, l.Gap)
 	}
-	sealed, err := r.sealNext(ctx, run.Incident, parts, now)
+	sealed, err := r.sealNext(ctx, run, parts, now)
 	if err != nil {
-		return playbook.Outcome{}, err
+		return evidence.Sealed{}, playbook.Outcome{}, err
 	}
 	signed := "signed by key " + sealed.Signature.KeyID
 	if sealed.Signature.Value == "" {
 		signed = "not signed: " + sealed.Signature.Unsigned
 	}
-	kept := "in guardroom's store"
-	at := awscalls.Place{Account: plan.Target.Account, Region: plan.Target.Region, Incident: run.Incident.String()}
-	if where, err := forensics.PutManifest(ctx, r.aws, r.policy, at, sealed); err != nil {
-		kept += " only: " + fault.Of(respond.Explain(err, "write it to the evidence bucket", "it is in the store")).Error()
-	} else if where != "" {
-		kept += " and at " + where
-	}
-	return playbook.Outcome{Message: fmt.Sprintf("manifest %d of %s, %d items, %d gaps, sha256:%s, %s; %s", sealed.Revision, run.Incident, len(parts.Items), len(parts.Gaps), sealed.SHA256[:8], signed, kept)}, nil
+	return sealed, playbook.Outcome{Message: fmt.Sprintf("manifest %d of %s, %d items, %d gaps, sha256:%s, %s", sealed.Revision, run.Incident, len(parts.Items), len(parts.Gaps), sealed.SHA256[:8], signed)}, nil
 }
 
 // itemsOf are items as a manifest names them.
@@ -119,9 +146,18 @@ func custodyOf(list []evidence.Custody) []evidence.Custody {
 }
 
 // sealNext builds, signs and stores the next revision of the manifest. Two runs
-// of one incident may want the same one: the second takes the next.
-func (r *runs) sealNext(ctx context.Context, n incident.Number, parts evidence.Parts, now time.Time) (sealed evidence.Sealed, err error) {
+// of one incident may want the same one: the second takes the next. A worker that
+// lost the run seals nothing, for it may not know all that was preserved.
+func (r *runs) sealNext(ctx context.Context, run respond.RunRow, parts evidence.Parts, now time.Time) (sealed evidence.Sealed, err error) {
+	n := run.Incident
 	err = r.store.Write(ctx, func(tx *store.Tx) error {
+		row, err := tx.LockRun(ctx, run.ID)
+		if err != nil {
+			return err
+		}
+		if row.Epoch != run.Epoch {
+			return playbook.ErrFenced
+		}
 		if _, err := tx.Incident(ctx, n); err != nil { // its lock orders those who seal
 			return err
 		}
@@ -130,10 +166,10 @@ func (r *runs) sealNext(ctx context.Context, n incident.Number, parts evidence.P
 			return err
 		}
 		var previous []byte
-		if len(list) > 0 {
+		for _, row := range list {
 			var old evidence.Sealed
-			if err := json.Unmarshal(list[len(list)-1].Bytes, &old); err != nil {
-				return fmt.Errorf("read the manifest before: %w", err)
+			if err := json.Unmarshal(row.Bytes, &old); err != nil {
+				return fmt.Errorf("read manifest %d: %w", row.Revision, err)
 			}
 			if m, err := evidence.Decode(old.Bytes); err == nil && slices.Contains(m.Runs, parts.Run) {
 				sealed = old // by an earlier life of this run

@@ -249,7 +249,7 @@ func others() []need {
 // examining works in the forensic account.
 func examining() []need {
 	const bench = "respond.forensics"
-	bucket, objects := "arn:aws:s3:::"+EvidenceBucket, "arn:aws:s3:::"+EvidenceBucket+"/*"
+	objects := "arn:aws:s3:::" + EvidenceBucket + "/*"
 	return []need{
 		{step: "examine", as: exams, calls: of("EC2", "DescribeInstances", "DescribeInstanceStatus", "DescribeVolumes", "DescribeSnapshots", "DescribeLockedSnapshots", "DescribeImages", "DescribeSubnets", "DescribeRouteTables"),
 			why: "to find the place for a workstation, and to follow what is made there"},
@@ -262,9 +262,8 @@ func examining() []need {
 		{step: "prepare", as: exams, extra: []string{"ec2:CreateTags"}, resource: "what RunInstances, CreateVolume and CopySnapshot make", arns: []string{anyInstance, anyVolume, anySnapshot, anyInterface}, limits: []Condition{{"StringEquals", "ec2:CreateAction", []string{"RunInstances", "CreateVolume", "CopySnapshot"}}}, when: bench, why: "AWS asks for it beside calls that tag what they make"},
 		{step: "prepare", as: exams, extra: []string{"iam:PassRole"}, resource: "the role of the workstation, to EC2 only", arns: []string{"arn:aws:iam::*:role/" + WorkstationRole}, limits: forEC2, when: bench, why: "AWS asks for it beside ec2:RunInstances with a profile"},
 		{step: "prepare", as: exams, calls: of("SSM", "GetParameter"), resource: "public parameters of images", arns: []string{"arn:aws:ssm:*::parameter/aws/service/*"}, when: "respond.forensics.image", why: "to find the image of the workstation when it is started"},
-		{step: "evidence", as: exams, calls: of("S3", "PutObject", "GetObject", "HeadObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "AbortMultipartUpload", "ListParts"), extra: []string{"s3:PutObjectRetention"},
+		{step: "evidence", as: exams, calls: of("S3", "PutObject", "GetObject", "HeadObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "AbortMultipartUpload", "ListParts"), extra: []string{"s3:PutObjectRetention", "s3:GetObjectRetention"},
 			resource: "objects of the evidence bucket", arns: []string{objects}, when: "respond.evidence.url", why: "to keep evidence and to read it again; nothing here may delete it"},
-		{step: "evidence", as: exams, calls: of("S3", "ListObjectsV2"), resource: "the evidence bucket", arns: []string{bucket}, when: "respond.evidence.url", why: "to see what is there"},
 		{step: "evidence", as: exams, extra: []string{"kms:Decrypt", "kms:GenerateDataKey"}, resource: "the key of the evidence, through S3 only", arns: []string{anyKey}, limits: []Condition{{"StringLike", "kms:ViaService", []string{"s3.*.amazonaws.com"}}}, when: "respond.evidence.kms_key", why: "AWS asks for it beside the objects"},
 	}
 }

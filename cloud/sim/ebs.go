@@ -77,6 +77,19 @@ func (e *Editor) ChangeBlock(accountID, regionName, snapshotID string, index int
 	put(&r.EBS.Changed, snapshotID, m)
 }
 
+// DeleteSnapshot deletes a snapshot, locked or not: what an account shows that
+// lost one.
+func (e *Editor) DeleteSnapshot(accountID, regionName, id string) {
+	s := e.scope(accountID, regionName)
+	delete(s.Snapshots, id)
+}
+
+// UnlockSnapshot takes the lock of a snapshot away, as somebody with
+// ec2:UnlockSnapshot may.
+func (e *Editor) UnlockSnapshot(accountID, regionName, id string) {
+	e.scope(accountID, regionName).Snapshots[id].Lock = nil
+}
+
 // disk is what a content holds: what was set anywhere, else what follows from
 // its name.
 func (w *World) disk(content string, total int32) map[int32][]byte {

@@ -42,8 +42,6 @@ func Actions() []respond.Action {
 		{Name: actAttach, Do: attach, Undo: undoAttach, UndoRank: rankDetach, Options: playbook.Options{Timeout: hour}, Calls: calls{
 			awscalls.Forensics: {"EC2.DescribeVolumes", "EC2.DescribeInstances", "EC2.AttachVolume", "EC2.ModifyInstanceAttribute"}}},
 		{Name: actReport, Do: report, Options: playbook.Options{Timeout: 10 * time.Minute, Finishes: true}},
-		{Name: actSeal, Do: seal, Options: playbook.Options{Timeout: hour, Finishes: true}, Calls: calls{
-			awscalls.Forensics: {"S3.ListObjectsV2", "S3.GetObject", "S3.PutObject"}}},
 		{Name: actDetach, Do: undoDetach, Options: playbook.Options{Timeout: hour}, Calls: calls{awscalls.Forensics: {"EC2.DescribeVolumes", "EC2.DescribeInstances", "EC2.DetachVolume"}}},
 		{Name: actDelete, Do: undoDelete, Options: playbook.Options{Timeout: hour}, Calls: calls{awscalls.Forensics: {"EC2.DescribeVolumes", "EC2.DescribeInstances", "EC2.DetachVolume", "EC2.DeleteVolume"}}},
 		{Name: actTerminate, Do: undoTerminate, Options: playbook.Options{Timeout: hour}, Calls: calls{awscalls.Forensics: {"EC2.DescribeInstances", "EC2.ModifyInstanceAttribute", "EC2.TerminateInstances"}}},

@@ -5,8 +5,8 @@
 // Comes in: a description of a live instance and what the operator decided
 // about evidence. Goes out: steps of a plan, which hold no order but what they
 // truly need, so that the workstation boots while snapshots complete; and, from
-// those steps, evidence items, gaps that say what could not be taken and why,
-// and a sealed manifest.
+// those steps, evidence items, and gaps that say what could not be taken and why.
+// Whoever carries the plan out seals the manifest over them.
 //
 // It must never stop, restart or log in to the instance, install anything on
 // it, delete or unlock a snapshot, or share one with anybody but the configured

@@ -17,7 +17,6 @@ const (
 	StepWorkstation = "workstation"
 	StepReady       = "workstation/ready"
 	StepReport      = "report"
-	StepSeal        = "seal"
 
 	stageSnapshot = "snapshot"
 	stageLock     = "lock"
@@ -51,7 +50,6 @@ const (
 	actVolume      = "forensics.volume"
 	actAttach      = "forensics.attach"
 	actReport      = "forensics.report"
-	actSeal        = "forensics.seal"
 	actDetach      = "forensics.detach"
 	actDelete      = "forensics.delete-volume"
 	actTerminate   = "forensics.terminate-workstation"
@@ -67,8 +65,6 @@ const (
 	savedDevice    = "device"      // where it was attached
 	savedLocked    = "locked"      // locked
 	savedReport    = "report"
-	// SavedManifest is the sealed manifest, evidence.Sealed, in the record of StepSeal.
-	SavedManifest = "manifest"
 )
 
 // of is the id of a step about one volume.

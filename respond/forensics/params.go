@@ -60,10 +60,8 @@ type volumeParams struct {
 }
 
 type reportParams struct {
-	Instance string          `json:"instance"`
-	Gaps     []evidence.Gap  `json:"gaps,omitempty"` // known when the plan was made
-	Case     evidence.Case   `json:"case"`
-	Items    []evidence.Item `json:"items,omitempty"`
+	Instance string         `json:"instance"`
+	Gaps     []evidence.Gap `json:"gaps,omitempty"` // known when the plan was made
 }
 
 // made is something that AWS made for a step.

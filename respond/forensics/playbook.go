@@ -15,14 +15,11 @@ import (
 // Name is what people and routes call the playbook.
 const Name = "forensics"
 
-type book struct{ hooks Hooks }
+type book struct{}
 
 // Playbook returns the acquisition of an instance by itself, without isolation.
+// Whoever carries a plan out seals the manifest of what it preserved.
 func Playbook() respond.Playbook { return book{} }
-
-// SealedPlaybook is Playbook for a room that seals the manifest of every run by
-// itself.
-func SealedPlaybook() respond.Playbook { return book{hooks: Hooks{Sealed: true}} }
 
 // Name implements respond.Playbook.
 func (book) Name() string { return Name }
@@ -57,12 +54,12 @@ func (book) Describe(ctx context.Context, a awscalls.AWS, r respond.Request) (re
 }
 
 // Draft implements respond.Playbook.
-func (b book) Draft(w respond.World, r respond.Request) (respond.Draft, error) {
+func (book) Draft(w respond.World, r respond.Request) (respond.Draft, error) {
 	world, ok := w.Value.(World)
 	if !ok {
 		return respond.Draft{}, fmt.Errorf("draft the acquisition of %s: the description is a %T", r.Target.ID, w.Value)
 	}
-	return Steps(world, r, b.hooks)
+	return Steps(world, r, Hooks{})
 }
 
 // lines fills in what people read beside the steps.

@@ -38,7 +38,7 @@ func report(x *respond.Exec) (playbook.Outcome, error) {
 func lost(x *respond.Exec) error {
 	for _, s := range x.Plan.Steps {
 		id := localID(s)
-		if s.Part != x.Def.Part || !strings.HasPrefix(s.Action, "forensics.") || id == StepReport || id == StepSeal || stageOf(id) == stageWithdraw {
+		if s.Part != x.Def.Part || !strings.HasPrefix(s.Action, "forensics.") || id == StepReport || stageOf(id) == stageWithdraw {
 			continue
 		}
 		rec, ok := x.Record(id)

@@ -21,8 +21,9 @@ import (
 
 // PutManifest writes a sealed manifest and its signature into the evidence
 // bucket, each once, and returns where the manifest is; empty where no bucket is
-// configured. It may be repeated: what is there with the same bytes is fine,
-// other bytes under its name are refused.
+// configured. It changes the world: steps call it within Change. It may be
+// repeated: what is there with the same bytes is fine, other bytes under its name
+// are refused.
 func PutManifest(ctx context.Context, a awscalls.AWS, p respond.Policy, at awscalls.Place, s evidence.Sealed) (location string, err error) {
 	if p.Evidence.Bucket == "" {
 		return "", nil

@@ -24,11 +24,8 @@ type Hooks struct {
 	// MemoryLimit ends the taking of memory; 0: as long as it needs. A plan that
 	// isolates after it sets this.
 	MemoryLimit time.Duration
-	// BeforeReport are steps that the report and the manifest wait for.
+	// BeforeReport are steps that the report waits for.
 	BeforeReport []string
-	// Sealed says that whoever carries the plan out seals the manifest, over all
-	// that the run preserved: there is then no step for it.
-	Sealed bool
 }
 
 // drafting gathers the steps of one acquisition.
@@ -219,7 +216,7 @@ func (b *drafting) lock(id, from string, v Volume, role awscalls.Role) {
 }
 
 // hash reads the blocks of the snapshot that is kept: nothing waits for it but
-// the manifest.
+// the report.
 func (b *drafting) hash(v Volume, from string) {
 	switch {
 	case b.r.Policy.Forensics.Hash == "never":
@@ -253,9 +250,9 @@ func stepOf(steps []respond.Step, id string) (respond.Step, bool) {
 	return respond.Step{}, false
 }
 
-// closing are the report and the manifest.
+// closing is the report.
 func (b *drafting) closing() {
-	p := reportParams{Instance: b.w.Instance, Case: b.caseOf()}
+	p := reportParams{Instance: b.w.Instance}
 	if b.w.StoreGB > 0 {
 		b.gap("instance store of "+b.w.Instance, fmt.Sprintf("%d GB on disks that no snapshot holds; they are lost when it stops", b.w.StoreGB))
 	}
@@ -268,30 +265,6 @@ func (b *drafting) closing() {
 	p.Gaps = b.gaps
 	b.add(respond.Step{ID: StepReport, Action: actReport, Role: awscalls.Read, Effect: respond.NoChange, After: slices.Concat(b.ends, b.h.BeforeReport),
 		Title: "say what was preserved, what was not, and where it is"}, p)
-	if b.h.Sealed {
-		return
-	}
-	title := "seal the evidence manifest"
-	if b.r.Policy.Evidence.Bucket == "" {
-		title += ", kept in guardroom's store only: no evidence bucket is configured"
-	}
-	b.add(respond.Step{ID: StepSeal, Action: actSeal, Role: awscalls.Forensics, Effect: respond.Creates, After: []string{StepReport}, Title: title}, p)
-}
-
-func (b *drafting) caseOf() evidence.Case {
-	c := evidence.Case{Accounts: []string{b.w.Account}, Regions: []string{b.w.Region}, OpenedBy: b.r.Requester}
-	if b.away {
-		c.Accounts = append(c.Accounts, b.home)
-		slices.Sort(c.Accounts)
-	}
-	if b.r.Incident == nil {
-		return c
-	}
-	c.Incident = b.r.Incident.Number.String()
-	for _, f := range b.r.Incident.Findings {
-		c.Findings = append(c.Findings, evidence.Finding{ID: string(f.ID), Type: f.Type, UpdatedAt: f.UpdatedAt.UTC(), Count: f.Count})
-	}
-	return c
 }
 
 // kind is what this playbook responds to.

@@ -1,7 +1,6 @@
 package forensics_test
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -224,22 +223,3 @@ func TestActionsCallWhatTheyNameAndInTheNamedRole(t *testing.T) {
 var rare = []string{"act EC2.CreateSnapshot", "act SSM.CancelCommand", "forensics S3.AbortMultipartUpload", "read SSM.ListCommands"}
 
 func hashed(_ *sim.Options, p *respond.Policy, _ *edits) { p.Forensics.Hash = "auto" }
-
-func TestTheSecondRunOfAnIncidentSealsTheNextRevision(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, quick)
-	first := b.run()
-	b.completed(first)
-	records, err := b.carryOut(b.plan, "run_9", &playbook.Memory{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	one, err := forensics.Manifest(first[forensics.StepSeal])
-	if err != nil {
-		t.Fatal(err)
-	}
-	two, err := forensics.Manifest(records[forensics.StepSeal])
-	if err != nil || two.Revision != 2 || !strings.Contains(string(two.Bytes), fmt.Sprintf("%q:%q", "previous", one.SHA256)) {
-		t.Errorf("revision %d: %v", two.Revision, err)
-	}
-}

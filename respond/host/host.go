@@ -26,7 +26,7 @@ const Name = "ec2-respond"
 
 // Playbook returns the playbook that contains an instance and preserves its evidence.
 func Playbook() respond.Playbook {
-	return both{contain: ec2.Playbook(), acquire: forensics.SealedPlaybook()}
+	return both{contain: ec2.Playbook(), acquire: forensics.Playbook()}
 }
 
 type both struct{ contain, acquire respond.Playbook }
@@ -98,7 +98,7 @@ func (b both) Draft(w respond.World, r respond.Request) (respond.Draft, error) {
 	if err != nil {
 		return d, err
 	}
-	h := forensics.Hooks{Sealed: true}
+	h := forensics.Hooks{}
 	first := ec2.VolatileFirst(r.Policy, r.Type)
 	if first {
 		h.MemoryLimit = ec2.MemoryLimit
