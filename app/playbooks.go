@@ -42,10 +42,5 @@ func closings() map[string]respond.Closing {
 
 // drift says in what a contained resource is not any more as a run left it.
 func drift(ctx context.Context, a awscalls.AWS, p *respond.Plan, records map[string]playbook.Record) ([]string, error) {
-	hosts, err := ec2.Check(ctx, a, p, records)
-	if err != nil {
-		return hosts, err
-	}
-	others, err := respond.Check(ctx, a, actions(nil), p, records)
-	return append(hosts, others...), err
+	return respond.Check(ctx, a, actions(nil), p, records)
 }

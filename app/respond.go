@@ -78,6 +78,9 @@ func (a *App) buildResponses(tempo notify.Tempo) error {
 	}
 	a.desk = d
 	a.runs = &runs{desk: d, worker: a.db.executor, clock: clock, call: min(callLimit, tempo.Scale(a.cfg.Worker.Lease.Std())/2), stopping: make(chan struct{})}
+	if !reach.Simulated() {
+		a.runs.fresh = a.confirm
+	}
 	a.runs.life, a.runs.end = context.WithCancel(context.Background())
 	return nil
 }

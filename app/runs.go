@@ -33,6 +33,8 @@ type runs struct {
 	once     sync.Once
 	life     context.Context //nolint:containedctx // it is the lifetime of the runs of this process
 	end      context.CancelFunc
+	// fresh reads a finding anew from GuardDuty into the store; nil: nothing does.
+	fresh func(ctx context.Context, f store.Finding) (bool, error)
 	// kept is told each record of a run after it was committed; nil: nobody.
 	kept func(playbook.Record)
 }
@@ -303,9 +305,6 @@ func joinShort(list []string) string {
 	return s
 }
 
-// firstCheck is when a containment is looked at for the first time after it.
-const firstCheck = time.Minute
-
 // finish stores how a run ended, with all that follows from it.
 func (r *runs) finish(ctx context.Context, run respond.RunRow, plan *respond.Plan, state respond.RunState, contained bool, open []string, summary string) error {
 	return r.store.Write(ctx, func(tx *store.Tx) error {
@@ -316,9 +315,10 @@ func (r *runs) finish(ctx context.Context, run respond.RunRow, plan *respond.Pla
 		if now.Epoch != run.Epoch || now.State.Ended() {
 			return nil
 		}
-		now.State, now.EndedAt, now.Summary, now.Contained, now.StillOpen = state, tx.Now(), summary, contained, open
+		now.State, now.EndedAt, now.Summary, now.Contained = state, tx.Now(), summary, contained
+		now.StillOpen = respond.Restate(open, now.Verdicts)
 		if contained && now.NextCheck.IsZero() {
-			now.NextCheck = tx.Now().Add(r.tempo.Scale(firstCheck))
+			r.watch(&now, tx.Now())
 		}
 		if err := tx.PutRun(ctx, now); err != nil {
 			return err
@@ -455,7 +455,8 @@ func (p *progress) contained(ctx context.Context, tx *store.Tx) error {
 	if err != nil || run.Contained {
 		return err
 	}
-	run.Contained, run.NextCheck = true, tx.Now().Add(p.tempo.Scale(firstCheck))
+	run.Contained = true
+	p.watch(&run, tx.Now())
 	if err := tx.PutRun(ctx, run); err != nil {
 		return err
 	}
@@ -567,77 +568,6 @@ func (r *runs) closeOne(ctx context.Context, o respond.Owed) error {
 	o.Error = fault.Of(err).Error()
 	r.log.Warn("what a run opened could not be closed", "run", string(o.Run), "owed", o.ID, "attempt", o.Attempts, "error", err)
 	return r.store.Write(ctx, func(tx *store.Tx) error { return tx.PutOwed(ctx, o) })
-}
-
-// checks looks whether what is contained is so still: at 1, 5, 15 and 60
-// minutes, then hourly. What somebody changed back is told, and not repaired.
-func (r *runs) checks(ctx context.Context) error {
-	list, err := r.store.DueChecks(ctx, r.now(), 20)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, run := range list {
-		errs = append(errs, r.check(ctx, run))
-	}
-	return errors.Join(errs...)
-}
-
-func (r *runs) check(ctx context.Context, run respond.RunRow) error {
-	var drift []string
-	row, err := r.store.GetPlan(ctx, run.Plan)
-	if err != nil {
-		return err
-	}
-	plan, err := openPlan(row)
-	if err == nil {
-		drift, err = r.drift(ctx, plan, run)
-	}
-	gaps := []time.Duration{4 * time.Minute, 10 * time.Minute, 45 * time.Minute}
-	next := time.Hour
-	if run.Checks < len(gaps) {
-		next = gaps[run.Checks]
-	}
-	failed := err
-	if failed != nil {
-		next = min(next, 5*time.Minute)
-	}
-	return r.store.Write(ctx, func(tx *store.Tx) error {
-		now, err := tx.LockRun(ctx, run.ID)
-		if err != nil || now.NextCheck.IsZero() {
-			return err
-		}
-		if active, _, err := tx.ActiveRun(ctx, run.Target); err != nil || active != "" && active != run.ID {
-			return err // it is being undone: what is missing now is meant to be
-		}
-		now.NextCheck = tx.Now().Add(r.tempo.Scale(next))
-		if failed == nil {
-			now.Checks++
-		}
-		news := failed == nil && !slices.Equal(now.Drift, drift)
-		if failed == nil {
-			now.Drift = drift
-		}
-		if err := tx.PutRun(ctx, now); err != nil || !news {
-			return err
-		}
-		text := "the containment by " + string(run.ID) + " holds again"
-		if len(drift) > 0 {
-			text = "the containment by " + string(run.ID) + " no longer holds: " + joinShort(drift) + "; guardroom does not repair it by itself"
-		}
-		tx.Audit(audit.Record{Who: incident.Guardroom, Action: "run.drift", Object: "run/" + string(run.ID), After: joinShort(drift)})
-		return r.tell(ctx, tx, run.Incident, incident.KindDrift, incident.Guardroom, text)
-	})
-}
-
-func (r *runs) drift(ctx context.Context, plan *respond.Plan, run respond.RunRow) ([]string, error) {
-	list, err := r.store.Steps(ctx, run.ID)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, describeLimit)
-	defer cancel()
-	return drift(ctx, r.aws, plan, byName(list))
 }
 
 // takeUp gives the runs of lost workers to whoever comes next.

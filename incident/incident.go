@@ -218,6 +218,7 @@ const (
 	KindRunEnded       Kind = "run_ended"       // spoken; alerts where it failed
 	KindEvidenceReady  Kind = "evidence_ready"  // spoken
 	KindDrift          Kind = "drift"           // spoken, alerts: the containment no longer holds
+	KindProven         Kind = "proven"          // spoken: the containment holds, as was found later
 )
 
 // Entry is one line of the timeline. Text is written by guardroom and may

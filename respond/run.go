@@ -72,6 +72,13 @@ type RunRow struct {
 	NextCheck time.Time `json:"next_check,omitzero"`
 	Checks    int       `json:"checks,omitempty"`
 	Drift     []string  `json:"drift,omitempty"`
+	// ContainedAt is when the isolation was verified; Verdicts are what later looks
+	// said about each thing that was cut off, by its description and by the records
+	// of its traffic.
+	ContainedAt time.Time `json:"contained_at,omitzero"`
+	Verdicts    []Verdict `json:"verdicts,omitempty"`
+	// TalkingAt is when people were told that GuardDuty still saw activity.
+	TalkingAt time.Time `json:"talking_at,omitzero"`
 	Simulated bool      `json:"simulated,omitempty"`
 }
 

@@ -109,3 +109,24 @@ func provenAt(v Verdict, last []Verdict, now time.Time) time.Time {
 	}
 	return time.Time{}
 }
+
+// Restate replaces, in what is still open, the lines of earlier verdicts by those
+// of later ones. What is proven is no line.
+func Restate(stillOpen []string, later []Verdict) []string {
+	var out []string
+	for _, v := range later {
+		if !v.IsProven() {
+			out = append(out, v.String())
+		}
+	}
+	for _, line := range stillOpen {
+		old := slices.ContainsFunc(later, func(v Verdict) bool {
+			rest, ok := strings.CutPrefix(line, v.What+" is ")
+			return ok && (strings.HasPrefix(rest, notYet) || strings.HasPrefix(rest, partly) || strings.HasPrefix(rest, open))
+		})
+		if !old {
+			out = append(out, line)
+		}
+	}
+	return out
+}

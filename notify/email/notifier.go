@@ -157,7 +157,7 @@ func mailed(e message.Event) bool {
 	case incident.KindSeverityRaised, incident.KindRunEnded:
 		return e.Alerts // not from 7.0 to 8.0, and no run that ended well
 	case incident.KindContained, incident.KindReopened, incident.KindClosed, incident.KindPlanWaits, incident.KindEvidenceReady,
-		incident.KindReleased, incident.KindDrift:
+		incident.KindReleased, incident.KindDrift, incident.KindProven:
 		return true
 	}
 	return false

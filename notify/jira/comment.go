@@ -20,7 +20,7 @@ import (
 func spoken(e message.Event) bool {
 	switch e.Kind {
 	case incident.KindAcknowledged, incident.KindSeverityRaised, incident.KindContained, incident.KindReleased, incident.KindClosed,
-		incident.KindPlanWaits, incident.KindEvidenceReady, incident.KindDrift:
+		incident.KindPlanWaits, incident.KindEvidenceReady, incident.KindDrift, incident.KindProven:
 		return true
 	case incident.KindRunEnded:
 		return e.Alerts // one that ended well stands in the description

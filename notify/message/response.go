@@ -33,10 +33,18 @@ func (s *speaker) response(e incident.Entry) (Text, bool) {
 		}
 		return s.workstations(told("Evidence is ready", e.Text)), true
 	case incident.KindDrift:
+		if strings.HasPrefix(e.Text, containment) {
+			return told("", e.Text), true
+		}
 		return told("The containment no longer holds", e.Text), true
+	case incident.KindProven:
+		return told(strings.TrimSpace(containment), e.Text), true
 	}
 	return Text{}, false
 }
+
+// containment begins the entries that are sentences about one.
+const containment = "The containment "
 
 // calls reports a run that failed, which people must learn of who do not look.
 func (s *speaker) calls(e incident.Entry) bool {

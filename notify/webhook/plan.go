@@ -28,6 +28,7 @@ const (
 	TypeEvidenceReady  = "incident.evidence_ready"
 	TypeReleased       = "incident.released"
 	TypeDrift          = "incident.drift"
+	TypeProven         = "incident.proven"
 	TypeDigest         = "digest"
 	TypeNotice         = "notice"
 	TypeTest           = "test"
@@ -136,6 +137,8 @@ func typeOf(k incident.Kind) string {
 		return TypeReleased
 	case incident.KindDrift:
 		return TypeDrift
+	case incident.KindProven:
+		return TypeProven
 	}
 	return ""
 }

@@ -1,0 +1,257 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/guardroom/guardroom/audit"
+	"github.com/guardroom/guardroom/incident"
+	"github.com/guardroom/guardroom/respond"
+	"github.com/guardroom/guardroom/store"
+)
+
+// When a containment is looked at, counted from it: for what somebody changed back,
+// and for the proof that nothing goes through, whose records come late. After the
+// last it is looked at hourly.
+var (
+	driftLooks = []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour}
+	proofLooks = []time.Duration{2 * time.Minute, 10 * time.Minute, 30 * time.Minute}
+)
+
+const (
+	// quietAfter is from when on after a containment GuardDuty should see nothing.
+	quietAfter = 15 * time.Minute
+	// lookAgain is when a look that failed is made again, at the latest.
+	lookAgain = 5 * time.Minute
+	// asked is how many findings GuardDuty is asked for at one look.
+	asked = 10
+)
+
+// watch notes when a run contained something, and when that is looked at.
+func (r *runs) watch(run *respond.RunRow, now time.Time) {
+	run.ContainedAt = now
+	run.NextCheck = r.nextLook(now, now, true)
+}
+
+// nextLook is the next time after now at which a containment is looked at.
+func (r *runs) nextLook(contained, now time.Time, pending bool) time.Time {
+	looks := driftLooks
+	if pending {
+		looks = slices.Sorted(slices.Values(slices.Concat(driftLooks, proofLooks)))
+	}
+	for _, after := range looks {
+		if at := contained.Add(r.tempo.Scale(after)); at.After(now) {
+			return at
+		}
+	}
+	return now.Add(r.tempo.Scale(time.Hour))
+}
+
+// checks looks whether what is contained is so still. What somebody changed back
+// is told, and not repaired.
+func (r *runs) checks(ctx context.Context) error {
+	list, err := r.store.DueChecks(ctx, r.now(), 20)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, run := range list {
+		errs = append(errs, r.check(ctx, run))
+	}
+	return errors.Join(errs...)
+}
+
+// sight is what a look found.
+type sight struct {
+	missing  []string
+	verdicts []respond.Verdict
+	talk     string // what GuardDuty still sees; empty: nothing
+}
+
+func (r *runs) check(ctx context.Context, run respond.RunRow) error {
+	found, failed := r.look(ctx, run)
+	if failed != nil {
+		r.log.Warn("a containment could not be looked at and is looked at again", "run", string(run.ID), "error", failed)
+	}
+	return r.store.Write(ctx, func(tx *store.Tx) error {
+		now, err := tx.LockRun(ctx, run.ID)
+		if err != nil || now.NextCheck.IsZero() {
+			return err
+		}
+		if active, _, err := tx.ActiveRun(ctx, run.Target); err != nil || active != "" && active != run.ID {
+			return err // it is being undone: what is missing now is meant to be
+		}
+		pending := slices.ContainsFunc(found.verdicts, func(v respond.Verdict) bool { return v.Pending })
+		now.NextCheck = r.nextLook(now.ContainedAt, tx.Now(), pending || failed != nil)
+		if failed != nil {
+			if soon := tx.Now().Add(r.tempo.Scale(lookAgain)); soon.Before(now.NextCheck) {
+				now.NextCheck = soon
+			}
+			return tx.PutRun(ctx, now)
+		}
+		news := found.news(&now, tx.Now())
+		if err := tx.PutRun(ctx, now); err != nil {
+			return err
+		}
+		for _, n := range news {
+			tx.Audit(audit.Record{Who: incident.Guardroom, Action: n.action, Object: "run/" + string(run.ID), After: n.text})
+			if err := r.tell(ctx, tx, run.Incident, n.kind, incident.Guardroom, n.text); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// look looks at AWS, and at what GuardDuty says.
+func (r *runs) look(ctx context.Context, run respond.RunRow) (s sight, err error) {
+	row, err := r.store.GetPlan(ctx, run.Plan)
+	if err != nil {
+		return s, err
+	}
+	plan, err := openPlan(row)
+	if err != nil {
+		return s, err
+	}
+	list, err := r.store.Steps(ctx, run.ID)
+	if err != nil {
+		return s, err
+	}
+	records := byName(list)
+	short, cancel := context.WithTimeout(ctx, describeLimit)
+	defer cancel()
+	if s.missing, err = drift(short, r.aws, plan, records); err != nil {
+		return s, err
+	}
+	last := run.Verdicts
+	if len(last) == 0 {
+		last = respond.VerdictsOf(plan, records)
+	}
+	if s.verdicts, err = respond.Prove(short, r.aws, r.actions, plan, records, r.now(), last); err != nil {
+		return s, err
+	}
+	s.talk, err = r.talk(ctx, run, plan)
+	return s, err
+}
+
+// told is a line for the incident.
+type told struct {
+	kind         incident.Kind
+	action, text string
+}
+
+// news keeps in the row what was found, and returns what people are told: each
+// thing once, and again only when it has changed.
+func (s sight) news(run *respond.RunRow, now time.Time) []told {
+	var out []told
+	before, drift := run.Drift, slices.Clone(s.missing)
+	lines := slices.Clone(s.missing)
+	for _, v := range s.verdicts {
+		if v.IsOpen() && len(v.Traffic) > 0 {
+			// Whom it talks to may change from look to look; that is no news.
+			drift = append(drift, v.What+" is open: traffic goes through it")
+			lines = append(lines, v.String())
+		}
+	}
+	proven := s.proven(run.Verdicts)
+	run.Checks++
+	run.Drift = drift
+	run.Verdicts, run.StillOpen = s.verdicts, respond.Restate(run.StillOpen, s.verdicts)
+	subject := "The containment by " + string(run.ID)
+	switch {
+	case len(drift) > 0 && !slices.Equal(before, drift):
+		out = append(out, told{incident.KindDrift, "run.drift", subject + " no longer holds: " + joinShort(lines) + "; guardroom does not repair it by itself"})
+	case len(drift) == 0 && len(before) > 0:
+		out = append(out, told{incident.KindProven, "run.drift", subject + " holds again"})
+	}
+	if len(proven) > 0 {
+		out = append(out, told{incident.KindProven, "run.proven", subject + " is proven: " + strings.Join(proven, ", ") + " isolated, and the flow records since then show nothing that went through"})
+	}
+	if s.talk != "" && run.TalkingAt.IsZero() {
+		run.TalkingAt = now
+		out = append(out, told{incident.KindDrift, "run.talking", subject + " may not hold: " + s.talk})
+	}
+	return out
+}
+
+// proven are the things of which it is known now, and was not before, that nothing
+// goes through.
+func (s sight) proven(last []respond.Verdict) []string {
+	var out []string
+	for _, v := range s.verdicts {
+		known := slices.ContainsFunc(last, func(l respond.Verdict) bool { return l.What == v.What && !l.ProvenAt.IsZero() })
+		if v.IsProven() && !known {
+			out = append(out, v.What)
+		}
+	}
+	return out
+}
+
+// talk says what GuardDuty still sees of what was contained, so long after it that
+// reports of what was before should have come: activity of that time, or a count
+// that rose where the finding does not say when it was. GuardDuty is asked anew
+// where it can be; empty: it sees nothing, or people were told.
+func (r *runs) talk(ctx context.Context, run respond.RunRow, plan *respond.Plan) (string, error) {
+	since := run.ContainedAt.Add(r.tempo.Scale(quietAfter))
+	if run.ContainedAt.IsZero() || !run.TalkingAt.IsZero() || r.now().Before(since) {
+		return "", nil
+	}
+	list, err := r.store.Findings(ctx, store.FindingFilter{Incident: run.Incident, Limit: 200})
+	if err != nil {
+		return "", err
+	}
+	list = slices.DeleteFunc(list, func(f store.Finding) bool { return f.Sample || !about(plan, f) })
+	for i, f := range list {
+		if r.fresh == nil || i >= asked {
+			break
+		}
+		if _, err := r.fresh(ctx, f); err != nil {
+			r.log.Debug("GuardDuty could not be asked whether it still sees activity", "run", string(run.ID), "finding", string(f.ID), "error", err)
+			break
+		}
+		if again, ok, err := r.store.GetFinding(ctx, f.ID); err == nil && ok {
+			list[i] = again
+		}
+	}
+	for _, f := range list {
+		text, err := r.still(ctx, f, since)
+		if err != nil || text != "" {
+			return text, err
+		}
+	}
+	return "", nil
+}
+
+// about reports whether a finding is about what a plan is for.
+func about(p *respond.Plan, f store.Finding) bool {
+	return slices.ContainsFunc(append(slices.Clone(p.Parts), p.Target), func(t respond.Target) bool {
+		return t.ID == f.ResourceID && t.Kind == f.ResourceKind && t.Account == f.AccountID
+	})
+}
+
+// still says that a finding reports activity after a time.
+func (r *runs) still(ctx context.Context, f store.Finding, since time.Time) (string, error) {
+	name := fmt.Sprintf("GuardDuty still sees activity of %s: %s", f.ResourceID, f.Type)
+	if !f.LastSeen.IsZero() {
+		if !f.LastSeen.After(since) {
+			return "", nil
+		}
+		return fmt.Sprintf("%s, last at %s UTC, %d in all", name, f.LastSeen.UTC().Format("2006-01-02 15:04:05"), f.Count), nil
+	}
+	if !f.UpdatedAt.After(since) {
+		return "", nil
+	}
+	revisions, err := r.store.Revisions(ctx, f.ID, 50)
+	if err != nil {
+		return "", err
+	}
+	i := slices.IndexFunc(revisions, func(v store.Revision) bool { return !v.UpdatedAt.After(since) })
+	if i < 0 || f.Count <= revisions[i].Count {
+		return "", nil
+	}
+	return fmt.Sprintf("%s, %d in all, %d before", name, f.Count, revisions[i].Count), nil
+}
