@@ -92,12 +92,39 @@ func (w *World) home(ctx context.Context, p respond.Policy, account, region stri
 		return err
 	}
 	name := evidenceBucket
-	if _, err := o.GetBucketLocation(ctx, &s3.GetBucketLocationInput{Bucket: &name}); !respond.Gone(err) {
-		return nil // it is there, perhaps another account's
-	}
+	_, err = o.GetBucketLocation(ctx, &s3.GetBucketLocationInput{Bucket: &name})
+	absent := respond.Gone(err)
 	return w.Edit(func(e *Editor) {
-		e.AddBucket(account, Bucket{Name: evidenceBucket, Region: evidenceRegion, Versioning: "Enabled", ObjectLock: true})
+		if absent {
+			e.AddBucket(account, Bucket{Name: evidenceBucket, Region: evidenceRegion, Versioning: "Enabled", ObjectLock: true})
+		}
+		e.admit(evidenceBucket, account)
 	})
+}
+
+// admit lets a further account keep evidence in a bucket of another one, as the
+// policy of a bucket does that several accounts share.
+func (e *Editor) admit(bucket, account string) {
+	b := e.Bucket(bucket)
+	root := "arn:aws:iam::" + account + ":root"
+	if b.Account == account || strings.Contains(b.Policy, root) {
+		return
+	}
+	doc := struct {
+		Version   string
+		Statement []map[string]any
+	}{Version: "2012-10-17"}
+	if b.Policy != "" && json.Unmarshal([]byte(b.Policy), &doc) != nil {
+		return // somebody wrote another one
+	}
+	doc.Statement = append(doc.Statement, map[string]any{"Effect": "Allow", "Principal": map[string]any{"AWS": root},
+		"Action":   []string{"s3:PutObject", "s3:PutObjectRetention", "s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectRetention", "s3:ListMultipartUploadParts", "s3:AbortMultipartUpload"},
+		"Resource": "arn:aws:s3:::" + bucket + "/*"})
+	policy, err := json.Marshal(doc)
+	if err != nil {
+		panic(err) // texts only
+	}
+	b.Policy = string(policy)
 }
 
 // there reports whether a target is in the simulated AWS.

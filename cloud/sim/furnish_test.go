@@ -1,6 +1,8 @@
 package sim_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -90,5 +92,31 @@ func TestEveryFurnishedAccountMayUseTheImageThatItsParameterNames(t *testing.T) 
 		if _, err := c.DescribeImages(t.Context(), &ec2.DescribeImagesInput{ImageIds: []string{aws.ToString(out.Parameter.Value)}}); err != nil {
 			t.Errorf("account %s: %v", account, err)
 		}
+	}
+}
+
+func TestEveryFurnishedAccountKeepsEvidenceInTheOneBucketAndNobodyElseDoes(t *testing.T) {
+	t.Parallel()
+	w, p := furnished(t)
+	put := func(account, key string) error {
+		t.Helper()
+		c, err := w.AWS().S3(t.Context(), awscalls.Place{Account: account, Region: p.Evidence.Region, Role: awscalls.Forensics, Incident: "INC-1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &p.Evidence.Bucket, Key: &key, Body: strings.NewReader("evidence")})
+		return err
+	}
+	accounts := []string{"111111111111", "222222222222", "333333333333", "222222222222"}
+	for n, account := range accounts {
+		if err := w.Furnish(t.Context(), p, []respond.Target{{Kind: finding.KindLambda, ID: "f", Account: account, Region: "eu-west-1"}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := put(account, fmt.Sprintf("INC-1/%d", n)); err != nil {
+			t.Errorf("account %s: %v", account, err)
+		}
+	}
+	if err := put("444444444444", "INC-1/x"); respond.Code(err) != "AccessDenied" {
+		t.Errorf("an account that nothing was furnished in: %v", err)
 	}
 }
