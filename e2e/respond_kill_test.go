@@ -70,12 +70,17 @@ func TestCrashesOfAResponseOnPostgreSQL(t *testing.T) {
 func killResponses(t *testing.T, storeOf func() string, most int) {
 	seed := seed(t)
 	random := rand.New(rand.NewPCG(seed, 3)) //nolint:gosec // a test
-	all := &killer{random: random, places: map[string]map[moment]int{}}
+	all := &killer{random: random, changed: map[string]bool{}, places: map[string]map[moment]int{}}
 	for host := 1; all.kills < most && !t.Failed(); host++ {
 		t.Run(fmt.Sprintf("host %d", host), func(t *testing.T) { all.response(t, storeOf(), most-all.kills) })
 	}
 	for _, operation := range slices.Sorted(maps.Keys(all.places)) {
-		t.Logf("%-45s %v", operation, all.places[operation])
+		t.Logf("%-50s %v", operation, all.places[operation])
+	}
+	for _, operation := range slices.Sorted(maps.Keys(all.changed)) {
+		if all.places[operation] == nil {
+			t.Logf("%-50s called, and no kill fell upon it", operation)
+		}
 	}
 	t.Logf("%d kills, %d of them inside a call that changes something or right after it", all.kills, all.inCall)
 	if all.inCall*2 < all.kills {
@@ -89,8 +94,12 @@ type killer struct {
 	host   *host
 	kills  int
 	inCall int
-	places map[string]map[moment]int // where kills fell
 	last   string
+	// changed are the operations that changed something, killed at or not.
+	changed map[string]bool
+
+	mu     sync.Mutex
+	places map[string]map[moment]int // where kills fell
 }
 
 // response is one run and its undo under kills, seen from outside.
@@ -135,6 +144,11 @@ func (k *killer) response(t *testing.T, at string, left int) {
 	}
 	_ = h.kill(syscall.SIGTERM)
 	h.checkNothingOwed()
+	for _, c := range h.proxy.Calls() {
+		if changes(c) && c.Service != "STS" && c.Service != "sqs" {
+			k.changed[c.String()] = true
+		}
+	}
 }
 
 // carryOut kills the service until the run has ended, or most kills were made,
@@ -165,7 +179,8 @@ func (k *killer) carryOut(t *testing.T, run string, most int) {
 // strike kills the service once, and reports whether it did before the run ended.
 func (k *killer) strike(run string) bool {
 	when := []moment{beforeCall, afterEffect, afterAnswer, beforeCall, afterEffect, afterAnswer, duringLook, anyTime}[k.random.IntN(8)]
-	nth, pause := 1+k.random.IntN(4), time.Duration(0)
+	// Every other kill looks for a place where none has fallen yet.
+	nth, pause, fresh := 1+k.random.IntN(4), time.Duration(0), k.random.IntN(2) == 0
 	switch when {
 	case afterAnswer:
 		pause = time.Duration(k.random.IntN(40)) * time.Millisecond
@@ -195,9 +210,9 @@ func (k *killer) strike(run string) bool {
 	if when == anyTime {
 		time.AfterFunc(pause, func() { shoot("any") })
 	} else {
-		k.host.proxy.Add(proxy.Rule{Nth: nth, Match: func(c proxy.Call) bool {
-			return c.Service != "STS" && c.Service != "sqs" && changes(c) == (when != duringLook)
-		}, Fault: fault})
+		k.host.proxy.Add(proxy.Rule{Nth: nth, Fault: fault, Match: func(c proxy.Call) bool {
+			return c.Service != "STS" && c.Service != "sqs" && changes(c) == (when != duringLook) && (!fresh || k.fresh(c, when))
+		}})
 	}
 	defer k.host.proxy.ClearRules()
 	defer close(dead)
@@ -228,6 +243,8 @@ func (k *killer) strike(run string) bool {
 }
 
 func (k *killer) note(what string, when moment) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	if k.places[what] == nil {
 		k.places[what] = map[moment]int{}
 	}
@@ -236,6 +253,13 @@ func (k *killer) note(what string, when moment) {
 	if when != anyTime && when != duringLook {
 		k.inCall++
 	}
+}
+
+// fresh reports whether no kill fell upon a call of this operation at this moment.
+func (k *killer) fresh(c proxy.Call, when moment) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.places[c.String()][when] == 0
 }
 
 // changes reports whether a call changes something in the account.
