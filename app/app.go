@@ -73,6 +73,7 @@ type App struct {
 	watch   *watcher
 	triager *triage.Triager
 	cloud   *cloud.Cloud
+	ours    *cloud.Ours
 	clock   *clock
 	archive *guardduty.Archiver
 	desk    *desk
@@ -97,6 +98,11 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (_ *App, err err
 	a.ids = newIDs(a.now)
 	a.clock = &clock{now: a.now, next: transport()}
 	a.cloud = cloud.New(cfg.AWS, cfg.Accounts, cloud.Deps{Now: a.now, Log: a.log})
+	more := []string{cfg.Respond.Forensics.Account}
+	for _, s := range cfg.Sources.GuardDuty {
+		more = append(more, s.Accounts...)
+	}
+	a.ours = a.cloud.Ours(more...)
 	for _, d := range cfg.Destinations {
 		a.types[d.Name] = d.Type
 	}

@@ -464,6 +464,8 @@ func (d *desk) wish(ctx context.Context, w store.Wish, confirm func(ctx context.
 	if !said {
 		known, err := confirm(ctx, f)
 		switch {
+		case fault.CodeOf(err) == fault.Usage: // an account that is not ours stays so
+			return d.endWish(ctx, w, "no plan was made by itself: "+fault.Of(err).Error())
 		case err != nil:
 			return later("GuardDuty could not be asked: " + fault.Of(err).Error())
 		case !known:

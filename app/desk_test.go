@@ -2,6 +2,9 @@ package app
 
 import (
 	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -280,6 +283,49 @@ func TestARouteMakesItsPlanOnlyOnceGuardDutyHasConfirmed(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatal("no plan was made")
 		}
+	}
+}
+
+// Whoever may write to the queue names the account: their own, where a role with
+// our name waits for the external id, and GuardDuty confirms what they like.
+func TestAFindingOfAStrangersAccountMakesNobodyAssumeARole(t *testing.T) {
+	testKeys(t)
+	var mu sync.Mutex
+	asked := map[string]int{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = r.ParseForm()
+		mu.Lock()
+		asked[r.Form.Get("Action")]++
+		mu.Unlock()
+		w.Header().Set("Content-Type", "text/xml")
+		_, _ = io.WriteString(w, `<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult><Arn>arn:aws:iam::999999999999:user/guardroom</Arn><UserId>A</UserId><Account>999999999999</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`)
+	}))
+	t.Cleanup(server.Close)
+	cfg := respondConfig("sqlite:"+t.TempDir()+"/g.db", "one")
+	cfg.Routes = []config.Route{{Name: "hosts", When: `resource.kind == "instance"`, Stop: true, Playbook: "ec2-respond"}}
+	cfg.AWS.EndpointURL, cfg.AWS.ReadRole, cfg.AWS.Region, cfg.AWS.ExternalID = server.URL, "guardroom-read", "eu-central-1", config.NewSecret("shared")
+	cfg.Accounts = []config.Account{{ID: "123456789012", Name: "ours"}}
+	r := respondingOn(t, cfg, attackedWorld(t, ""), nil)
+	r.take(t, false)
+	var told string
+	for deadline := time.Now().Add(time.Minute); told == "" && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		list, err := r.db.Timeline(t.Context(), 1, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range list {
+			if strings.Contains(e.Text, "no plan was made by itself") {
+				told = e.Text
+			}
+		}
+	}
+	if !strings.Contains(told, "is not in the configuration") {
+		t.Errorf("the incident says %q", told)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if asked["AssumeRole"] > 0 {
+		t.Errorf("asked: %v", asked)
 	}
 }
 

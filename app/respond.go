@@ -45,7 +45,7 @@ func (a *App) buildResponses(tempo notify.Tempo) error {
 		reach, fetching = simulated.AWS(), simulated.Transport()
 	default:
 		r := a.cfg.Respond
-		reach = a.cloud.Responses(cloud.ResponseRoles{Read: a.cfg.AWS.ReadRole, Act: r.ActRole, Forensics: cmp.Or(r.ForensicsRole, r.ActRole)})
+		reach = a.cloud.Responses(cloud.ResponseRoles{Ours: a.ours, Read: a.cfg.AWS.ReadRole, Act: r.ActRole, Forensics: cmp.Or(r.ForensicsRole, r.ActRole)})
 	}
 	fetch := lambda.HTTP(&http.Client{Timeout: time.Minute, Transport: fetching})
 	d := &desk{store: a.db.DB, engine: runQueue{a.engine}, raise: a.engine, newID: a.ids.New, now: a.now, log: a.log, triager: a.triager,
@@ -161,6 +161,9 @@ func (a *App) Responses() api.Responder { return a.desk }
 func (a *App) confirm(ctx context.Context, f store.Finding) (bool, error) {
 	if a.opts.Confirm != nil {
 		return a.opts.Confirm(ctx, f.ID)
+	}
+	if err := a.ours.Check(ctx, f.AccountID); err != nil {
+		return false, err
 	}
 	client, err := a.cloud.GuardDuty(ctx, f.AccountID, "", f.Region)
 	if err != nil {

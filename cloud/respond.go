@@ -41,6 +41,8 @@ const maxSessions = 1000
 type ResponseRoles struct {
 	// Read describes, Act contains, Forensics works in the forensic account.
 	Read, Act, Forensics string
+	// Ours are the accounts in which roles are assumed; nil: all, for tests.
+	Ours *Ours
 	// Pace is how fast calls are sent; a class that is not in it has its default.
 	Pace map[PaceClass]Pace
 }
@@ -128,6 +130,11 @@ func (r *responses) at(ctx context.Context, p awscalls.Place, signs bool) (aws.C
 			return cfg, err
 		}
 	} else {
+		if r.roles.Ours != nil {
+			if err := r.roles.Ours.Check(ctx, p.Account); err != nil {
+				return cfg, err
+			}
+		}
 		cfg.Credentials = r.session(cfg, p, name, signs)
 	}
 	cfg.APIOptions = append(slices.Clone(cfg.APIOptions), r.pacer.option(p.Account, cfg.Region))

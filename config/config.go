@@ -84,7 +84,8 @@ type AWS struct {
 	ReadRole string `yaml:"read_role"`
 	// ExternalID is sent with every AssumeRole.
 	ExternalID Secret `yaml:"external_id"`
-	// Organizations asks AWS Organizations for the names of accounts.
+	// Organizations asks AWS Organizations for the names of accounts, and whether an
+	// account that is not listed is one of ours.
 	Organizations bool `yaml:"organizations"`
 	// InstanceTags reads the live tags of instances to enrich findings.
 	InstanceTags bool `yaml:"instance_tags"`
