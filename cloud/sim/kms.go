@@ -141,6 +141,19 @@ func (c kmsClient) key(id *string, operation string) (*KMSKey, error) {
 	return k, nil
 }
 
+// itself refuses the names of a key where AWS takes its id or ARN only.
+// https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateGrant.html
+func itself(id *string) error {
+	name := aws.ToString(id)
+	if p := strings.SplitN(name, ":", 6); len(p) == 6 {
+		name = p[5]
+	}
+	if strings.HasPrefix(name, "alias/") {
+		return fail("NotFoundException", "Invalid keyId '%s'", aws.ToString(id))
+	}
+	return nil
+}
+
 // DescribeKey implements awscalls.KMS.
 func (c kmsClient) DescribeKey(ctx context.Context, in *kms.DescribeKeyInput, _ ...func(*kms.Options)) (*kms.DescribeKeyOutput, error) {
 	return do(ctx, c.client, "KMS", "DescribeKey", false, in, func(*account, *region) (*kms.DescribeKeyOutput, error) {
@@ -167,6 +180,9 @@ func (c kmsClient) DescribeKey(ctx context.Context, in *kms.DescribeKeyInput, _ 
 // contents is not made twice.
 func (c kmsClient) CreateGrant(ctx context.Context, in *kms.CreateGrantInput, _ ...func(*kms.Options)) (*kms.CreateGrantOutput, error) {
 	return do(ctx, c.client, "KMS", "CreateGrant", true, in, func(*account, *region) (*kms.CreateGrantOutput, error) {
+		if err := itself(in.KeyId); err != nil {
+			return nil, err
+		}
 		k, err := c.key(in.KeyId, "CreateGrant")
 		if err != nil {
 			return nil, err
@@ -245,6 +261,9 @@ func (c kmsClient) RetireGrant(ctx context.Context, in *kms.RetireGrantInput, _ 
 		}
 		if p := strings.Split(aws.ToString(in.KeyId), ":"); len(p) != 6 {
 			return nil, fail("InvalidArnException", "Invalid arn %s", aws.ToString(in.KeyId))
+		}
+		if err := itself(in.KeyId); err != nil {
+			return nil, err
 		}
 		k, err := c.w.findKey(c.place.Account, c.place.Region, *in.KeyId)
 		if err != nil {

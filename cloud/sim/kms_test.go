@@ -91,6 +91,8 @@ func TestKMSRefusesGrantsThatItRefuses(t *testing.T) {
 		"a key that is off":      {"off", grantee, []types.GrantOperation{types.GrantOperationDecrypt}, "DisabledException"},
 		"a key that goes":        {"going", grantee, []types.GrantOperation{types.GrantOperationDecrypt}, "KMSInvalidStateException"},
 		"an unknown key":         {"none", grantee, []types.GrantOperation{types.GrantOperationDecrypt}, "NotFoundException"},
+		"an alias":               {"alias/ours", grantee, []types.GrantOperation{types.GrantOperationDecrypt}, "NotFoundException"},
+		"the ARN of an alias":    {"arn:aws:kms:eu-central-1:111111111111:alias/ours", grantee, []types.GrantOperation{types.GrantOperationDecrypt}, "NotFoundException"},
 		"nobody":                 {"ours", "somebody", []types.GrantOperation{types.GrantOperationDecrypt}, "InvalidArnException"},
 		"no operation":           {"ours", grantee, nil, "ValidationException"},
 		"an operation that none": {"ours", grantee, []types.GrantOperation{"Peek"}, "ValidationException"},

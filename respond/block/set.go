@@ -108,11 +108,11 @@ func until(x *respond.Exec, p params) (time.Time, error) {
 
 func owe(x *respond.Exec, o respond.Owed) error {
 	o.Run, o.OpenedAt = x.RunID, x.Now()
-	return x.Look(func(ctx context.Context) error { return x.Owed.Owe(ctx, o) })
+	return x.Change(func(ctx context.Context) error { return x.Owed.Owe(ctx, o) })
 }
 
 func settle(x *respond.Exec, ids ...string) error {
-	return x.Look(func(ctx context.Context) error {
+	return x.Finish(func(ctx context.Context) error {
 		for _, id := range ids {
 			if err := x.Owed.Settle(ctx, id); err != nil {
 				return err

@@ -29,9 +29,9 @@ func Actions() []respond.Action {
 			awscalls.Read: {"EC2.DescribeLockedSnapshots"}, awscalls.Act: {"EC2.LockSnapshot"}, awscalls.Forensics: {"EC2.LockSnapshot", "EC2.DescribeLockedSnapshots"}}},
 		{Name: actRekey, Do: rekey, Options: playbook.Options{Timeout: 48 * hour}, Calls: calls{awscalls.Read: {"EC2.DescribeSnapshots"}, awscalls.Act: {"EC2.CopySnapshot"}}},
 		{Name: actShare, Do: share, Options: playbook.Options{Timeout: hour}, Calls: calls{
-			awscalls.Read: {"EC2.DescribeSnapshotAttribute"}, awscalls.Act: {"EC2.ModifySnapshotAttribute", "KMS.CreateGrant", "STS.GetCallerIdentity"}}},
+			awscalls.Read: {"EC2.DescribeSnapshots", "EC2.DescribeSnapshotAttribute"}, awscalls.Act: {"EC2.ModifySnapshotAttribute", "KMS.CreateGrant", "STS.GetCallerIdentity"}}},
 		{Name: actCopy, Do: pull, Options: playbook.Options{Timeout: 48 * hour}, Calls: calls{awscalls.Forensics: {"EC2.CopySnapshot", "EC2.DescribeSnapshots"}}},
-		{Name: actWithdraw, Do: withdraw, Options: playbook.Options{Timeout: 24 * hour, Finishes: true}, Calls: calls{awscalls.Act: {"EC2.ModifySnapshotAttribute", "KMS.RetireGrant"}}},
+		{Name: actWithdraw, Do: withdraw, Options: playbook.Options{Timeout: 24 * hour, Finishes: true}, Calls: calls{awscalls.Act: {"EC2.ModifySnapshotAttribute", "KMS.CreateGrant", "KMS.RetireGrant"}}},
 		{Name: actHash, Do: hashBlocks, Options: playbook.Options{Timeout: 48 * hour}, Calls: calls{
 			awscalls.Forensics: {"EBS.ListSnapshotBlocks", "EBS.GetSnapshotBlock", "S3.PutObject", "S3.GetObject"}}},
 		{Name: actWorkstation, Do: launch, Undo: undoLaunch, UndoRank: rankTerminate, Options: playbook.Options{Timeout: hour}, Calls: calls{

@@ -34,6 +34,7 @@ type bench struct {
 	t       *testing.T
 	clock   *playbook.Virtual
 	world   *sim.World
+	aws     awscalls.AWS // that steps work with; nil: the world's
 	policy  respond.Policy
 	journal *playbook.Memory
 	owed    *owing
@@ -150,6 +151,9 @@ func (b *bench) execute() (map[string]playbook.Record, error) {
 func (b *bench) carryOut(p *respond.Plan, id respond.RunID, journal playbook.Journal) (map[string]playbook.Record, error) {
 	r := &playbook.Runner{Journal: journal, Clock: b.clock, Spread: func() float64 { return b.spread }, Log: slog.New(slog.NewTextHandler(b.t.Output(), nil))}
 	x := &respond.Executor{Actions: respond.NewActions(forensics.Actions()), AWS: b.world.AWS(), Owed: b.owed, Policy: b.policy}
+	if b.aws != nil {
+		x.AWS = b.aws
+	}
 	var records map[string]playbook.Record
 	err := r.Run(b.t.Context(), func(c playbook.Context) error {
 		var err error

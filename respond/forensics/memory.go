@@ -177,7 +177,7 @@ const closeUpload = "forensics.memory"
 func oweMemory(x *respond.Exec, a acquisition) error {
 	row := respond.Owed{ID: owedID(x.RunID, x.Def.ID), Run: x.RunID, Kind: closeUpload, Params: raw(a), Place: x.Place(), Due: x.Started().Add(x.Limit() + time.Hour),
 		Why: "memory of " + a.Instance + " can be sent to " + a.Key, OpenedAt: x.Now()}
-	return x.Look(func(ctx context.Context) error { return x.Owed.Owe(ctx, row) })
+	return x.Finish(func(ctx context.Context) error { return x.Owed.Owe(ctx, row) }) // the upload is open by now
 }
 
 // closeMemory stops the command and drops the parts, unless the step is tried again.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -35,7 +34,12 @@ func share(x *respond.Exec) (playbook.Outcome, error) {
 	if p.With == "" || p.With == x.Def.Account {
 		return playbook.Outcome{}, playbook.Permanent(fault.New(fault.Usage, "there is no other account to share "+id+" with", "set forensics.account"))
 	}
-	o := opened{Snapshot: id, With: p.With, Key: p.SourceKey}
+	o := opened{Snapshot: id, With: p.With}
+	if p.SourceKey != "" {
+		if o.Key, err = respond.Once(x, "key", func() (string, error) { return keyOf(x, id) }); err != nil {
+			return playbook.Outcome{}, early(x, err, x.Started())
+		}
+	}
 	before, err := respond.Once(x, respond.SavedBefore, func() ([]string, error) { return sharedWith(x, id) })
 	if err != nil {
 		return playbook.Outcome{}, early(x, err, x.Started())
@@ -46,10 +50,8 @@ func share(x *respond.Exec) (playbook.Outcome, error) {
 	if slices.Contains(before, p.With) {
 		return playbook.Outcome{Message: id + " is shared with " + p.With + " already, by somebody else, and stays so"}, x.Save("open", opened{})
 	}
-	if err := owe(x, o); err != nil {
-		return playbook.Outcome{}, err
-	}
-	if err := x.Save("open", o); err != nil {
+	x.Load("open", &o) // a grant that an earlier attempt asked for stays known
+	if err := owe(x, x.Change, o); err != nil {
 		return playbook.Outcome{}, err
 	}
 	_, err = change(x, x.Place(), func(ctx context.Context, c awscalls.EC2) (*ec2.ModifySnapshotAttributeOutput, error) {
@@ -71,8 +73,29 @@ func share(x *respond.Exec) (playbook.Outcome, error) {
 type opened struct {
 	Snapshot string `json:"snapshot"`
 	With     string `json:"with"`
-	Key      string `json:"key,omitempty"`
-	Grant    string `json:"grant,omitempty"`
+	// Key is the ARN of the key that the snapshot is under; empty: no grant is
+	// needed. Grants are of a key itself, so an alias would not do.
+	Key   string `json:"key,omitempty"`
+	Grant string `json:"grant,omitempty"`
+	// Name says that a grant of that name was asked for. Where Grant is empty its
+	// answer is not known, and asking again gives its id.
+	Name     string `json:"grant_name,omitempty"`
+	Retiring string `json:"retiring,omitempty"` // who may retire it
+}
+
+// keyOf is the ARN of the key that a snapshot is under; empty where it is not
+// encrypted.
+func keyOf(x *respond.Exec, id string) (string, error) {
+	list, err := look(x, readHere(x), func(ctx context.Context, c awscalls.EC2) ([]types.Snapshot, error) {
+		return snapshots(ctx, c, &ec2.DescribeSnapshotsInput{SnapshotIds: []string{id}})
+	})
+	if err != nil {
+		return "", err
+	}
+	if len(list) == 0 {
+		return "", fault.New(fault.Unavailable, "AWS does not show "+id+" yet", "it is asked again")
+	}
+	return aws.ToString(list[0].KmsKeyId), nil
 }
 
 func sharedWith(x *respond.Exec, id string) ([]string, error) {
@@ -94,53 +117,78 @@ func sharedWith(x *respond.Exec, id string) ([]string, error) {
 // Closing of a share.
 const closeShare = "forensics.share"
 
-func owe(x *respond.Exec, o opened) error {
+// owe writes down what is, or is about to be, open.
+func owe(x *respond.Exec, by func(func(context.Context) error) error, o opened) error {
 	row := respond.Owed{ID: owedID(x.RunID, x.Def.ID), Run: x.RunID, Kind: closeShare, Params: raw(o), Place: x.Place(),
 		Due: x.Started().Add(mostPatience + 24*time.Hour), Why: o.Snapshot + " is shared with account " + o.With, OpenedAt: x.Now()}
-	return x.Look(func(ctx context.Context) error { return x.Owed.Owe(ctx, row) })
+	if err := by(func(ctx context.Context) error { return x.Owed.Owe(ctx, row) }); err != nil {
+		return err
+	}
+	return x.Save("open", o)
 }
 
 func owedID(run respond.RunID, step string) string { return string(run) + "/" + step }
 
-// grant lets the forensic account use the customer's own key for this copy.
-// Where that is refused the key's policy may allow it all the same: the copy shows.
+// granted are what an account needs of the key of a snapshot to copy it, and to
+// make volumes of it.
+// https://docs.aws.amazon.com/ebs/latest/userguide/ebs-modifying-snapshot-permissions.html
+var granted = []kmstypes.GrantOperation{kmstypes.GrantOperationDescribeKey, kmstypes.GrantOperationDecrypt, kmstypes.GrantOperationReEncryptFrom, kmstypes.GrantOperationReEncryptTo,
+	kmstypes.GrantOperationGenerateDataKey, kmstypes.GrantOperationGenerateDataKeyWithoutPlaintext, kmstypes.GrantOperationCreateGrant}
+
+// grant lets the forensic account use the key of the snapshot for this copy. That
+// it is asked for is written down before. Where it is refused the key's policy may
+// allow it all the same: the copy shows.
 func grant(x *respond.Exec, o *opened) (note string, err error) {
 	if o.Key == "" {
 		return "", nil
 	}
-	who, err := caller(x)
-	if err != nil {
-		return "", err
+	if o.Name == "" {
+		if o.Retiring, err = caller(x); err != nil {
+			return "", err
+		}
+		o.Name = x.Token("grant")
+		if err := owe(x, x.Change, *o); err != nil {
+			return "", err
+		}
 	}
 	err = x.Change(func(ctx context.Context) error {
-		c, err := x.AWS.KMS(ctx, x.Place())
-		if err != nil {
-			return err
-		}
-		in := &kms.CreateGrantInput{KeyId: aws.String(o.Key), GranteePrincipal: aws.String("arn:" + partition(x.Def.Region) + ":iam::" + o.With + ":root"), Name: aws.String(x.Token("grant")),
-			Operations: []kmstypes.GrantOperation{kmstypes.GrantOperationDescribeKey, kmstypes.GrantOperationDecrypt, kmstypes.GrantOperationReEncryptFrom, kmstypes.GrantOperationGenerateDataKeyWithoutPlaintext, kmstypes.GrantOperationCreateGrant}}
-		if who != "" {
-			in.RetiringPrincipal = aws.String(who)
-		}
-		out, err := c.CreateGrant(ctx, in) // the name makes a repeat give the same grant
+		id, err := createGrant(ctx, x.AWS, x.Place(), *o)
 		if err == nil {
-			o.Grant = aws.ToString(out.GrantId)
+			o.Grant = id
 		}
 		return err
 	})
 	switch {
 	case err == nil:
-		if err := owe(x, *o); err != nil {
-			return "", err
-		}
-		return ", with a grant for its key", x.Save("open", *o)
-	case ended(err) || respond.Transient(err):
+		return ", with a grant for its key", owe(x, x.Finish, *o)
+	case ended(err) || respond.Transient(err) || !refused(err):
 		return "", err
 	}
-	return "; a grant for its key was refused (" + short(err) + "), so the key's own policy must allow it", nil
+	o.Name, o.Retiring = "", ""
+	return "; a grant for its key was refused (" + short(err) + "), so the key's own policy must allow it", owe(x, x.Finish, *o)
 }
 
-// caller is as whom the step works, where that is the session of a role.
+// createGrant asks for the grant. The same name and the same words give the same
+// grant again.
+// https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateGrant.html
+func createGrant(ctx context.Context, a awscalls.AWS, place awscalls.Place, o opened) (id string, err error) {
+	c, err := a.KMS(ctx, place)
+	if err != nil {
+		return "", err
+	}
+	in := &kms.CreateGrantInput{KeyId: aws.String(o.Key), GranteePrincipal: aws.String("arn:" + partition(place.Region) + ":iam::" + o.With + ":root"), Name: aws.String(o.Name), Operations: granted}
+	if o.Retiring != "" {
+		in.RetiringPrincipal = aws.String(o.Retiring)
+	}
+	out, err := c.CreateGrant(ctx, in)
+	if err != nil {
+		return "", err
+	}
+	return aws.ToString(out.GrantId), nil
+}
+
+// caller is as whom the step works: the session of a role, or a user. Without it
+// nobody but the account could retire the grant.
 func caller(x *respond.Exec) (string, error) {
 	var arn string
 	err := x.Look(func(ctx context.Context) error {
@@ -154,9 +202,6 @@ func caller(x *respond.Exec) (string, error) {
 		}
 		return err
 	})
-	if !strings.Contains(arn, ":assumed-role/") {
-		arn = ""
-	}
 	return arn, err
 }
 
@@ -194,8 +239,23 @@ func unshare(ctx context.Context, a awscalls.AWS, place awscalls.Place, o opened
 	if err != nil && !respond.Gone(err) {
 		return err
 	}
-	if o.Grant == "" {
+	return retire(ctx, a, place, o)
+}
+
+// retire ends the grant, also one whose id was never heard.
+func retire(ctx context.Context, a awscalls.AWS, place awscalls.Place, o opened) error {
+	if o.Grant == "" && o.Name == "" {
 		return nil
+	}
+	if o.Grant == "" {
+		id, err := createGrant(ctx, a, place, o)
+		if respond.Is(err, "NotFoundException") {
+			return nil // the key is gone, and its grants with it
+		}
+		if err != nil {
+			return err
+		}
+		o.Grant = id
 	}
 	k, err := a.KMS(ctx, place)
 	if err != nil {
@@ -213,7 +273,7 @@ func unshare(ctx context.Context, a awscalls.AWS, place awscalls.Place, o opened
 func Closings() []respond.Closing {
 	return []respond.Closing{{
 		Kind:  closeShare,
-		Calls: map[awscalls.Role][]string{awscalls.Act: {"EC2.ModifySnapshotAttribute", "KMS.RetireGrant"}},
+		Calls: map[awscalls.Role][]string{awscalls.Act: {"EC2.ModifySnapshotAttribute", "KMS.CreateGrant", "KMS.RetireGrant"}},
 		Close: func(ctx context.Context, a awscalls.AWS, o respond.Owed, _ time.Time) error {
 			var p opened
 			if err := json.Unmarshal(o.Params, &p); err != nil {

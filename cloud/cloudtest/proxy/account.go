@@ -75,3 +75,20 @@ func (p *Proxy) managedByAWS(r *request, keyID string) bool {
 		return strings.HasPrefix(x.AliasName, "alias/aws/") && x.TargetKeyId == key
 	})
 }
+
+// guardGrant refuses the alias of a key, which moto takes and AWS does not.
+// https://docs.aws.amazon.com/kms/latest/APIReference/API_CreateGrant.html
+func (p *Proxy) guardGrant(r *request) answer {
+	var in struct{ KeyId string }
+	if r.fields(&in) != nil {
+		return answer{}
+	}
+	name := in.KeyId
+	if parts := strings.SplitN(name, ":", 6); len(parts) == 6 {
+		name = parts[5]
+	}
+	if strings.HasPrefix(name, "alias/") {
+		return r.refuse(http.StatusBadRequest, "NotFoundException", "Invalid keyId '"+in.KeyId+"'")
+	}
+	return answer{}
+}

@@ -58,6 +58,8 @@ func services() map[string]service {
 		"EBS.GetSnapshotBlock":   {fake: (*Proxy).getBlock},
 
 		"KMS.DescribeKey": {after: (*Proxy).showKey},
+		"KMS.CreateGrant": {guard: (*Proxy).guardGrant},
+		"KMS.RetireGrant": {guard: (*Proxy).guardGrant},
 
 		"SSM.DescribeInstanceInformation": {fake: (*Proxy).describeAgents},
 		"SSM.DescribeSessions":            {fake: (*Proxy).describeSessions},

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -159,6 +160,22 @@ func TestSharesThatAWSRefusesAreRefused(t *testing.T) {
 	out = must[*kms.DescribeKeyOutput](t)(w.kms().DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: key.KeyMetadata.KeyId}))
 	if out.KeyMetadata.KeyManager != kmstypes.KeyManagerTypeCustomer {
 		t.Errorf("our own key is managed by %s", out.KeyMetadata.KeyManager)
+	}
+}
+
+func TestGrantsAreOfAKeyAndNotOfItsAlias(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, proxy.Options{})
+	ctx := t.Context()
+	key := must[*kms.CreateKeyOutput](t)(w.kms().CreateKey(ctx, &kms.CreateKeyInput{}))
+	must[*kms.CreateAliasOutput](t)(w.kms().CreateAlias(ctx, &kms.CreateAliasInput{AliasName: aws.String("alias/transfer"), TargetKeyId: key.KeyMetadata.KeyId}))
+	for name, code := range map[string]string{"alias/transfer": "NotFoundException", strings.Replace(*key.KeyMetadata.Arn, "key/"+*key.KeyMetadata.KeyId, "alias/transfer", 1): "NotFoundException", *key.KeyMetadata.Arn: ""} {
+		_, err := w.kms().CreateGrant(ctx, &kms.CreateGrantInput{KeyId: aws.String(name), GranteePrincipal: aws.String("arn:aws:iam::222222222222:root"), Operations: []kmstypes.GrantOperation{kmstypes.GrantOperationDecrypt}})
+		if code != "" {
+			wantCode(t, err, code)
+		} else if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
