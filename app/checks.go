@@ -138,16 +138,16 @@ func (r *runs) look(ctx context.Context, run respond.RunRow) (s sight, err error
 	return s, err
 }
 
-// told is a line for the incident.
-type told struct {
+// saying is a line for the incident.
+type saying struct {
 	kind         incident.Kind
 	action, text string
 }
 
 // news keeps in the row what was found, and returns what people are told: each
 // thing once, and again only when it has changed.
-func (s sight) news(run *respond.RunRow, now time.Time) []told {
-	var out []told
+func (s sight) news(run *respond.RunRow, now time.Time) []saying {
+	var out []saying
 	before, drift := run.Drift, slices.Clone(s.missing)
 	lines := slices.Clone(s.missing)
 	for _, v := range s.verdicts {
@@ -164,16 +164,16 @@ func (s sight) news(run *respond.RunRow, now time.Time) []told {
 	subject := "The containment by " + string(run.ID)
 	switch {
 	case len(drift) > 0 && !slices.Equal(before, drift):
-		out = append(out, told{incident.KindDrift, "run.drift", subject + " no longer holds: " + joinShort(lines) + "; guardroom does not repair it by itself"})
+		out = append(out, saying{incident.KindDrift, "run.drift", subject + " no longer holds: " + joinShort(lines) + "; guardroom does not repair it by itself"})
 	case len(drift) == 0 && len(before) > 0:
-		out = append(out, told{incident.KindProven, "run.drift", subject + " holds again"})
+		out = append(out, saying{incident.KindProven, "run.drift", subject + " holds again"})
 	}
 	if len(proven) > 0 {
-		out = append(out, told{incident.KindProven, "run.proven", subject + " is proven: " + strings.Join(proven, ", ") + " isolated, and the flow records since then show nothing that went through"})
+		out = append(out, saying{incident.KindProven, "run.proven", subject + " is proven: " + strings.Join(proven, ", ") + " isolated, and the flow records since then show nothing that went through"})
 	}
 	if s.talk != "" && run.TalkingAt.IsZero() {
 		run.TalkingAt = now
-		out = append(out, told{incident.KindDrift, "run.talking", subject + " may not hold: " + s.talk})
+		out = append(out, saying{incident.KindDrift, "run.talking", subject + " may not hold: " + s.talk})
 	}
 	return out
 }
