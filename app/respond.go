@@ -125,7 +125,7 @@ func policyOf(cfg *config.Config, storePath string) (respond.Policy, error) {
 	e := c.Evidence
 	bucket, prefix, _ := strings.Cut(strings.TrimPrefix(e.URL, "s3://"), "/")
 	p.Evidence = respond.Evidence{Bucket: bucket, Prefix: strings.Trim(prefix, "/"), Region: e.Region, KMSKey: e.KMSKey, LockMode: e.Lock, LockDays: e.LockDays,
-		SigningKey: e.SigningKey, WorkingDays: e.WorkingDays}
+		CoolOffHours: int(e.CoolOff.Std() / time.Hour), OlderSnapshots: e.OlderSnapshots, SigningKey: e.SigningKey, WorkingDays: e.WorkingDays}
 	if p.Evidence.SigningKey == "" && storePath != "" {
 		p.Evidence.SigningKey = storePath + ".evidence-key"
 	}

@@ -121,6 +121,13 @@ type RespondEvidence struct {
 	Lock string `yaml:"lock" words:"governance compliance none"`
 	// LockDays is for how many days.
 	LockDays int `yaml:"lock_days" positive:"true"`
+	// CoolOff is for how long a lock in compliance mode can be taken back, 1h to 72h.
+	// The locks of objects in the bucket cannot, from their first moment.
+	CoolOff Duration `yaml:"cool_off" positive:"true"`
+	// OlderSnapshots says what becomes of snapshots of the same volumes that were
+	// there before: lock marks and locks the newest of them (governance), list
+	// names them in the evidence only.
+	OlderSnapshots string `yaml:"older_snapshots" words:"lock list"`
 	// WorkingDays is after how many days evidence volumes and workstations are
 	// cleaned up; sealed evidence never is.
 	WorkingDays int `yaml:"working_days" positive:"true"`
@@ -176,6 +183,8 @@ func (r *Respond) setDefaults() {
 	fill(&r.Caps.All, 10)
 	fill(&r.Evidence.Lock, "governance")
 	fill(&r.Evidence.LockDays, 30)
+	fill(&r.Evidence.CoolOff, day)
+	fill(&r.Evidence.OlderSnapshots, "lock")
 	fill(&r.Evidence.WorkingDays, 14)
 	fill(&r.Forensics.Image, "ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64")
 	fill(&r.Forensics.Memory, "auto")
@@ -230,6 +239,9 @@ func (d *decoder) respond(c *Config, check func(string) error) {
 	}
 	if r.Evidence.LockDays > 36500 {
 		d.failAt("respond.evidence.lock_days", "30 is a good value", "AWS takes at most 36500")
+	}
+	if c := r.Evidence.CoolOff.Std(); c != 0 && (c < time.Hour || c > 72*time.Hour || c%time.Hour != 0) {
+		d.failAt("respond.evidence.cool_off", "24h is a good value", "AWS takes whole hours from 1h to 72h")
 	}
 	if r.BlockFor.Std() > 30*24*time.Hour {
 		d.failAt("respond.block_for", "24h is a good value", "at most 720h: addresses change hands")

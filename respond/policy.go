@@ -56,6 +56,12 @@ type Evidence struct {
 	// LockMode is governance, compliance or none; LockDays for how long.
 	LockMode string
 	LockDays int
+	// CoolOffHours is for how long a compliance lock of a snapshot can be taken
+	// back, 1 to 72; 0: 24. A lock without is never set.
+	CoolOffHours int
+	// OlderSnapshots is lock or list: what becomes of snapshots of the same volumes
+	// that were there before. Empty: list.
+	OlderSnapshots string
 	// SigningKey is the file of the Ed25519 key that seals manifests, made where
 	// there is none; empty: manifests are not signed, and say so.
 	SigningKey string
@@ -99,7 +105,7 @@ func DefaultPolicy() Policy {
 	return Policy{
 		Order: "auto", OutOfService: "detach", OpenWindow: "auto", WindowSeconds: 3, NACL: "auto", ProtectStop: true,
 		BlockFor: 24 * time.Hour,
-		Evidence: Evidence{LockMode: "governance", LockDays: 30, WorkingDays: 14},
+		Evidence: Evidence{LockMode: "governance", LockDays: 30, CoolOffHours: 24, OlderSnapshots: "lock", WorkingDays: 14},
 		Forensics: Forensics{Types: []string{"m7i.xlarge", "m6i.xlarge", "m5.xlarge"}, ImageOwners: []string{"amazon"},
 			Image: "ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64", Memory: "auto", Hash: "auto"},
 		PlanAge: 30 * time.Minute, Approvals: 1, RequesterMayApprove: true,

@@ -27,6 +27,8 @@ func Actions() []respond.Action {
 		{Name: actSnapshot, Do: awaitSnapshot, Options: playbook.Options{Timeout: 48 * hour}, Calls: calls{awscalls.Read: {"EC2.DescribeSnapshots"}}},
 		{Name: actLock, Do: lockSnapshot, Options: playbook.Options{Timeout: hour}, Calls: calls{
 			awscalls.Read: {"EC2.DescribeLockedSnapshots"}, awscalls.Act: {"EC2.LockSnapshot"}, awscalls.Forensics: {"EC2.LockSnapshot", "EC2.DescribeLockedSnapshots"}}},
+		{Name: actOlder, Do: lockOlder, Options: playbook.Options{Timeout: hour}, Calls: calls{
+			awscalls.Read: {"EC2.DescribeLockedSnapshots"}, awscalls.Act: {"EC2.CreateTags", "EC2.LockSnapshot"}}},
 		{Name: actRekey, Do: rekey, Options: playbook.Options{Timeout: 48 * hour}, Calls: calls{awscalls.Read: {"EC2.DescribeSnapshots"}, awscalls.Act: {"EC2.CopySnapshot"}}},
 		{Name: actShare, Do: share, Options: playbook.Options{Timeout: hour}, Calls: calls{
 			awscalls.Read: {"EC2.DescribeSnapshots", "EC2.DescribeSnapshotAttribute"}, awscalls.Act: {"EC2.ModifySnapshotAttribute", "KMS.CreateGrant", "STS.GetCallerIdentity"}}},

@@ -39,7 +39,7 @@ func lockSnapshot(x *respond.Exec) (playbook.Outcome, error) {
 		return playbook.Outcome{}, early(x, err, x.Started())
 	}
 	if !enough(have, p.Mode, wanted) {
-		have, err = setLock(x, p, id, wanted)
+		have, err = setLock(x, p, id, wanted, have)
 	}
 	if err != nil {
 		return unlocked(x, id, err)
@@ -72,7 +72,9 @@ func lockShown(ctx context.Context, c awscalls.EC2, id string) (locked, error) {
 		switch l.LockState {
 		case types.LockStateGovernance:
 			return locked{Mode: "governance", Until: aws.ToTime(l.LockExpiresOn).UTC()}, nil
-		case types.LockStateCompliance, types.LockStateComplianceCooloff:
+		case types.LockStateComplianceCooloff:
+			return locked{Mode: "compliance", Until: aws.ToTime(l.LockExpiresOn).UTC(), Cools: aws.ToTime(l.CoolOffPeriodExpiresOn).UTC()}, nil
+		case types.LockStateCompliance:
 			return locked{Mode: "compliance", Until: aws.ToTime(l.LockExpiresOn).UTC()}, nil
 		case types.LockStateExpired:
 		}
@@ -90,14 +92,18 @@ func readHere(x *respond.Exec) awscalls.Place {
 }
 
 // setLock locks, and looks whether it is locked: a success of the call alone
-// proves nothing.
-func setLock(x *respond.Exec, p snapshotParams, id string, wanted time.Time) (locked, error) {
-	mode := types.LockModeGovernance
+// proves nothing. A compliance lock is never set without a cool-off: it would be
+// final at once.
+func setLock(x *respond.Exec, p snapshotParams, id string, wanted time.Time, before locked) (locked, error) {
+	in := &ec2.LockSnapshotInput{SnapshotId: aws.String(id), LockMode: types.LockModeGovernance, LockDuration: aws.Int32(int32(p.Days))} //nolint:gosec // days of a policy
 	if p.Mode == "compliance" {
-		mode = types.LockModeCompliance // without a cool-off it is final at once; the plan says so
+		in.LockMode = types.LockModeCompliance
+		if before.Mode != "compliance" || !before.Cools.IsZero() { // one that is final can only be made longer
+			in.CoolOffPeriod = aws.Int32(int32(coolOff(p.CoolOff))) //nolint:gosec // 1 to 72
+		}
 	}
 	out, err := change(x, x.Place(), func(ctx context.Context, c awscalls.EC2) (*ec2.LockSnapshotOutput, error) {
-		return c.LockSnapshot(ctx, &ec2.LockSnapshotInput{SnapshotId: aws.String(id), LockMode: mode, LockDuration: aws.Int32(int32(p.Days))}) //nolint:gosec // days of a policy
+		return c.LockSnapshot(ctx, in)
 	})
 	if respond.Is(err, "IncorrectState*") { // pending and complete ones can be locked: it is in an error, and stays so
 		return locked{}, playbook.Permanent(fault.Wrap(fault.Conflict, respond.Worded(err), id+" cannot be locked", "nothing was changed; the other snapshots go on", "see what became of the snapshot"))
@@ -109,11 +115,12 @@ func setLock(x *respond.Exec, p snapshotParams, id string, wanted time.Time) (lo
 	if until.IsZero() {
 		until = wanted
 	}
+	cools := aws.ToTime(out.CoolOffPeriodExpiresOn).UTC()
 	for begun := x.Now(); ; {
 		have, err := lockOf(x, id)
 		switch {
 		case err != nil && respond.DeniedByAWS(err):
-			return locked{Mode: p.Mode, Until: until, Unseen: short(err)}, nil // AWS said so
+			return locked{Mode: p.Mode, Until: until, Cools: cools, Unseen: short(err)}, nil // AWS said so
 		case err != nil && !respond.Gone(err):
 			return locked{}, err
 		case err == nil && enough(have, p.Mode, until):
@@ -127,12 +134,24 @@ func setLock(x *respond.Exec, p snapshotParams, id string, wanted time.Time) (lo
 	}
 }
 
+// coolOff are the hours for which a compliance lock can be taken back. What is
+// not set, or is nothing that AWS takes, is a day.
+func coolOff(hours int) int {
+	if hours < 1 || hours > 72 {
+		return 24
+	}
+	return hours
+}
+
 func lockedOutcome(x *respond.Exec, p snapshotParams, id string, l locked) (playbook.Outcome, error) {
 	i := evidence.Merge(item(x, itemID(x, p)), evidence.Item{ID: itemID(x, p), LockMode: l.Mode, LockUntil: l.Until})
 	if err := x.Preserve(i); err != nil {
 		return playbook.Outcome{}, err
 	}
 	out := playbook.Outcome{Message: fmt.Sprintf("%s is locked (%s) until %s", id, l.Mode, l.Until.Format("2006-01-02"))}
+	if !l.Cools.IsZero() {
+		out.Message += ", and can be taken back until " + l.Cools.Format(time.RFC3339)
+	}
 	if l.Unseen != "" {
 		out.Message += ", as AWS said; it could not be looked at: " + l.Unseen
 	}

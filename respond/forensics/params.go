@@ -35,6 +35,7 @@ type snapshotParams struct {
 	SourceKey string `json:"source_key,omitempty"`
 	Mode      string `json:"mode,omitempty"` // of the lock
 	Days      int    `json:"days,omitempty"`
+	CoolOff   int    `json:"cool_off_hours,omitempty"` // of a compliance lock
 	// Original is the step whose snapshot this one is a copy of.
 	Original string `json:"original,omitempty"`
 }
@@ -88,6 +89,8 @@ type machine struct {
 type locked struct {
 	Mode  string    `json:"mode"`
 	Until time.Time `json:"until"`
+	// Cools is until when a compliance lock can be taken back; zero: it cannot.
+	Cools time.Time `json:"cools,omitzero"`
 	// Unseen is why AWS does not show it; empty: it does.
 	Unseen string `json:"unseen,omitempty"`
 }

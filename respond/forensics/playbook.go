@@ -66,9 +66,13 @@ func (book) Draft(w respond.World, r respond.Request) (respond.Draft, error) {
 func (b *drafting) lines() {
 	w, p := b.w, b.r.Policy
 	b.d.Guards = append(b.d.Guards, b.shareGuards()...)
-	b.d.WillNot = append(b.d.WillNot, w.Instance+" is not stopped, restarted or logged in to, and its network stays as it is", "no snapshot is deleted or unlocked, now or by the undo")
+	b.d.WillNot = append(b.d.WillNot, w.Instance+" is not stopped, restarted or logged in to, and its network stays as it is", "no snapshot is deleted or unlocked, now or by the undo, older ones of others included")
 	if p.Evidence.LockMode == "compliance" && len(w.Volumes) > 0 {
-		b.d.Irreversible = append(b.d.Irreversible, fmt.Sprintf("compliance locks of %s for %s: nobody can delete them or shorten it, and they cost until then", count(len(w.Volumes), "snapshot"), count(p.Evidence.LockDays, "day")))
+		b.d.Irreversible = append(b.d.Irreversible, fmt.Sprintf("compliance locks of %s for %s cannot be undone until %s: nobody can delete them or shorten it, and they cost until then. For %s after it is set a lock can be taken back, with ec2:UnlockSnapshot",
+			count(len(w.Volumes), "snapshot"), count(p.Evidence.LockDays, "day"), b.lockedUntil(), count(coolOff(p.Evidence.CoolOffHours), "hour")))
+		if p.Evidence.Bucket != "" {
+			b.d.Irreversible = append(b.d.Irreversible, fmt.Sprintf("what is written to the evidence bucket is locked (compliance) until %s from its first moment: S3 has no cool-off", b.lockedUntil()))
+		}
 	}
 	b.d.Undo = "the working copies are detached and deleted and the workstation terminated; snapshots, copies and objects stay, as evidence"
 	short, long := time.Minute, 5*time.Minute
@@ -87,6 +91,11 @@ func (b *drafting) lines() {
 	}
 	b.d.ShortestSeconds, b.d.LongestSeconds = int64(short/time.Second), int64(long/time.Second)
 	b.d.CostCents, b.d.CostWhy = b.cost()
+}
+
+// lockedUntil is the day on which locks end that are set now.
+func (b *drafting) lockedUntil() string {
+	return b.r.Now.UTC().AddDate(0, 0, b.r.Policy.Evidence.LockDays).Format("2006-01-02")
 }
 
 // shareGuards warn of volumes that cannot go to the forensic account as they are.

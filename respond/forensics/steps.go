@@ -53,6 +53,7 @@ func Steps(w World, r respond.Request, h Hooks) (respond.Draft, error) {
 	b.volatile()
 	b.memory()
 	b.snapshots()
+	b.older()
 	b.bench()
 	b.closing()
 	b.lines()
@@ -208,11 +209,13 @@ func (b *drafting) lock(id, from string, v Volume, role awscalls.Role) {
 	if stageOf(id) == stageLockCopy {
 		s.Title = fmt.Sprintf("%s: lock the copy for %s (%s)", v.ID, count(e.LockDays, "day"), e.LockMode)
 	}
+	p := snapshotParams{Volume: v, From: from, Mode: e.LockMode, Days: e.LockDays}
 	if e.LockMode == "compliance" {
+		p.CoolOff = coolOff(e.CoolOffHours)
 		s.Effect = respond.Irreversible
-		s.Approval = fmt.Sprintf("nobody can delete the snapshot of %s for %s, root included", v.ID, count(e.LockDays, "day"))
+		s.Approval = fmt.Sprintf("the lock of %s cannot be undone until %s: nobody can delete it, root included; it can be taken back for %s only", v.ID, b.lockedUntil(), count(p.CoolOff, "hour"))
 	}
-	b.add(s, snapshotParams{Volume: v, From: from, Mode: e.LockMode, Days: e.LockDays})
+	b.add(s, p)
 }
 
 // hash reads the blocks of the snapshot that is kept: nothing waits for it but

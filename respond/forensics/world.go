@@ -230,7 +230,8 @@ func (w *World) older(ctx context.Context, c awscalls.EC2) error {
 	}
 	list, err := snapshots(ctx, c, &ec2.DescribeSnapshotsInput{OwnerIds: []string{"self"}, Filters: []types.Filter{{Name: aws.String("volume-id"), Values: ids}}})
 	for _, s := range list {
-		if tagOf(s.Tags, respond.TagRun) == "" {
+		// What an earlier run made is no lead; what it only marked is one still.
+		if tagOf(s.Tags, respond.TagRun) == "" || strings.HasSuffix(tagOf(s.Tags, respond.TagStep), StepOlder) {
 			w.Older = append(w.Older, OldSnapshot{ID: aws.ToString(s.SnapshotId), Volume: aws.ToString(s.VolumeId), StartedAt: aws.ToTime(s.StartTime).UTC()})
 		}
 	}
