@@ -114,6 +114,9 @@ func (d *desk) create(ctx context.Context, r api.PlanRequest, who string, byItse
 		return none, nil, err
 	}
 	draft, err := p.Draft(world, req)
+	if draft.World != nil {
+		world = *draft.World
+	}
 	if err != nil {
 		return none, nil, err
 	}

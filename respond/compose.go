@@ -70,8 +70,6 @@ func (s Sequence) Describe(ctx context.Context, aws awscalls.AWS, r Request) (Wo
 	slices.SortStableFunc(targets, func(a, b Target) int { return rank(a.Kind) - rank(b.Kind) })
 	var parts []part
 	var missing []string
-	befores := map[string]json.RawMessage{}
-	var w World
 	var first error
 	for _, t := range targets {
 		p, ok := s.For(t)
@@ -92,12 +90,6 @@ func (s Sequence) Describe(ctx context.Context, aws awscalls.AWS, r Request) (Wo
 			missing = append(missing, fmt.Sprintf("%s %s: %v", t.Kind, t.ID, err))
 			continue
 		}
-		n := fmt.Sprintf("p%d", len(parts)+1)
-		for _, f := range world.Facts {
-			w.Facts = append(w.Facts, Fact{Name: n + "/" + f.Name, Value: f.Value})
-		}
-		befores[n] = world.Before
-		w.Unanswered = append(w.Unanswered, world.Unanswered...)
 		parts = append(parts, part{Target: t, Playbook: p.Name(), world: world, playbook: p, request: one})
 	}
 	if len(parts) == 0 {
@@ -106,13 +98,24 @@ func (s Sequence) Describe(ctx context.Context, aws awscalls.AWS, r Request) (Wo
 		}
 		return World{}, fmt.Errorf("no resource of %s has a playbook", r.Incident.Number)
 	}
-	before, err := json.Marshal(befores)
-	if err != nil {
-		return World{}, err
+	return joined(parts, missing)
+}
+
+// joined is the world of several resources, in their order.
+func joined(parts []part, missing []string) (World, error) {
+	w := World{Value: sequenceWorld{parts: parts, missing: missing}}
+	befores := map[string]json.RawMessage{}
+	for i, p := range parts {
+		n := fmt.Sprintf("p%d", i+1)
+		for _, f := range p.world.Facts {
+			w.Facts = append(w.Facts, Fact{Name: n + "/" + f.Name, Value: f.Value})
+		}
+		befores[n] = p.world.Before
+		w.Unanswered = append(w.Unanswered, p.world.Unanswered...)
 	}
-	w.Before = before
-	w.Value = sequenceWorld{parts: parts, missing: missing}
-	return w, nil
+	var err error
+	w.Before, err = json.Marshal(befores)
+	return w, err
 }
 
 type sequenceWorld struct {
@@ -127,6 +130,7 @@ func (s Sequence) Draft(w World, r Request) (Draft, error) {
 		return Draft{}, fmt.Errorf("the world of a sequence is %T", w.Value)
 	}
 	var drafts, refused []Draft
+	var accepted []part
 	var kinds []finding.ResourceKind
 	missing := slices.Clone(v.missing)
 	for _, p := range v.parts {
@@ -140,12 +144,17 @@ func (s Sequence) Draft(w World, r Request) (Draft, error) {
 			refused = append(refused, d)
 			continue
 		}
-		drafts, kinds = append(drafts, d), append(kinds, p.Target.Kind)
+		drafts, kinds, accepted = append(drafts, d), append(kinds, p.Target.Kind), append(accepted, p)
 	}
 	if len(drafts) == 0 {
 		return Combine(refused, func(int, int) bool { return false }), nil
 	}
 	out := Combine(drafts, func(i, j int) bool { return rank(kinds[i]) < rank(kinds[j]) })
+	narrow, err := joined(accepted, missing)
+	if err != nil {
+		return Draft{}, err
+	}
+	out.World = &narrow
 	for _, m := range missing {
 		out.Manual = append(out.Manual, "not in this plan: "+m)
 	}

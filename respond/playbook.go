@@ -73,4 +73,7 @@ type Draft struct {
 	ShortestSeconds, LongestSeconds int64
 	CostCents                       int64
 	CostWhy                         string
+	// World is what the plan is about, where that is less than what was described: a
+	// resource that is left out may change without making the plan another one.
+	World *World
 }

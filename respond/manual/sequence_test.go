@@ -127,3 +127,51 @@ func TestOnePartThatFailsLeavesTheOthers(t *testing.T) {
 		t.Fatalf("%s, contained %t, %d failed", state, contained, failed)
 	}
 }
+
+// A run describes the world of its plan again and compares. What was left out of
+// the plan is no part of it: neither its being there nor its change stops the run.
+func TestASequenceWithARefusedPartIsTheSameWorldWhenItRuns(t *testing.T) {
+	t.Parallel()
+	for name, refused := range map[string]int{"none is refused": -1, "the leading one is": 0, "one in the middle is": 3} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := attack(t)
+			kept := 1 + len(b.Others)
+			never := map[string]string{respond.TagNever: "true"}
+			edit := func(e *sim.Editor) {}
+			switch refused {
+			case 0:
+				edit = func(e *sim.Editor) {
+					e.AddBucket(kittest.Account, sim.Bucket{Name: "payments", Region: kittest.Region, Tags: never})
+				}
+			case 3:
+				edit = func(e *sim.Editor) {
+					e.AddRole(kittest.Account, sim.Role{Name: "app", ID: "AROAAPP", Tags: never})
+				}
+			}
+			if refused >= 0 {
+				kept--
+			}
+			if err := b.World.Edit(edit); err != nil {
+				t.Fatal(err)
+			}
+			d := b.Draft()
+			if len(d.Parts) != kept {
+				t.Fatalf("%d parts, want %d: %v", len(d.Parts), kept, d.Manual)
+			}
+			b.Target, b.Others = d.Target, nil
+			for _, p := range d.Parts {
+				if p.Key() != d.Target.Key() {
+					b.Others = append(b.Others, p)
+				}
+			}
+			w, err := b.Describe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if respond.WorldDigest(d.World.Facts) != respond.WorldDigest(w.Facts) {
+				t.Errorf("it differs: %v", respond.Differences(d.World.Facts, w.Facts))
+			}
+		})
+	}
+}
