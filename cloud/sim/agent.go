@@ -223,7 +223,7 @@ func (s *scope) upload(parameters map[string][]string, body []byte) error {
 					collect(parts, u)
 					continue
 				}
-				if list, _, err := s.w.presignedLocked("GET", u, nil); err == nil && len(list) < 16<<20 {
+				if list, _, err := s.w.presignedLocked("GET", u, "", nil); err == nil && len(list) < 16<<20 {
 					for _, u := range addresses(string(list)) {
 						collect(parts, u)
 					}
@@ -249,7 +249,7 @@ func (s *scope) upload(parameters map[string][]string, body []byte) error {
 			return nil
 		}
 		cut := min(size, len(body))
-		if _, _, err := s.w.presignedLocked("PUT", parts[n], body[:cut]); err != nil {
+		if _, _, err := s.w.presignedLocked("PUT", parts[n], md5Of(body[:cut]), body[:cut]); err != nil {
 			return err
 		}
 		body = body[cut:]

@@ -233,6 +233,9 @@ func (c s3Client) prepare(b *Bucket, o *Object, tagging *string, lock string, un
 		return fail("InvalidArgument", "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied")
 	}
 	if until == nil {
+		if b.ObjectLock && b.RetentionMode != "" {
+			o.LockMode, o.LockUntil = b.RetentionMode, c.w.now().UTC().AddDate(0, 0, b.RetentionDays)
+		}
 		return nil
 	}
 	switch {

@@ -32,9 +32,12 @@ type Bucket struct {
 	// Tags of the bucket; none at all is absent.
 	Tags map[string]string `json:"tags,omitempty"`
 	// ObjectLock allows retention; such a bucket stays versioned.
-	ObjectLock bool                 `json:"object_lock,omitempty"`
-	Objects    map[string][]*Object `json:"objects,omitempty"` // versions, the newest last
-	Uploads    map[string]*Upload   `json:"uploads,omitempty"`
+	ObjectLock bool `json:"object_lock,omitempty"`
+	// RetentionMode and RetentionDays lock what is put without a lock of its own.
+	RetentionMode string               `json:"retention_mode,omitempty"` // GOVERNANCE, COMPLIANCE
+	RetentionDays int                  `json:"retention_days,omitempty"`
+	Objects       map[string][]*Object `json:"objects,omitempty"` // versions, the newest last
+	Uploads       map[string]*Upload   `json:"uploads,omitempty"`
 }
 
 // PublicBlock is the public access block of a bucket.
@@ -215,6 +218,12 @@ func (b *Bucket) aclAllows(action string) bool {
 func etag(body []byte) string {
 	sum := md5.Sum(body) //nolint:gosec // AWS' ETag is an MD5
 	return `"` + hex.EncodeToString(sum[:]) + `"`
+}
+
+// md5Of is the value of a header Content-MD5.
+func md5Of(body []byte) string {
+	sum := md5.Sum(body) //nolint:gosec // S3 asks for it
+	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
 // compositeTag is the ETag of parts together.

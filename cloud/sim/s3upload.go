@@ -46,11 +46,18 @@ func (c s3Client) CreateMultipartUpload(ctx context.Context, in *s3.CreateMultip
 	})
 }
 
-// putPart keeps a part; the same number again replaces it.
-func (w *World) putPart(b *Bucket, id, key string, number int, body []byte) (*Part, error) {
+// putPart keeps a part; the same number again replaces it. sum is its MD5 as the
+// header says it, which S3 asks for where the object will be locked.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock-managing.html
+func (w *World) putPart(b *Bucket, id, key string, number int, sum string, body []byte) (*Part, error) {
 	u, err := b.upload(&id, &key)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case sum == "" && u.Object.LockMode != "":
+		return nil, fail("InvalidRequest", "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Part requests with Object Lock parameters")
+	case sum != "" && sum != md5Of(body):
+		return nil, fail("BadDigest", "The Content-MD5 you specified did not match what we received.")
 	}
 	if number < 1 || number > partsMost {
 		return nil, fail("InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive")

@@ -81,13 +81,13 @@ func (w *World) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		writeFailure(rw, http.StatusBadRequest, "IncompleteBody", err.Error())
 		return
 	}
-	answer, tag, err := w.presigned(r.Method, r.URL, body)
+	answer, tag, err := w.presigned(r.Method, r.URL, r.Header.Get("Content-MD5"), body)
 	if err != nil {
 		code, status := codeOf(err), http.StatusForbidden
 		switch code {
 		case "NoSuchKey", "NoSuchBucket", "NoSuchUpload", "NoSuchVersion":
 			status = http.StatusNotFound
-		case "InvalidArgument", "MethodNotAllowed":
+		case "InvalidArgument", "MethodNotAllowed", "InvalidRequest", "BadDigest":
 			status = http.StatusBadRequest
 		}
 		writeFailure(rw, status, code, err.Error())
@@ -101,17 +101,17 @@ func (w *World) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 
 // presigned does what a pre-signed address allows. It is done with the rights
 // that its signer has now.
-func (w *World) presigned(method string, u *url.URL, body []byte) (answer []byte, tag string, err error) {
+func (w *World) presigned(method string, u *url.URL, sum string, body []byte) (answer []byte, tag string, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	answer, tag, err = w.presignedLocked(method, u, body)
+	answer, tag, err = w.presignedLocked(method, u, sum, body)
 	if err == nil && method == http.MethodPut {
 		err = w.save()
 	}
 	return answer, tag, err
 }
 
-func (w *World) presignedLocked(method string, u *url.URL, body []byte) (answer []byte, tag string, err error) {
+func (w *World) presignedLocked(method string, u *url.URL, sum string, body []byte) (answer []byte, tag string, err error) {
 	q := u.Query()
 	path := u.EscapedPath()
 	if !hmac.Equal([]byte(signature(method, path, q)), []byte(q.Get("X-Amz-Signature"))) {
@@ -142,7 +142,7 @@ func (w *World) presignedLocked(method string, u *url.URL, body []byte) (answer 
 	}
 	if method == http.MethodPut {
 		number, _ := strconv.Atoi(q.Get("partNumber")) // signed by us
-		p, err := w.putPart(b, q.Get("uploadId"), key, number, body)
+		p, err := w.putPart(b, q.Get("uploadId"), key, number, sum, body)
 		if err != nil {
 			return nil, "", err
 		}
@@ -170,7 +170,7 @@ func (w *World) Fetch(address string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fetch from the simulated AWS: %w", err)
 	}
-	body, _, err := w.presigned(http.MethodGet, u, nil)
+	body, _, err := w.presigned(http.MethodGet, u, "", nil)
 	return body, err
 }
 

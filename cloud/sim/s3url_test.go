@@ -29,9 +29,12 @@ func send(t *testing.T, w *restWorld, c s3Client, u *s3.CreateMultipartUploadOut
 	return carry(t, w, p.Method, p.URL, body)
 }
 
-func carry(t *testing.T, w *restWorld, method, url string, body []byte) int {
+func carry(t *testing.T, w *restWorld, method, url string, body []byte, headers ...string) int {
 	t.Helper()
 	req := val(http.NewRequestWithContext(context.Background(), method, url, bytes.NewReader(body)))(t)
+	for n := 0; n+1 < len(headers); n += 2 {
+		req.Header.Set(headers[n], headers[n+1])
+	}
 	res := val((&http.Client{Transport: w.Transport()}).Do(req))(t)
 	defer res.Body.Close()
 	return res.StatusCode
@@ -92,6 +95,50 @@ func TestPartsBecomeAnObject(t *testing.T) {
 	wantCode(t, err, "")
 	if status := send(t, w, c, again, 2, small); status != http.StatusNotFound {
 		t.Errorf("a part after the abort: status %d", status)
+	}
+}
+
+func TestPartsOfWhatIsLockedNeedTheirMD5(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newRest(t, Options{}, stores)
+	c := s3Client{w.in(awscalls.Forensics, forensic, home)}
+	open := func(in s3.CreateMultipartUploadInput) string {
+		in.Bucket, in.Key = aws.String("evidence"), aws.String("memory")
+		u := val(c.CreateMultipartUpload(ctx, &in))(t)
+		return val(c.PresignUploadPart(ctx, &s3.UploadPartInput{Bucket: u.Bucket, Key: u.Key, UploadId: u.UploadId, PartNumber: aws.Int32(1)}))(t).URL
+	}
+	free := open(s3.CreateMultipartUploadInput{})
+	locked := open(s3.CreateMultipartUploadInput{ObjectLockMode: types.ObjectLockModeGovernance, ObjectLockRetainUntilDate: aws.Time(restStart.AddDate(0, 0, 1))})
+	w.edit(func(e *Editor) {
+		e.Bucket("evidence").RetentionMode, e.Bucket("evidence").RetentionDays = "GOVERNANCE", 30
+	})
+	retained := open(s3.CreateMultipartUploadInput{})
+	body := []byte("a part")
+	for name, p := range map[string]struct {
+		url, sum string
+		status   int
+	}{
+		"not locked, without":          {free, "", http.StatusOK},
+		"not locked, a wrong one":      {free, md5Of(nil), http.StatusBadRequest},
+		"locked, without":              {locked, "", http.StatusBadRequest},
+		"locked, with":                 {locked, md5Of(body), http.StatusOK},
+		"locked, a wrong one":          {locked, md5Of(nil), http.StatusBadRequest},
+		"a default retention":          {retained, md5Of(body), http.StatusOK},
+		"a default retention, without": {retained, "", http.StatusBadRequest},
+	} {
+		var headers []string
+		if p.sum != "" {
+			headers = []string{"Content-MD5", p.sum}
+		}
+		if got := carry(t, w, http.MethodPut, p.url, body, headers...); got != p.status {
+			t.Errorf("%s: status %d", name, got)
+		}
+	}
+	val(c.PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String("evidence"), Key: aws.String("kept"), Body: bytes.NewReader(body)}))(t)
+	h := val(c.HeadObject(ctx, &s3.HeadObjectInput{Bucket: aws.String("evidence"), Key: aws.String("kept")}))(t)
+	if h.ObjectLockMode != types.ObjectLockModeGovernance || !h.ObjectLockRetainUntilDate.Equal(restStart.AddDate(0, 0, 30)) {
+		t.Errorf("locked %s until %v", h.ObjectLockMode, h.ObjectLockRetainUntilDate)
 	}
 }
 

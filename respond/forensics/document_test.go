@@ -2,6 +2,8 @@ package forensics_test
 
 import (
 	"bytes"
+	"crypto/md5" //nolint:gosec // S3 asks for it
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,10 +22,11 @@ import (
 )
 
 // host runs the document's script as the agent would, with a tool and a list of
-// parts served over HTTP. It returns what arrived.
-func host(t *testing.T, tool string, toolSum string, parts int) (arrived []byte, stdout, stderr string, code int) {
+// parts served over HTTP, by a bucket that locks what is put into it. It returns
+// what arrived. Programs named in shims stand before those of this machine.
+func host(t *testing.T, tool string, toolSum string, parts int, shims ...string) (arrived []byte, stdout, stderr string, code int) {
 	t.Helper()
-	for _, name := range []string{"sh", "curl", "sha256sum", "timeout"} {
+	for _, name := range []string{"sh", "curl", "sha256sum", "timeout", "md5sum", "base64", "xargs"} {
 		if _, err := exec.LookPath(name); err != nil {
 			t.Fatalf("%s is missing: install curl and coreutils", name)
 		}
@@ -48,6 +51,11 @@ func host(t *testing.T, tool string, toolSum string, parts int) (arrived []byte,
 		if err != nil {
 			return
 		}
+		// https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock-managing.html
+		if sum := md5.Sum(body); r.Header.Get("Content-Md5") != base64.StdEncoding.EncodeToString(sum[:]) { //nolint:gosec // S3 asks for it
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
 		mu.Lock()
 		defer mu.Unlock()
 		got[r.PathValue("n")] = body
@@ -62,11 +70,20 @@ func host(t *testing.T, tool string, toolSum string, parts int) (arrived []byte,
 	if err := json.Unmarshal(forensics.Document(), &doc); err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
+	dir, none, bin := t.TempDir(), t.TempDir(), t.TempDir()
+	for n := 0; n+1 < len(shims); n += 2 {
+		if err := os.WriteFile(filepath.Join(bin, shims[n]), []byte("#!/bin/sh\n"+shims[n+1]), 0o700); err != nil { //nolint:gosec // a program
+			t.Fatal(err)
+		}
+	}
 	script := strings.NewReplacer("{{ Tool }}", server.URL+"/tool", "{{ ToolSHA256 }}", toolSum, "{{ Parts }}", server.URL+"/list", "{{ PartBytes }}", "65536",
 		// This machine's memory is not to be read, and may well be locked.
-		"/proc/kcore", "/dev/null", "/sys/kernel/security/lockdown", filepath.Join(dir, "none"), "/dev/shm/", dir+"/").Replace(strings.Join(doc.MainSteps[0].Inputs.RunCommand, "\n"))
+		"/proc/kcore", "/dev/null", "/sys/kernel/security/lockdown", filepath.Join(dir, "none"), `"$(stat -f -c %T "$at" 2>/dev/null)"`, "tmpfs", "/dev/shm /run /tmp", none+" "+dir).Replace(strings.Join(doc.MainSteps[0].Inputs.RunCommand, "\n"))
+	if strings.Contains(script, "/run") {
+		t.Fatal("the script looks at this machine")
+	}
 	cmd := exec.CommandContext(t.Context(), "sh", "-c", script)
+	cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "NOWHERE="+none, "DIR="+dir)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
@@ -74,9 +91,11 @@ func host(t *testing.T, tool string, toolSum string, parts int) (arrived []byte,
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
 	}
-	left, err := os.ReadDir(dir)
-	if err != nil || len(left) != 0 {
-		t.Errorf("left on the host: %v, %v", left, err)
+	for _, d := range []string{dir, none} {
+		left, err := os.ReadDir(d)
+		if err != nil || len(left) != 0 {
+			t.Errorf("left on the host: %v, %v", left, err)
+		}
 	}
 	mu.Lock()
 	defer mu.Unlock()
@@ -126,5 +145,30 @@ func TestTheDocumentFailsWhereTheImageIsLargerThanThePartsAllow(t *testing.T) {
 	_, stdout, _, code := host(t, tool, evidence.Digest([]byte(tool)), 2)
 	if code != 45 || stdout != "" {
 		t.Errorf("exit code %d, and the host says %q", code, stdout)
+	}
+}
+
+// Hardened hosts let no program run in /dev/shm.
+func TestTheDocumentRunsItsToolWhereProgramsMayRunOrSaysThatNoneMay(t *testing.T) {
+	t.Parallel()
+	const tool = "#!/bin/sh\nhead -c 100 /dev/zero >\"$1\"\n"
+	const where = "for a in \"$@\"; do case \"$a\" in %s) exit 0;; esac; done; exec /bin/chmod \"$@\"\n"
+	arrived, _, stderr, code := host(t, tool, evidence.Digest([]byte(tool)), 1, "chmod", fmt.Sprintf(where, `"$NOWHERE"/*`))
+	if code != 0 || len(arrived) != 100 {
+		t.Errorf("the first is noexec: exit code %d: %s", code, stderr)
+	}
+	arrived, _, stderr, code = host(t, tool, evidence.Digest([]byte(tool)), 1, "chmod", fmt.Sprintf(where, `"$NOWHERE"/*|"$DIR"/*`))
+	if code != 42 || len(arrived) != 0 || strings.Count(stderr, "lets no program run (noexec)") != 2 || !strings.Contains(stderr, "cannot: a tool can run from no memory of the host:") {
+		t.Errorf("both are noexec: exit code %d: %s", code, stderr)
+	}
+}
+
+// A host that computes no MD5 sends parts without one: not every bucket asks.
+func TestTheDocumentSendsPartsWithoutMD5WhereTheHostComputesNone(t *testing.T) {
+	t.Parallel()
+	const tool = "#!/bin/sh\nhead -c 100 /dev/zero >\"$1\"\n"
+	_, _, stderr, code := host(t, tool, evidence.Digest([]byte(tool)), 1, "md5sum", "echo 'disabled for FIPS' >&2\nexit 1\n")
+	if code != 44 || !strings.Contains(stderr, "400") || !strings.Contains(stderr, "a part could not be sent") {
+		t.Errorf("exit code %d: %s", code, stderr)
 	}
 }

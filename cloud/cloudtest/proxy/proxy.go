@@ -82,6 +82,7 @@ type state struct {
 	goes      map[string]string    // interfaces: true where they go with their instance
 	ended     map[string]bool      // instances that were terminated
 	images    map[string]map[int32][]byte
+	locked    map[string]bool // uploads of objects with a lock of their own
 	tokens    map[string]*remembered
 	agents    map[string]*Agent
 	sessions  []*Session
@@ -110,7 +111,7 @@ func Start(o Options) (*Proxy, error) {
 		},
 		accounts: map[string]string{}, keys: map[string]string{},
 		state: state{snapshots: map[string]*snapshot{}, volumes: map[string]*volume{}, attached: map[string]time.Time{}, instances: map[string]time.Time{},
-			metadata: map[string]time.Time{}, goes: map[string]string{}, ended: map[string]bool{}, images: map[string]map[int32][]byte{}, tokens: map[string]*remembered{}, agents: map[string]*Agent{}, stale: map[string]answer{}},
+			metadata: map[string]time.Time{}, goes: map[string]string{}, ended: map[string]bool{}, images: map[string]map[int32][]byte{}, locked: map[string]bool{}, tokens: map[string]*remembered{}, agents: map[string]*Agent{}, stale: map[string]answer{}},
 	}
 	p.server = &http.Server{Handler: p, ReadHeaderTimeout: time.Minute}
 	go func() {

@@ -61,6 +61,9 @@ func services() map[string]service {
 		"KMS.CreateGrant": {guard: (*Proxy).guardGrant},
 		"KMS.RetireGrant": {guard: (*Proxy).guardGrant},
 
+		"S3.CreateMultipartUpload": {after: (*Proxy).learnUpload},
+		"S3.UploadPart":            {guard: (*Proxy).guardPart},
+
 		"SSM.DescribeInstanceInformation": {fake: (*Proxy).describeAgents},
 		"SSM.DescribeSessions":            {fake: (*Proxy).describeSessions},
 		"SSM.TerminateSession":            {fake: (*Proxy).terminateSession},
