@@ -43,7 +43,7 @@ func TestEachNewsOfALookIsToldOnce(t *testing.T) {
 	pending := respond.Verdict{What: eni, Word: respond.NotYetProven("records come later"), Pending: true}
 	proven := respond.Verdict{What: eni, Word: respond.Isolated, ProvenAt: at}
 	lost := respond.Verdict{What: eni, Word: respond.NotProven("fl-1 has delivered nothing since"), ProvenAt: at}
-	talks := respond.Verdict{What: eni, Word: respond.Open("flow records show traffic: 198.51.100.7 tcp 443 both ways"), Traffic: []string{"198.51.100.7 tcp 443 both ways"}}
+	talks := respond.Verdict{What: eni, Word: respond.Open("flow records show traffic: 198.51.100.7 tcp 443 both ways"), Traffic: []string{"198.51.100.7 tcp 443 both ways"}, ProvenAt: at}
 	others := talks
 	others.Word, others.Traffic = respond.Open("flow records show traffic: 198.51.100.8 tcp 22 in"), []string{"198.51.100.8 tcp 22 in"}
 	row := respond.RunRow{ID: "run_1", StillOpen: []string{pending.String(), "the resolver answers"}}

@@ -94,6 +94,14 @@ func scenarios() []scenario {
 			target(b, finding.KindLambda, "resize", nil)
 			b.Others = []respond.Target{{Kind: finding.KindAccessKey, ID: "ada", Account: hit, Region: here, Parts: user()}}
 		}},
+		{name: "an instance that a flow log sees", playbook: "ec2-contain", proves: true, build: func(e *sim.Editor, b *kittest.Bench) {
+			e.AddFlowLog(hit, here, seen(e, b), "flows")
+		}},
+		{name: "an instance that a flow log in a bucket sees", playbook: "ec2-contain", proves: true, build: func(e *sim.Editor, b *kittest.Bench) {
+			id := e.AddFlowLogOf(hit, here, sim.FlowLogSpec{Resource: seen(e, b), Bucket: "arn:aws:s3:::traffic"})
+			e.AddBucket(hit, sim.Bucket{Name: "traffic", Region: here})
+			e.PutObject("traffic", kittest.Start.UTC().Format("AWSLogs/"+hit+"/vpcflowlogs/"+here+"/2006/01/02/")+hit+"_vpcflowlogs_"+here+"_"+id+kittest.Start.UTC().Format("_20060102T1504Z")+"_0a1b.log.gz", sim.Object{Body: []byte("no records")})
+		}},
 		{name: "an instance, contained", playbook: "ec2-contain", build: func(e *sim.Editor, b *kittest.Bench) {
 			attacked(e, b)
 			evidenceIn(e, b, hit)

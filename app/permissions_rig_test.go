@@ -33,6 +33,8 @@ type scenario struct {
 	partly bool
 	// crash keeps the run from ending, so that only the sweeper is left.
 	crash func(c sim.Call) bool
+	// proves looks for proof twelve minutes after the run.
+	proves bool
 	// late is how long the sweeper waits before it looks.
 	late time.Duration
 	// keep leaves the response in place; what was copied is cleaned up in time.
@@ -150,6 +152,7 @@ func (s scenario) respond(b *kittest.Bench, life *span, out *told) {
 	for _, line := range again {
 		out.wrong = append(out.wrong, "drift: "+line)
 	}
+	s.prove(b, p, records, out)
 	s.verify(b, p, records, out)
 	s.pass(b, out, s.late)
 	out.failed("sweep", b.Sweep())
@@ -271,5 +274,23 @@ func (l *span) hook(phase sim.Phase, c sim.Call) error {
 
 // callOf is a call in the words of the table.
 func callOf(c sim.Call) string {
-	return strings.NewReplacer("Auto Scaling", "AutoScaling", "Elastic Load Balancing v2", "ELBv2", "Elastic Load Balancing", "ELB", "WAFV2", "WAF").Replace(c.Service) + "." + c.Operation
+	return strings.NewReplacer("Auto Scaling", "AutoScaling", "Elastic Load Balancing v2", "ELBv2", "Elastic Load Balancing", "ELB", "WAFV2", "WAF", "CloudWatch Logs", "Logs").Replace(c.Service) + "." + c.Operation
+}
+
+// prove looks for proof that the containment holds. What is not proven is lacking.
+func (s scenario) prove(b *kittest.Bench, p *respond.Plan, records map[string]playbook.Record, out *told) {
+	if !s.proves {
+		return
+	}
+	s.pass(b, out, 12*time.Minute)
+	list, err := respond.Prove(context.Background(), b.AWS, b.Actions, p, records, b.Clock.Now(), nil)
+	out.failed("look for proof", err)
+	for _, v := range list {
+		switch {
+		case v.IsOpen():
+			out.wrong = append(out.wrong, v.String())
+		case !v.IsProven():
+			out.lacks = append(out.lacks, v.String())
+		}
+	}
 }

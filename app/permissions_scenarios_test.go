@@ -62,6 +62,16 @@ func attacked(e *sim.Editor, b *kittest.Bench) {
 	target(b, finding.KindInstance, id, nil)
 }
 
+// seen is an instance in a subnet, whose id it returns.
+func seen(e *sim.Editor, b *kittest.Bench) string {
+	subnet := e.AddSubnet(hit, here, sim.SubnetSpec{})
+	e.AddInstance(hit, here, sim.InstanceSpec{ID: suspect, Subnet: subnet})
+	evidenceIn(e, b, hit)
+	b.Type = "UnauthorizedAccess:EC2/MaliciousIPCaller.Custom"
+	target(b, finding.KindInstance, suspect, nil)
+	return subnet
+}
+
 // laboratory is what a workstation needs, in an account.
 func laboratory(e *sim.Editor, b *kittest.Bench, account string) {
 	vpc := e.AddVPC(account, here, sim.VPCSpec{ID: "vpc-lab"})

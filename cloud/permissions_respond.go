@@ -46,7 +46,7 @@ func (n need) lines() []Permission {
 
 // prefixes are what IAM calls the services of awscalls.
 var prefixes = map[string]string{"EC2": "ec2", "AutoScaling": "autoscaling", "ELB": "elasticloadbalancing", "ELBv2": "elasticloadbalancing",
-	"IAM": "iam", "STS": "sts", "SSM": "ssm", "S3": "s3", "KMS": "kms", "EBS": "ebs", "Lambda": "lambda", "RDS": "rds", "WAF": "wafv2"}
+	"IAM": "iam", "STS": "sts", "SSM": "ssm", "S3": "s3", "KMS": "kms", "EBS": "ebs", "Lambda": "lambda", "RDS": "rds", "WAF": "wafv2", "CloudTrail": "cloudtrail", "Logs": "logs"}
 
 // renamed are the calls whose actions have other names:
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
@@ -170,6 +170,9 @@ func looking() []need {
 		{step: "describe blocks", as: reads, calls: of("WAF", "GetIPSet"), resource: "the IP set of guardroom", arns: []string{anySet}, when: "respond.ip_set", why: "to add to the set and to take from it without losing others' entries"},
 		{step: "console", as: reads, calls: of("EC2", "GetConsoleOutput", "GetConsoleScreenshot"), resource: "the instance", arns: []string{anyInstance}, why: "to keep what its screen shows, without touching it"},
 		{step: "memory", as: reads, calls: of("SSM", "ListCommands", "GetCommandInvocation"), when: "respond.forensics.memory", why: "to follow the command, and not to send it twice"},
+		{step: "prove", as: reads, calls: of("Logs", "FilterLogEvents"), resource: "log groups of flow logs", arns: []string{"arn:aws:logs:*:*:log-group:*"}, when: "flow logs in CloudWatch Logs", why: "to prove by flow records that nothing goes through what is isolated"},
+		{step: "prove", as: reads, calls: of("S3", "ListObjectsV2"), resource: "buckets of flow logs", arns: []string{anyBucket}, when: "flow logs in S3", why: "to find the flow records of the time since the isolation"},
+		{step: "prove", as: reads, calls: of("S3", "GetObject"), resource: "flow log files", arns: []string{"arn:aws:s3:::*AWSLogs/*vpcflowlogs/*"}, when: "flow logs in S3", why: "to prove by flow records that nothing goes through what is isolated"},
 		{step: "preflight", as: []string{AsReader, AsActor, AsExaminer}, calls: of("STS", "GetCallerIdentity"), why: "to see in which account calls really end; AWS allows it to everyone"},
 	}
 }

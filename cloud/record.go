@@ -23,7 +23,7 @@ func (c Call) String() string {
 	return name + "." + c.Operation
 }
 
-var shortNames = map[string]string{"ElasticLoadBalancing": "ELB", "ElasticLoadBalancingv2": "ELBv2", "WAFV2": "WAF"}
+var shortNames = map[string]string{"ElasticLoadBalancing": "ELB", "ElasticLoadBalancingv2": "ELBv2", "WAFV2": "WAF", "CloudWatchLogs": "Logs"}
 
 // apiOptions puts the observer into every client.
 func (c *Cloud) apiOptions() []func(*middleware.Stack) error {
