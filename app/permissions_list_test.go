@@ -100,7 +100,8 @@ func scenarios() []scenario {
 		{name: "an instance that a flow log in a bucket sees", playbook: "ec2-contain", proves: true, build: func(e *sim.Editor, b *kittest.Bench) {
 			id := e.AddFlowLogOf(hit, here, sim.FlowLogSpec{Resource: seen(e, b), Bucket: "arn:aws:s3:::traffic"})
 			e.AddBucket(hit, sim.Bucket{Name: "traffic", Region: here})
-			e.PutObject("traffic", kittest.Start.UTC().Format("AWSLogs/"+hit+"/vpcflowlogs/"+here+"/2006/01/02/")+hit+"_vpcflowlogs_"+here+"_"+id+kittest.Start.UTC().Format("_20060102T1504Z")+"_0a1b.log.gz", sim.Object{Body: []byte("no records")})
+			folder := "AWSLogs/" + hit + "/vpcflowlogs/" + here + "/" + kittest.Start.Format("2006/01/02/")
+			e.PutObject("traffic", folder+hit+"_vpcflowlogs_"+here+"_"+id+kittest.Start.Format("_20060102T1504Z")+"_0a1b.log.gz", sim.Object{Body: []byte("no records")})
 		}},
 		{name: "an instance, contained", playbook: "ec2-contain", build: func(e *sim.Editor, b *kittest.Bench) {
 			attacked(e, b)
