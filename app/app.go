@@ -152,7 +152,7 @@ func (a *App) build(ctx context.Context) (err error) {
 	}
 	a.deliver = &notify.Deliverer{Destinations: destinations, Views: a.views, Worker: a.db.executor, Tempo: tempo, Now: a.now, Observer: a.metrics, Logger: a.log,
 		Ledger: &ledger{store: a.db.DB, engine: a.engine, newID: a.ids.New, tempo: tempo, types: a.types, notice: notes.open}}
-	if err := a.buildResponses(tempo); err != nil {
+	if err := a.buildResponses(ctx, tempo); err != nil {
 		return err
 	}
 	a.watch, err = a.buildWatch(ctx, notes, tempo)

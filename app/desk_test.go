@@ -329,6 +329,24 @@ func TestAFindingOfAStrangersAccountMakesNobodyAssumeARole(t *testing.T) {
 	}
 }
 
+func TestTheEvidenceBucketIsAskedInItsOwnRegion(t *testing.T) {
+	testKeys(t)
+	for _, c := range []struct{ own, bucket, want string }{{"eu-west-1", "", "eu-west-1"}, {"eu-west-1", "us-east-2", "us-east-2"}} {
+		cfg := respondConfig("sqlite:"+t.TempDir()+"/g.db", "one")
+		cfg.AWS.Region, cfg.Respond.Evidence.URL, cfg.Respond.Evidence.Region = c.own, "s3://acme-evidence/guardroom", c.bucket
+		a, err := New(t.Context(), cfg, Options{Mode: ModeServe})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := a.desk.policy.Evidence.Region; got != c.want {
+			t.Errorf("region %q, want %q", got, c.want)
+		}
+		if err := a.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestARuleApprovesBeforehandOnlyWhatItMay(t *testing.T) {
 	t.Parallel()
 	rule := func(when, hours string, books ...string) func(c *config.Config) {

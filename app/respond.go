@@ -28,7 +28,7 @@ import (
 )
 
 // buildResponses builds the desk, and what carries out its runs.
-func (a *App) buildResponses(tempo notify.Tempo) error {
+func (a *App) buildResponses(ctx context.Context, tempo notify.Tempo) error {
 	policy, err := policyOf(a.cfg, a.db.path)
 	if err != nil {
 		return err
@@ -44,6 +44,12 @@ func (a *App) buildResponses(tempo notify.Tempo) error {
 		}
 		reach, fetching = simulated.AWS(), simulated.Transport()
 	default:
+		if policy.Evidence.Bucket != "" && policy.Evidence.Region == "" {
+			// A bucket answers in its own region only, whatever region was attacked.
+			if policy.Evidence.Region, err = a.cloud.Region(ctx); err != nil {
+				return err
+			}
+		}
 		r := a.cfg.Respond
 		reach = a.cloud.Responses(cloud.ResponseRoles{Ours: a.ours, Read: a.cfg.AWS.ReadRole, Act: r.ActRole, Forensics: cmp.Or(r.ForensicsRole, r.ActRole)})
 	}
