@@ -25,6 +25,8 @@ const (
 	Storing PaceClass = "storing"
 	// Hashing calls read blocks of snapshots, thousands of them.
 	Hashing PaceClass = "hashing"
+	// Searching calls look up events of CloudTrail.
+	Searching PaceClass = "searching"
 )
 
 // Pace is how many calls of a class are sent in one account and region: so many
@@ -42,6 +44,8 @@ var paces = map[PaceClass]Pace{
 	Looking:  {PerSecond: 20, AtOnce: 100},
 	Storing:  {PerSecond: 200, AtOnce: 100},
 	Hashing:  {PerSecond: 500, AtOnce: 100},
+	// https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html
+	Searching: {PerSecond: 2, AtOnce: 2},
 }
 
 // maxPaces is from when on limiters that hold nobody up are forgotten.
@@ -75,6 +79,8 @@ func classOf(service, operation string) PaceClass {
 	switch {
 	case service == "EBS":
 		return Hashing
+	case service == "CloudTrail":
+		return Searching
 	case service == "S3" && (strings.Contains(operation, "Object") || strings.Contains(operation, "Multipart") || strings.HasSuffix(operation, "Parts")):
 		return Storing
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ebs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -272,4 +273,9 @@ func (r *responses) WAF(ctx context.Context, p awscalls.Place) (awscalls.WAF, er
 // Logs implements awscalls.AWS.
 func (r *responses) Logs(ctx context.Context, p awscalls.Place) (awscalls.Logs, error) {
 	return client(ctx, r, p, func(cfg aws.Config) awscalls.Logs { return cloudwatchlogs.NewFromConfig(cfg) })
+}
+
+// CloudTrail implements awscalls.AWS.
+func (r *responses) CloudTrail(ctx context.Context, p awscalls.Place) (awscalls.CloudTrail, error) {
+	return client(ctx, r, p, func(cfg aws.Config) awscalls.CloudTrail { return cloudtrail.NewFromConfig(cfg) })
 }

@@ -16,6 +16,7 @@ const (
 	BlockManifest Kind = "block manifest"
 	Console       Kind = "console"
 	Metadata      Kind = "metadata"
+	Trail         Kind = "events of CloudTrail"
 	Code          Kind = "code"
 	Configuration Kind = "configuration"
 )

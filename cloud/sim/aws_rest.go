@@ -60,3 +60,8 @@ func (p provider) WAF(_ context.Context, at awscalls.Place) (awscalls.WAF, error
 func (p provider) Logs(_ context.Context, at awscalls.Place) (awscalls.Logs, error) {
 	return logsClient{p.w.clientFor(at)}, nil
 }
+
+// CloudTrail implements awscalls.AWS.
+func (p provider) CloudTrail(_ context.Context, at awscalls.Place) (awscalls.CloudTrail, error) {
+	return trailClient{p.w.clientFor(at)}, nil
+}

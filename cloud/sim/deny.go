@@ -13,7 +13,7 @@ import (
 var servicePrefix = map[string]string{
 	"EC2": "ec2", "Auto Scaling": "autoscaling", "Elastic Load Balancing": "elasticloadbalancing",
 	"Elastic Load Balancing v2": "elasticloadbalancing", "IAM": "iam", "STS": "sts", "SSM": "ssm", "S3": "s3",
-	"KMS": "kms", "EBS": "ebs", "Lambda": "lambda", "RDS": "rds", "WAFV2": "wafv2", "CloudWatch Logs": "logs",
+	"KMS": "kms", "EBS": "ebs", "Lambda": "lambda", "RDS": "rds", "WAFV2": "wafv2", "CloudWatch Logs": "logs", "CloudTrail": "cloudtrail",
 }
 
 // actionNames are the calls whose action has another name than the call.
@@ -81,7 +81,7 @@ func refusal(service, who, action string) error {
 	switch service {
 	case "EC2":
 		code = "UnauthorizedOperation"
-	case "SSM", "KMS", "EBS", "Lambda", "WAFV2", "CloudWatch Logs":
+	case "SSM", "KMS", "EBS", "Lambda", "WAFV2", "CloudWatch Logs", "CloudTrail":
 		code = "AccessDeniedException"
 	}
 	return fail(code, "User: %s is not authorized to perform: %s", who, action)
@@ -98,7 +98,7 @@ func throttleCode(service string) string {
 		return "TooManyRequestsException"
 	case "EBS":
 		return "RequestThrottledException"
-	case "SSM", "KMS", "WAFV2", "CloudWatch Logs":
+	case "SSM", "KMS", "WAFV2", "CloudWatch Logs", "CloudTrail":
 		return "ThrottlingException"
 	}
 	return "Throttling"

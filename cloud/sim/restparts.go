@@ -16,4 +16,5 @@ type restRegion struct {
 	RDS    rdsState    `json:"rds"`
 	WAF    wafState    `json:"waf"`
 	Logs   logsState   `json:"logs"`
+	Trail  trailState  `json:"trail"`
 }

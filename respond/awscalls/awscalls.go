@@ -12,6 +12,7 @@ import (
 
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ebs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -66,6 +67,7 @@ type AWS interface {
 	RDS(ctx context.Context, p Place) (RDS, error)
 	WAF(ctx context.Context, p Place) (WAF, error)
 	Logs(ctx context.Context, p Place) (Logs, error)
+	CloudTrail(ctx context.Context, p Place) (CloudTrail, error)
 	// Simulated reports whether no real AWS is behind it; everything that a
 	// person sees then says so.
 	Simulated() bool
@@ -346,4 +348,10 @@ type WAF interface {
 // Logs is what responses ask of CloudWatch Logs.
 type Logs interface {
 	FilterLogEvents(ctx context.Context, in *cloudwatchlogs.FilterLogEventsInput, opts ...func(*cloudwatchlogs.Options)) (*cloudwatchlogs.FilterLogEventsOutput, error)
+}
+
+// CloudTrail is what responses ask of that service. AWS answers twice a second
+// for an account and region.
+type CloudTrail interface {
+	LookupEvents(ctx context.Context, in *cloudtrail.LookupEventsInput, opts ...func(*cloudtrail.Options)) (*cloudtrail.LookupEventsOutput, error)
 }

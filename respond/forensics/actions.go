@@ -6,6 +6,7 @@ import (
 	"github.com/guardroom/guardroom/playbook"
 	"github.com/guardroom/guardroom/respond"
 	"github.com/guardroom/guardroom/respond/awscalls"
+	"github.com/guardroom/guardroom/respond/kit"
 )
 
 // Actions are all that steps of acquisition, and of its undo, may do.
@@ -18,6 +19,7 @@ func Actions() []respond.Action {
 		{Name: actConsole, Do: console, Options: playbook.Options{Timeout: 10 * time.Minute}, Calls: calls{awscalls.Read: {"EC2.GetConsoleOutput"}, awscalls.Forensics: objects}},
 		{Name: actMetadata, Do: metadata, Options: playbook.Options{Timeout: 10 * time.Minute}, Calls: calls{awscalls.Read: {"EC2.DescribeInstances", "EC2.DescribeVolumes", "EC2.DescribeNetworkInterfaces", "EC2.DescribeSnapshots"}, awscalls.Forensics: objects}},
 		{Name: actUserData, Do: userData, Options: playbook.Options{Timeout: 10 * time.Minute}, Calls: calls{awscalls.Read: {"EC2.DescribeInstanceAttribute"}, awscalls.Forensics: objects}},
+		{Name: actTrail, Do: keepTrail, Options: playbook.Options{Timeout: hour}, Calls: calls{awscalls.Read: {kit.TrailCall}, awscalls.Forensics: objects}},
 		{Name: actMemory, Do: memory, Options: playbook.Options{Timeout: 6 * hour}, Calls: calls{
 			awscalls.Read:      {"SSM.DescribeInstanceInformation", "SSM.ListCommands", "SSM.GetCommandInvocation"},
 			awscalls.Act:       {"SSM.SendCommand", "SSM.CancelCommand"},

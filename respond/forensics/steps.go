@@ -114,7 +114,7 @@ func (b *drafting) gap(what, why string) {
 // volatile is what AWS shows of the instance now. None of it touches the host.
 func (b *drafting) volatile() {
 	if b.r.Policy.Evidence.Bucket == "" {
-		b.gap("console, metadata and user data of "+b.w.Instance, "no evidence bucket is configured to keep them (evidence.bucket)")
+		b.gap("console, metadata, user data and events of "+b.w.Instance, "no evidence bucket is configured to keep them (evidence.bucket)")
 		return
 	}
 	p := instanceParams{Instance: b.w.Instance}
@@ -129,6 +129,7 @@ func (b *drafting) volatile() {
 	step(StepConsole, actConsole, b.w.Instance+": keep the console output")
 	step(StepMetadata, actMetadata, b.w.Instance+": keep what AWS says of the instance, its volumes and interfaces")
 	step(StepUserData, actUserData, b.w.Instance+": keep the user data, which may hold secrets and is never shown")
+	b.trail()
 }
 
 // snapshots are the steps up to copies that are safe.

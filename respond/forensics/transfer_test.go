@@ -192,8 +192,8 @@ func TestAnAbortKeepsTheSnapshotsAndWithdrawsTheShares(t *testing.T) {
 	if n := len(b.snapshots(victim)); n != 2 || len(b.owed.left()) != 0 {
 		t.Errorf("%d snapshots, owed %q", n, b.owed.left())
 	}
-	if records["seal"].State != playbook.Completed {
-		t.Errorf("what there is was not sealed: %s", records["seal"].Message)
+	if records["report"].State != playbook.Completed {
+		t.Errorf("what there is was not reported: %s", records["report"].Message)
 	}
 	for _, c := range b.world.Calls() {
 		if c.String() == "EC2.CreateVolume" {

@@ -86,6 +86,7 @@ type state struct {
 	tokens    map[string]*remembered
 	agents    map[string]*Agent
 	sessions  []*Session
+	events    []Event
 	commands  []*command
 	stale     map[string]answer
 }

@@ -37,7 +37,7 @@ var scope = regexp.MustCompile(`Credential=([^/]+)/\d{8}/([^/]+)/([^/]+)/aws4_re
 
 // serviceNames maps the name in a signature to the one of cloud.Call.
 var serviceNames = map[string]string{"ec2": "EC2", "autoscaling": "AutoScaling", "elasticloadbalancing": "ELB", "iam": "IAM", "sts": "STS", "ssm": "SSM",
-	"s3": "S3", "kms": "KMS", "ebs": "EBS", "lambda": "Lambda", "rds": "RDS", "wafv2": "WAF", "logs": "Logs", "guardduty": "GuardDuty"}
+	"s3": "S3", "kms": "KMS", "ebs": "EBS", "lambda": "Lambda", "rds": "RDS", "wafv2": "WAF", "logs": "Logs", "guardduty": "GuardDuty", "cloudtrail": "CloudTrail"}
 
 // read parses a request. One that it does not understand has an empty operation
 // and is sent on.

@@ -61,6 +61,8 @@ func services() map[string]service {
 		"KMS.CreateGrant": {guard: (*Proxy).guardGrant},
 		"KMS.RetireGrant": {guard: (*Proxy).guardGrant},
 
+		"CloudTrail.LookupEvents": {fake: (*Proxy).lookupEvents},
+
 		"S3.CreateMultipartUpload": {after: (*Proxy).learnUpload},
 		"S3.UploadPart":            {guard: (*Proxy).guardPart},
 
