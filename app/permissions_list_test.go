@@ -6,7 +6,6 @@ import (
 	"github.com/guardroom/guardroom/cloud/sim"
 	"github.com/guardroom/guardroom/finding"
 	"github.com/guardroom/guardroom/respond"
-	"github.com/guardroom/guardroom/respond/forensics"
 	"github.com/guardroom/guardroom/respond/kit/kittest"
 )
 
