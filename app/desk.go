@@ -121,6 +121,9 @@ func (d *desk) create(ctx context.Context, r api.PlanRequest, who string, byItse
 		return none, nil, err
 	}
 	plan := d.plan(p, req, world, draft, who)
+	if r.Resource == "" {
+		plan.LeftOut = append(respond.Unfit(q.Finding), plan.LeftOut...)
+	}
 	plan.DryRun = r.DryRun || d.policy.DryRun
 	q.Target, q.Counts = plan.Target, countsOf(p, plan)
 	if err := d.ask(ctx, d.store, &q, plan); err != nil {
@@ -157,7 +160,7 @@ func (d *desk) question(ctx context.Context, r api.PlanRequest, who string) (q s
 		targets = targets[at : at+1]
 	}
 	if len(targets) == 0 {
-		return q, p, req, fault.New(fault.Conflict, fmt.Sprintf("the leading finding of %s (%s) names no resource that can be described", i.Number, f.Type.Name), "respond by hand; guardroom finding show "+string(f.ID))
+		return q, p, req, fault.New(fault.Conflict, fmt.Sprintf("the leading finding of %s (%s) names no resource that can be described%s", i.Number, f.Type.Name, because(strings.Join(respond.Unfit(f), "; "))), "respond by hand: guardroom finding show "+string(f.ID))
 	}
 	target, policy := targets[0], d.policy
 	switch {
@@ -340,7 +343,7 @@ func (d *desk) plan(p respond.Playbook, r respond.Request, w respond.World, draf
 	}
 	return &respond.Plan{Schema: respond.SchemaVersion, ID: respond.PlanID("pln_" + d.newID()), Incident: r.Incident.Number, Playbook: p.Name(), Version: p.Version(),
 		Target: target, Parts: draft.Parts, Steps: draft.Steps, WillNot: some(draft.WillNot), AlsoHits: some(draft.AlsoHits), Guards: some(draft.Guards),
-		Irreversible: some(draft.Irreversible), Manual: draft.Manual, Undo: draft.Undo, ShortestSeconds: draft.ShortestSeconds, LongestSeconds: draft.LongestSeconds,
+		Irreversible: some(draft.Irreversible), Manual: draft.Manual, LeftOut: draft.LeftOut, Undo: draft.Undo, ShortestSeconds: draft.ShortestSeconds, LongestSeconds: draft.LongestSeconds,
 		CostCents: draft.CostCents, CostWhy: draft.CostWhy, Facts: some(w.Facts), BeforeSHA256: respond.Digest(w.Before), Simulated: d.aws.Simulated(),
 		Requester: who, Approvals: max(1, d.policy.Approvals), CreatedAt: now, ExpiresAt: now.Add(d.tempo.Scale(d.policy.PlanAge))}
 }

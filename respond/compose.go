@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/guardroom/guardroom/finding"
 	"github.com/guardroom/guardroom/respond/awscalls"
@@ -74,7 +75,7 @@ func (s Sequence) Describe(ctx context.Context, aws awscalls.AWS, r Request) (Wo
 	for _, t := range targets {
 		p, ok := s.For(t)
 		if !ok {
-			missing = append(missing, fmt.Sprintf("%s %s: no playbook fits", t.Kind, t.ID))
+			missing = append(missing, fmt.Sprintf("%s %s: no playbook fits", KindWords(t.Kind), t.ID))
 			continue
 		}
 		one := r
@@ -87,7 +88,7 @@ func (s Sequence) Describe(ctx context.Context, aws awscalls.AWS, r Request) (Wo
 			if first == nil {
 				first = err
 			}
-			missing = append(missing, fmt.Sprintf("%s %s: %v", t.Kind, t.ID, err))
+			missing = append(missing, fmt.Sprintf("%s %s: %v", KindWords(t.Kind), t.ID, err))
 			continue
 		}
 		parts = append(parts, part{Target: t, Playbook: p.Name(), world: world, playbook: p, request: one})
@@ -140,7 +141,7 @@ func (s Sequence) Draft(w World, r Request) (Draft, error) {
 		}
 		if g := slices.IndexFunc(d.Guards, func(g Guard) bool { return g.Answer == Refuse }); g >= 0 {
 			// What must not be done to one resource holds up none of the others.
-			missing = append(missing, fmt.Sprintf("%s %s: %s: %s", p.Target.Kind, p.Target.ID, d.Guards[g].Name, d.Guards[g].Why))
+			missing = append(missing, fmt.Sprintf("%s %s: refused by %s: %s", KindWords(p.Target.Kind), p.Target.ID, d.Guards[g].Name, d.Guards[g].Why))
 			refused = append(refused, d)
 			continue
 		}
@@ -155,10 +156,25 @@ func (s Sequence) Draft(w World, r Request) (Draft, error) {
 		return Draft{}, err
 	}
 	out.World = &narrow
-	for _, m := range missing {
-		out.Manual = append(out.Manual, "not in this plan: "+m)
-	}
+	out.LeftOut = append(missing, out.LeftOut...)
 	return out, nil
+}
+
+// about is the title of a step in a plan over several resources: it names its own.
+func about(title string, t Target) string {
+	if strings.Contains(title, t.ID) || t.Name != "" && strings.Contains(title, t.Name) {
+		return title
+	}
+	return t.ID + ": " + title
+}
+
+// StepTitle is the title of a step for people: in a plan about one resource it
+// does not begin with that resource's id, which stands above all of them.
+func StepTitle(p *Plan, s Step) string {
+	if p == nil || len(p.Parts) > 0 {
+		return s.Title
+	}
+	return strings.TrimPrefix(s.Title, p.Target.ID+": ")
 }
 
 // Combine makes one draft of several, whose step ids get the prefix p1/, p2/, …
@@ -182,7 +198,7 @@ func Combine(drafts []Draft, before func(i, j int) bool) Draft {
 			}
 		}
 		for _, st := range d.Steps {
-			st.Part = prefix
+			st.Part, st.Title = prefix, about(st.Title, d.Target)
 			st.ID, st.After, st.Needs = prefix+"/"+st.ID, named(st.After), named(st.Needs)
 			if st.Effect != NoChange {
 				st.After = append(st.After, wait...)
@@ -192,17 +208,18 @@ func Combine(drafts []Draft, before func(i, j int) bool) Draft {
 			}
 			out.Steps = append(out.Steps, st)
 		}
-		about := func(lines []string) []string {
+		each := func(lines []string) []string {
 			var list []string
 			for _, l := range lines {
 				list = append(list, d.Target.ID+": "+l)
 			}
 			return list
 		}
-		out.WillNot = append(out.WillNot, about(d.WillNot)...)
-		out.AlsoHits = append(out.AlsoHits, about(d.AlsoHits)...)
-		out.Irreversible = append(out.Irreversible, about(d.Irreversible)...)
-		out.Manual = append(out.Manual, about(d.Manual)...)
+		out.WillNot = append(out.WillNot, each(d.WillNot)...)
+		out.AlsoHits = append(out.AlsoHits, each(d.AlsoHits)...)
+		out.Irreversible = append(out.Irreversible, each(d.Irreversible)...)
+		out.Manual = append(out.Manual, each(d.Manual)...)
+		out.LeftOut = append(out.LeftOut, each(d.LeftOut)...)
 		for _, g := range d.Guards {
 			g.Name = d.Target.ID + ": " + g.Name
 			out.Guards = append(out.Guards, g)

@@ -129,7 +129,10 @@ type Plan struct {
 	Irreversible []string `json:"irreversible"`
 	// Manual are steps that only people can do, with the right names filled in.
 	Manual []string `json:"manual,omitempty"`
-	Undo   string   `json:"undo"`
+	// LeftOut are the resources of the incident that this plan does nothing about,
+	// each with the reason.
+	LeftOut []string `json:"left_out,omitempty"`
+	Undo    string   `json:"undo"`
 	// ShortestSeconds and LongestSeconds are how long it is expected to take.
 	ShortestSeconds int64 `json:"shortest_seconds"`
 	LongestSeconds  int64 `json:"longest_seconds"`

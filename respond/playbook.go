@@ -68,6 +68,8 @@ type Draft struct {
 	Steps                           []Step
 	WillNot, AlsoHits, Irreversible []string
 	Manual                          []string
+	// LeftOut is what of the incident is not in the plan, and why.
+	LeftOut                         []string
 	Guards                          []Guard
 	Undo                            string
 	ShortestSeconds, LongestSeconds int64

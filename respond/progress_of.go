@@ -169,7 +169,7 @@ func (g *Progress) steps(p *Plan, records []playbook.Record, undo, ended bool, n
 			planned[s.ID] = true
 			rec, begun := byName[s.ID]
 			st := stepProgress(rec, undo && s.Effect != NoChange, now)
-			st.ID, st.Stage, st.Title, st.Approval = s.ID, s.Stage, s.Title, s.Approval
+			st.ID, st.Stage, st.Title, st.Approval = s.ID, s.Stage, StepTitle(p, s), s.Approval
 			if !begun && ended {
 				st.State, st.Message = WordSkipped, "not begun"
 			}

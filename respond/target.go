@@ -1,6 +1,7 @@
 package respond
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -60,18 +61,36 @@ var regionForm = form(`^[a-z]{2,5}(-[a-z]+)+-[0-9]{1,2}$`)
 // Only ids are taken from it. A resource whose id has not its form is left out:
 // it cannot be described.
 func Targets(f *finding.Finding) []Target {
-	var out []Target
+	out, _ := targets(f)
+	return out
+}
+
+// Unfit names the resources of a finding that Targets leaves out, each with the
+// reason. Their names are as somebody wrote them: every sink escapes.
+func Unfit(f *finding.Finding) []string {
+	_, unfit := targets(f)
+	return unfit
+}
+
+func targets(f *finding.Finding) (out []Target, unfit []string) {
 	if !accountForm().MatchString(f.AccountID) || !regionForm().MatchString(f.Region) {
-		return nil
+		return nil, []string{fmt.Sprintf("account %q, region %q: AWS has none of that form", f.AccountID, f.Region)}
 	}
 	for _, r := range slices.Concat([]finding.Resource{f.Resource}, f.Context) {
 		t := targetOf(f, r)
+		if t.ID == "" && r.Kind != finding.KindAttackSequence {
+			name := r.ID
+			if name == "" {
+				name = r.Name
+			}
+			unfit = append(unfit, fmt.Sprintf("%s %q: AWS has no such id, so it cannot be described", KindWords(r.Kind), name[:min(len(name), 200)]))
+		}
 		if t.ID == "" || slices.ContainsFunc(out, func(o Target) bool { return o.Key() == t.Key() }) {
 			continue
 		}
 		out = append(out, t)
 	}
-	return out
+	return out, unfit
 }
 
 func targetOf(f *finding.Finding, r finding.Resource) Target {
@@ -127,6 +146,14 @@ func targetOf(f *finding.Finding, r finding.Resource) Target {
 		return Target{}
 	}
 	return t
+}
+
+// KindWords is a kind of resource as people say it: s3 bucket.
+func KindWords(k finding.ResourceKind) string {
+	if k == finding.KindUnknown {
+		return "resource"
+	}
+	return strings.ReplaceAll(string(k), "_", " ")
 }
 
 func lastOf(arn string) string {

@@ -3,6 +3,8 @@ package respond_test
 import (
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/guardroom/guardroom/finding"
 	"github.com/guardroom/guardroom/respond"
 )
@@ -20,5 +22,23 @@ func TestEachObjectOfAFindingIsATargetOfItsOwn(t *testing.T) {
 		if list[i].ID != want.id || list[i].Parts[respond.PartObjectVer] != want.version {
 			t.Errorf("%+v", list[i])
 		}
+	}
+}
+
+func TestAResourceWhoseNameAWSWouldNotTakeIsNamedAndNotDroppedSilently(t *testing.T) {
+	t.Parallel()
+	f := &finding.Finding{AccountID: "111111111111", Region: "eu-west-1",
+		Resource: finding.Resource{Kind: finding.KindInstance, ID: "i-0ee00000000000001"},
+		Context:  []finding.Resource{{Kind: finding.KindEBSSnapshot, ID: "snap-9"}, {Kind: finding.KindAttackSequence, ID: "s"}}}
+	want := []string{`ebs snapshot "snap-9": AWS has no such id, so it cannot be described`}
+	if diff := cmp.Diff(want, respond.Unfit(f)); diff != "" {
+		t.Error(diff)
+	}
+	if list := respond.Targets(f); len(list) != 1 {
+		t.Error(list)
+	}
+	f.Region = "nowhere"
+	if list := respond.Unfit(f); len(list) != 1 || len(respond.Targets(f)) != 0 {
+		t.Error(list)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/guardroom/guardroom/finding"
 	"github.com/guardroom/guardroom/incident"
 	"github.com/guardroom/guardroom/internal/fault"
+	"github.com/guardroom/guardroom/respond"
 )
 
 // IncidentCmd is about incidents.
@@ -125,8 +126,34 @@ func (c *IncidentShowCmd) Run(ctx context.Context, e *env) error {
 			return e.object(d)
 		}
 		e.incident(d)
-		return nil
+		return e.responses(ctx, cl, d.Incident.Number)
 	})
+}
+
+// responses prints the runs of an incident, and the plans that wait for people.
+func (e *env) responses(ctx context.Context, cl *api.Client, n incident.Number) error {
+	var runs api.RunList
+	var plans api.PlanList
+	if err := cl.Do(ctx, "GET", "/v1/runs", query("incident", n.String(), "limit", "20"), nil, &runs); err != nil {
+		return err
+	}
+	if err := cl.Do(ctx, "GET", "/v1/plans", query("incident", n.String(), "state", string(respond.PlanWaiting), "limit", "20"), nil, &plans); err != nil {
+		return err
+	}
+	if len(runs.Runs)+len(plans.Plans) == 0 {
+		return nil
+	}
+	e.printf("\nresponses\n")
+	t := newTable("plan or run", "state", "playbook", "target", "result").wrap().below("result", "target", "playbook")
+	for _, p := range plans.Plans {
+		t.row(string(p.ID), string(p.State), playbookWords(p.Playbook, p.UndoOf), targetWords(p.Target), "until "+clock(p.ExpiresAt)+": guardroom plan show "+string(p.ID))
+	}
+	for _, r := range runs.Runs {
+		t.row(string(r.ID), runState(r), playbookWords(r.Playbook, r.UndoOf), targetWords(r.Target), r.Summary)
+	}
+	t.print(e)
+	e.whileOff(ctx, cl)
+	return nil
 }
 
 func (e *env) incident(d api.IncidentDetail) {

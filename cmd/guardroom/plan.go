@@ -47,26 +47,24 @@ func (c *PlanCreateCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return fault.New(fault.Usage, err.Error(), "guardroom incident list")
 	}
-	return e.withClient(ctx, func(cl *api.Client) error {
+	var d api.PlanDetail
+	err = e.withClient(ctx, func(cl *api.Client) error {
 		if !e.JSON {
 			e.say("describing the live resource …")
 		}
-		var d api.PlanDetail
 		in := api.PlanRequest{Incident: n, Playbook: c.Playbook, Resource: c.Resource, DryRun: c.DryRun}
 		if err := cl.Do(ctx, "POST", "/v1/plans", nil, in, &d); err != nil {
 			return err
 		}
-		if err := e.showPlan(d); err != nil {
+		if err := e.showPlan(ctx, cl, d); err != nil {
 			return err
 		}
-		if f := refusal(d); f != nil {
-			return f
-		}
-		if c.Wait {
-			return e.follow(ctx, cl, d)
-		}
-		return nil
+		return refusal(d)
 	})
+	if err != nil || !c.Wait {
+		return err
+	}
+	return e.follow(ctx, d)
 }
 
 // refusal is why a plan cannot be approved, in the three parts of an error; nil
@@ -86,9 +84,9 @@ func refusal(d api.PlanDetail) error {
 }
 
 // follow watches the run of a plan, or says that people must approve it first.
-func (e *env) follow(ctx context.Context, cl *api.Client, d api.PlanDetail) error {
+func (e *env) follow(ctx context.Context, d api.PlanDetail) error {
 	if d.Row.Run != "" {
-		return e.watch(ctx, cl, d.Row.Run)
+		return e.watch(ctx, d.Row.Run)
 	}
 	e.failed = exitPending
 	if !e.JSON {
@@ -99,12 +97,15 @@ func (e *env) follow(ctx context.Context, cl *api.Client, d api.PlanDetail) erro
 }
 
 // showPlan prints a plan as an object or for people.
-func (e *env) showPlan(d api.PlanDetail) error {
+func (e *env) showPlan(ctx context.Context, cl *api.Client, d api.PlanDetail) error {
 	if e.JSON {
 		d.Canonical = ""
 		return e.object(d)
 	}
 	e.plan(d)
+	if d.Row.State == respond.PlanWaiting || d.Row.State == respond.PlanApproved {
+		e.whileOff(ctx, cl)
+	}
 	return nil
 }
 
@@ -119,8 +120,7 @@ type PlanListCmd struct {
 func (c *PlanListCmd) Run(ctx context.Context, e *env) error {
 	q := query("incident", c.Incident, "state", strings.Join(c.State, ","))
 	return e.withClient(ctx, func(cl *api.Client) error {
-		t := newTable("plan", "digest", "state", "incident", "playbook", "target", "requester", "made", "why").
-			cut("requester", 12).wrap().below("why").drop("requester", "playbook").below("target")
+		t := plansTable()
 		fetch := func(q url.Values) ([]respond.PlanRow, error) {
 			var list api.PlanList
 			err := cl.Do(ctx, "GET", "/v1/plans", q, nil, &list)
@@ -133,7 +133,7 @@ func (c *PlanListCmd) Run(ctx context.Context, e *env) error {
 			if e.JSON {
 				return e.object(p)
 			}
-			t.row(string(p.ID), short(p.Digest), string(p.State), p.Incident.String(), p.Playbook, targetWords(p.Target), p.Requester, e.moment(p.CreatedAt), p.Why)
+			t.row(string(p.ID), short(p.Digest), string(p.State), p.Incident.String(), playbookWords(p.Playbook, p.UndoOf), targetWords(p.Target), p.Requester, e.moment(p.CreatedAt), p.Why)
 			return nil
 		})
 		if err != nil {
@@ -141,6 +141,19 @@ func (c *PlanListCmd) Run(ctx context.Context, e *env) error {
 		}
 		return e.list(t, n, "no plans here: guardroom plan create --incident INC-… makes one")
 	})
+}
+
+func plansTable() *table {
+	return newTable("plan", "digest", "state", "incident", "playbook", "target", "requester", "made", "why").
+		cut("requester", 12).wrap().below("why").drop("requester").below("target", "playbook")
+}
+
+// playbookWords is the playbook of a plan or a run, or the run that it undoes.
+func playbookWords(playbook string, undoOf respond.RunID) string {
+	if undoOf == "" {
+		return playbook
+	}
+	return "undo of " + string(undoOf)
 }
 
 // targetWords is the id of a target and its account, from its key.
@@ -174,7 +187,7 @@ func (c *PlanShowCmd) Run(ctx context.Context, e *env) error {
 			e.printf("%s", d.Canonical)
 			return nil
 		}
-		return e.showPlan(d)
+		return e.showPlan(ctx, cl, d)
 	})
 }
 
@@ -202,7 +215,8 @@ func (c *PlanApproveCmd) Run(ctx context.Context, e *env) error {
 	if c.Digest == "" && !asks {
 		return fault.New(fault.Usage, "an approval needs --digest: it is for exactly the plan that was read", "guardroom plan show "+c.ID)
 	}
-	return e.withClient(ctx, func(cl *api.Client) error {
+	var d api.PlanDetail
+	err := e.withClient(ctx, func(cl *api.Client) error {
 		digest := c.Digest
 		if digest == "" {
 			var err error
@@ -210,7 +224,6 @@ func (c *PlanApproveCmd) Run(ctx context.Context, e *env) error {
 				return err
 			}
 		}
-		var d api.PlanDetail
 		if err := cl.Do(ctx, "POST", planPath(c.ID)+"/approve", nil, api.Approve{Digest: digest, Reason: c.Reason}, &d); err != nil {
 			return err
 		}
@@ -220,11 +233,12 @@ func (c *PlanApproveCmd) Run(ctx context.Context, e *env) error {
 		if d.Row.Run != "" {
 			e.nobodyWorks(ctx, cl)
 		}
-		if !c.Wait {
-			return nil
-		}
-		return e.follow(ctx, cl, d)
+		return nil
 	})
+	if err != nil || !c.Wait {
+		return err
+	}
+	return e.follow(ctx, d)
 }
 
 func (e *env) approved(d api.PlanDetail) error {

@@ -22,32 +22,55 @@ func clock(t time.Time) string { return t.UTC().Format("15:04") + " UTC" }
 func (e *env) plan(d api.PlanDetail) {
 	row, p := d.Row, d.Plan
 	g := respond.ProgressOfPlan(row, p, e.now())
-	e.printf("%s\n", strings.Join(planHead(row, p, g), "   "))
+	for _, l := range e.wrapped(planHead(row, p, g)) {
+		e.printf("%s\n", l)
+	}
 	if p == nil {
 		return
 	}
 	e.printf("\n")
 	e.steps(p)
 	e.printf("\n")
-	e.block("will not", p.WillNot, "; ", "")
-	e.block("also hits", p.AlsoHits, "; ", "nothing")
-	for _, x := range p.Guards {
-		if x.Answer != respond.Pass {
-			e.block(map[respond.Answer]string{respond.Warn: "mind", respond.Refuse: "refused"}[x.Answer], []string{guardWords(x)}, "", "")
-		}
-	}
-	e.block("for ever", p.Irreversible, "; ", "")
-	for _, m := range p.Manual {
-		e.block("by hand", []string{m}, "", "")
-	}
-	e.block("takes", []string{g.Expected}, "", "")
-	e.block("undo", []string{p.Undo}, "", "")
+	e.items("refused", guards(p, respond.Refuse), "")
+	e.items("left out", p.LeftOut, "")
+	e.items("mind", guards(p, respond.Warn), "")
+	e.items("will not", p.WillNot, "")
+	e.items("also hits", p.AlsoHits, "nothing")
+	e.items("for ever", p.Irreversible, "")
+	e.items("by hand", p.Manual, "")
+	e.block("takes", g.Expected)
+	e.block("undo", p.Undo)
 	cost := g.Cost
 	if p.CostWhy != "" {
 		cost = strings.TrimPrefix(cost+", "+p.CostWhy, ", ")
 	}
-	e.block("cost", []string{cost}, "", "")
+	e.block("cost", cost)
 	e.decisions(row)
+}
+
+// guards are the words of those that gave this answer.
+func guards(p *respond.Plan, answer respond.Answer) []string {
+	var out []string
+	for _, g := range p.Guards {
+		if g.Answer == answer {
+			out = append(out, guardWords(g))
+		}
+	}
+	return out
+}
+
+// wrapped puts parts on one line, and on more where a terminal is too narrow.
+func (e *env) wrapped(parts []string) []string {
+	lines := []string{parts[0]}
+	for _, p := range parts[1:] {
+		last := &lines[len(lines)-1]
+		if longer := *last + "   " + p; e.width == 0 || width.Of(longer) <= e.width {
+			*last = longer
+			continue
+		}
+		lines = append(lines, indent+p)
+	}
+	return lines
 }
 
 func planHead(row respond.PlanRow, p *respond.Plan, g respond.Progress) []string {
@@ -107,10 +130,7 @@ func (e *env) steps(p *respond.Plan) {
 	var rows [][4]string
 	var widths [4]int
 	for _, s := range list {
-		r := [4]string{strconv.Itoa(turn[s.ID]), oneLine(s.Stage), oneLine(s.Title), oneLine(string(s.Effect))}
-		if s.Approval != "" {
-			r[3] += "   APPROVAL: " + oneLine(s.Approval)
-		}
+		r := [4]string{strconv.Itoa(turn[s.ID]), oneLine(s.Stage), oneLine(respond.StepTitle(p, s)), oneLine(string(s.Effect))}
 		for i := range r {
 			widths[i] = max(widths[i], width.Of(r[i]))
 		}
@@ -124,12 +144,21 @@ func (e *env) steps(p *respond.Plan) {
 		room := e.width - len(lead) - 2 - widths[0] - 2 - widths[1] - 2 - widths[3] - 2
 		widths[2] = min(widths[2], max(room, 30))
 	}
-	for _, r := range rows {
-		title := r[2]
+	under := strings.Repeat(" ", len(lead)+2+widths[0]+2+widths[1]+2)
+	for n, r := range rows {
+		titles, effect := []string{r[2]}, r[3]
 		if e.width > 0 {
-			title = cutMiddle(title, widths[2])
+			titles = breakLines(r[2], widths[2])
 		}
-		e.printf("%s\n", strings.TrimRight(fmt.Sprintf("%s  %s%s  %s  %s  %s", lead, strings.Repeat(" ", widths[0]-len(r[0])), r[0], pad(r[1], widths[1]), pad(title, widths[2]), r[3]), " "))
+		if a := oneLine(list[n].Approval); a != "" && e.width == 0 {
+			effect += "   APPROVAL: " + a
+		} else if a != "" {
+			titles = append(titles, breakLines("APPROVAL: "+a, e.width-len(under))...)
+		}
+		e.printf("%s\n", strings.TrimRight(fmt.Sprintf("%s  %s%s  %s  %s  %s", lead, strings.Repeat(" ", widths[0]-len(r[0])), r[0], pad(r[1], widths[1]), pad(titles[0], widths[2]), effect), " "))
+		for _, t := range titles[1:] {
+			e.printf("%s%s\n", under, t)
+		}
 	}
 }
 
@@ -162,46 +191,63 @@ func turns(p *respond.Plan) map[string]int {
 // labelled is how wide the labels below a plan or a run are.
 const labelled = 11
 
-// block prints a label and its texts, broken to the width of a terminal; nothing
-// where there are none and nothing stands for none.
-func (e *env) block(label string, texts []string, between, none string) {
-	var parts []string
+// block prints a label and its text, broken to the width of a terminal; nothing
+// where there is none.
+func (e *env) block(label, text string) { e.labelled(label, text, "") }
+
+// command prints a label and a command, never broken: it is there to be copied.
+func (e *env) command(label, command string) {
+	if command != "" {
+		e.printf("%s%s\n", pad(label, labelled), oneLine(command))
+	}
+}
+
+// items prints a label and its texts, each on a line of its own; none stands for
+// none of them.
+func (e *env) items(label string, texts []string, none string) {
+	first := true
 	for _, t := range texts {
-		if t = strings.TrimSpace(oneLine(t)); t != "" {
-			parts = append(parts, t)
+		if e.labelled(label, t, indent) && first {
+			label, first = "", false
 		}
 	}
-	s := strings.Join(parts, between)
-	if s == "" {
-		s = none
+	if first {
+		e.block(label, none)
 	}
-	if s == "" {
-		return
+}
+
+// labelled prints a text behind a label, and what does not fit below it, indented.
+// It reports whether there was one.
+func (e *env) labelled(label, text, in string) bool {
+	text = strings.TrimSpace(oneLine(text))
+	if text == "" {
+		return false
 	}
-	lines := []string{s}
+	lines := []string{text}
 	if e.width > 0 {
-		lines = breakLines(s, max(e.width-labelled, wrapAt))
+		lines = breakLines(text, max(e.width-labelled-len(in), wrapAt))
 	}
 	for i, l := range lines {
 		if i > 0 {
-			label = ""
+			label, l = "", in+l
 		}
 		e.printf("%s%s\n", pad(label, labelled), l)
 	}
+	return true
 }
 
 // decisions prints what people decided, or until when they can.
 func (e *env) decisions(row respond.PlanRow) {
-	e.block("asked by", []string{row.Requester}, "", "")
+	e.block("asked by", row.Requester)
 	for _, a := range row.Approvals {
 		words := fmt.Sprintf("by %s %s: %q", a.Who, clock(a.At), a.Reason)
 		if a.Rule != "" {
 			words = fmt.Sprintf("by the rule %s %s: %q", a.Rule, clock(a.At), a.Reason)
 		}
-		e.block("approved", []string{words}, "", "")
+		e.block("approved", words)
 	}
 	if row.Replaces != "" {
-		e.block("replaces", []string{"guardroom plan show " + string(row.Replaces)}, "", "")
+		e.block("replaces", "guardroom plan show "+string(row.Replaces))
 	}
 	switch row.State {
 	case respond.PlanWaiting:
@@ -210,12 +256,12 @@ func (e *env) decisions(row respond.PlanRow) {
 		if left < 0 {
 			when = clock(row.ExpiresAt) + ", which is over"
 		}
-		e.block("expires", []string{when}, "", "")
-		e.block("approve", []string{fmt.Sprintf("guardroom plan approve %s --digest %s --reason …", row.ID, short(row.Digest))}, "", "")
+		e.block("expires", when)
+		e.command("approve", fmt.Sprintf("guardroom plan approve %s --digest %s --reason …", row.ID, short(row.Digest)))
 	case respond.PlanApproved:
-		e.block("run", []string{"guardroom run watch " + string(row.Run)}, "", "")
+		e.command("run", "guardroom run watch "+string(row.Run))
 	case respond.PlanRefused: // the guards say why
-		e.block("so", []string{"it cannot be approved; nothing was changed"}, "", "")
+		e.block("so", "it cannot be approved; nothing was changed")
 	default:
 		why := string(row.State)
 		if row.DecidedBy != "" {
@@ -224,6 +270,6 @@ func (e *env) decisions(row respond.PlanRow) {
 		if row.Why != "" {
 			why += ": " + row.Why
 		}
-		e.block("so", []string{why + "; nothing was changed"}, "", "")
+		e.block("so", why+"; nothing was changed")
 	}
 }

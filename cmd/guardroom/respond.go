@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/guardroom/guardroom/api"
 )
@@ -53,6 +54,18 @@ func (c *RespondStatusCmd) Run(ctx context.Context, e *env) error {
 		}
 		return e.switched(s)
 	})
+}
+
+// whileOff says that responses are switched off, where they are, and how that ends.
+// A service that does not say so is not asked twice.
+func (e *env) whileOff(ctx context.Context, cl *api.Client) {
+	var s api.Switch
+	if err := cl.Do(ctx, "GET", "/v1/respond", nil, nil, &s); err != nil || !s.Off {
+		return
+	}
+	e.printf("\n")
+	e.block("OFF", fmt.Sprintf("responses are switched off by %s, %s: %s; no plan can be approved, and runs wait before their next change", s.Who, e.when(s.At), s.Why))
+	e.command("turn on", "guardroom respond on --reason …")
 }
 
 func (e *env) switched(s api.Switch) error {

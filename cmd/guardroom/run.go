@@ -34,7 +34,7 @@ func (c *RunListCmd) Run(ctx context.Context, e *env) error {
 	q := query("incident", c.Incident, "state", strings.Join(c.State, ","))
 	return e.withClient(ctx, func(cl *api.Client) error {
 		t := newTable("run", "state", "incident", "playbook", "target", "begun", "result").
-			wrap().below("result").drop("playbook").below("target")
+			wrap().below("result", "target", "playbook")
 		fetch := func(q url.Values) ([]respond.RunRow, error) {
 			var list api.RunList
 			err := cl.Do(ctx, "GET", "/v1/runs", q, nil, &list)
@@ -47,14 +47,7 @@ func (c *RunListCmd) Run(ctx context.Context, e *env) error {
 			if e.JSON {
 				return e.object(r)
 			}
-			state := string(r.State)
-			if r.UndoOf != "" {
-				state += ", undo of " + string(r.UndoOf)
-			}
-			if r.Simulated {
-				state += ", simulated"
-			}
-			t.row(string(r.ID), state, r.Incident.String(), r.Playbook, targetWords(r.Target), e.moment(r.CreatedAt), r.Summary)
+			t.row(string(r.ID), runState(r), r.Incident.String(), playbookWords(r.Playbook, r.UndoOf), targetWords(r.Target), e.moment(r.CreatedAt), r.Summary)
 			return nil
 		})
 		if err != nil {
@@ -62,6 +55,13 @@ func (c *RunListCmd) Run(ctx context.Context, e *env) error {
 		}
 		return e.list(t, n, "no runs here: approving a plan starts one")
 	})
+}
+
+func runState(r respond.RunRow) string {
+	if r.Simulated {
+		return string(r.State) + ", simulated"
+	}
+	return string(r.State)
 }
 
 // RunShowCmd shows one.
@@ -83,6 +83,9 @@ func (c *RunShowCmd) Run(ctx context.Context, e *env) error {
 			e.printf("%s\n", l)
 		}
 		e.runEnd(d.Progress)
+		if !d.Run.State.Ended() {
+			e.whileOff(ctx, cl)
+		}
 		return nil
 	})
 }
@@ -124,13 +127,10 @@ func (c *RunUndoCmd) Run(ctx context.Context, e *env) error {
 		if err := cl.Do(ctx, "POST", runPath(c.ID)+"/undo", nil, nil, &d); err != nil {
 			return err
 		}
-		if err := e.showPlan(d); err != nil {
+		if err := e.showPlan(ctx, cl, d); err != nil {
 			return err
 		}
-		if f := refusal(d); f != nil {
-			return f
-		}
-		return nil
+		return refusal(d)
 	})
 }
 
@@ -191,36 +191,35 @@ func summaryOf(g respond.Progress) string {
 // runEnd prints what a run leaves behind, and what helps now.
 func (e *env) runEnd(g respond.Progress) {
 	e.printf("\n")
-	if g.Waits != "" {
-		e.block("waits for", []string{g.Waits}, "", "")
-	}
+	e.items("waits for", strings.Split(g.Waits, "; "), "")
 	if g.AbortedBy != "" {
-		e.block("aborted", []string{"by " + g.AbortedBy + ": " + g.AbortWhy}, "", "")
+		e.block("aborted", "by "+g.AbortedBy+": "+g.AbortWhy)
 	}
 	for _, s := range g.Steps {
 		if s.State.Bad() {
-			e.block("error", []string{s.Title + ": " + s.Message}, "", "")
-			e.block("safe", []string{s.Safe}, "", "")
-			e.block("hint", []string{s.Hint}, "", "")
+			e.block("error", s.Title+": "+s.Message)
+			e.block("safe", s.Safe)
+			e.block("hint", s.Hint)
 		}
 	}
 	if g.Contained {
-		e.block("contained", []string{"yes, as a second look at AWS has shown"}, "", "")
+		e.block("contained", "yes, as a second look at AWS has shown")
 	}
-	for _, o := range g.StillOpen {
-		e.block("still open", []string{o}, "", "")
-	}
+	e.items("still open", g.StillOpen, "")
+	var kept, gaps []string
 	for _, i := range latest(g.Evidence) {
-		e.block("evidence", []string{evidenceWords(i)}, "", "")
+		kept = append(kept, evidenceWords(i))
 	}
 	for _, x := range g.Gaps {
-		e.block("lacks", []string{x.What + ": " + x.Why}, "", "")
+		gaps = append(gaps, x.What+": "+x.Why)
 	}
-	e.block("connect", []string{g.Connect}, "", "")
-	e.block("cost", []string{g.Cost}, "", "")
-	e.block("result", []string{g.Summary}, "", "")
-	e.block("undone by", []string{string(g.UndoneBy)}, "", "")
-	e.block("next", []string{g.Next}, "", "")
+	e.items("evidence", kept, "")
+	e.items("lacks", gaps, "")
+	e.command("connect", g.Connect)
+	e.block("cost", g.Cost)
+	e.block("result", g.Summary)
+	e.block("undone by", string(g.UndoneBy))
+	e.command("next", g.Next)
 }
 
 // latest leaves out what a later step said anew of the same thing: a snapshot is

@@ -5,12 +5,11 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/term"
 
-	"github.com/guardroom/guardroom/api"
 	"github.com/guardroom/guardroom/respond"
 )
 
@@ -26,18 +25,17 @@ func (RunWatchCmd) Help() string {
 
 // Run watches a run.
 func (c *RunWatchCmd) Run(ctx context.Context, e *env) error {
-	return e.withClient(ctx, func(cl *api.Client) error { return e.watch(ctx, cl, respond.RunID(c.ID)) })
+	return e.watch(ctx, respond.RunID(c.ID))
 }
 
-// waitSeconds is how long one question about a run may wait for its answer.
-const waitSeconds = "4"
-
-// watch follows a run to its end, or until Ctrl-C.
-func (e *env) watch(ctx context.Context, cl *api.Client, id respond.RunID) error {
+// watch follows a run to its end, or until Ctrl-C. It connects by itself: a
+// service that restarts meanwhile must find its store free.
+func (e *env) watch(ctx context.Context, id respond.RunID) error {
 	v := e.view()
+	f := &follower{e: e, run: id, paused: v.paused, pause: 500 * time.Millisecond, patience: 10 * time.Minute}
+	defer f.close()
 	for version := int64(0); ; {
-		var ev api.RunEvent
-		err := cl.Do(ctx, "GET", runPath(string(id))+"/events", query("since", strconv.FormatInt(version, 10), "wait", waitSeconds), nil, &ev)
+		ev, err := f.ask(ctx, version)
 		if ctx.Err() != nil {
 			if !e.JSON {
 				e.say("the run goes on; guardroom run watch %s follows it again", clean(string(id)))
@@ -64,6 +62,8 @@ func (e *env) watch(ctx context.Context, cl *api.Client, id respond.RunID) error
 // view is a way to show a run as it goes on.
 type view interface {
 	show(g respond.Progress) error
+	// paused says that something else was printed.
+	paused()
 	end(g respond.Progress)
 }
 
@@ -108,8 +108,9 @@ type lineView struct {
 	state respond.Word
 }
 
+func (v *lineView) paused() {}
+
 func (v *lineView) show(g respond.Progress) error {
-	now := v.e.now().Format("15:04:05Z")
 	lead := ""
 	if g.DryRun {
 		lead = "dry run  "
@@ -117,8 +118,15 @@ func (v *lineView) show(g respond.Progress) error {
 	if g.Simulated {
 		lead += "simulated  "
 	}
-	for _, s := range v.of(g) {
-		line := fmt.Sprintf("%s  %s%s %s  %s", now, lead, s.State.Glyph(), pad(string(s.State), len("part failed")), s.Title)
+	known := map[string]bool{}
+	for id := range v.changes {
+		known[id] = true
+	}
+	list := v.of(g)
+	at := func(s respond.StepProgress) time.Time { return happened(s, known[s.ID], v.e.now()) }
+	slices.SortStableFunc(list, func(a, b respond.StepProgress) int { return at(a).Compare(at(b)) })
+	for _, s := range list {
+		line := fmt.Sprintf("%s  %s%s %s  %s", v.e.second(at(s)), lead, s.State.Glyph(), pad(string(s.State), len("part failed")), s.Title)
 		if t := s.Text(); t != "" {
 			line += ": " + t
 		}
@@ -126,9 +134,34 @@ func (v *lineView) show(g respond.Progress) error {
 	}
 	if g.State != v.state {
 		v.state = g.State
-		v.e.printf("%s\n", oneLine(fmt.Sprintf("%s  %s%s %s  %s, %s", now, lead, g.State.Glyph(), pad(string(g.State), len("part failed")), g.Run, summaryOf(g))))
+		when := v.e.now()
+		if !g.Ended.IsZero() {
+			when = g.Ended
+		}
+		v.e.printf("%s\n", oneLine(fmt.Sprintf("%s  %s%s %s  %s, %s", v.e.second(when), lead, g.State.Glyph(), pad(string(g.State), len("part failed")), g.Run, summaryOf(g))))
 	}
 	return nil
+}
+
+// happened is when what a line says of a step happened: its end, its start, or now
+// where it only went on.
+func happened(s respond.StepProgress, known bool, now time.Time) time.Time {
+	switch {
+	case !s.Ended.IsZero():
+		return s.Ended
+	case !known && !s.Started.IsZero():
+		return s.Started
+	}
+	return now
+}
+
+// second is a moment in the first column, with its date where it is not today's.
+func (e *env) second(t time.Time) string {
+	t = t.UTC()
+	if !t.Truncate(24 * time.Hour).Equal(e.now().Truncate(24 * time.Hour)) {
+		return t.Format("2006-01-02 15:04:05Z")
+	}
+	return t.Format("15:04:05Z")
 }
 
 func (v *lineView) end(g respond.Progress) { v.e.runEnd(g) }
@@ -166,6 +199,7 @@ func (v *jsonView) show(g respond.Progress) error {
 }
 
 func (v *jsonView) end(respond.Progress) {}
+func (v *jsonView) paused()              {}
 
 // screenView redraws a run in place.
 type screenView struct {
@@ -173,6 +207,9 @@ type screenView struct {
 	height int
 	drawn  int
 }
+
+// paused has the run be drawn anew below what was printed.
+func (v *screenView) paused() { v.drawn = 0 }
 
 // height is how many lines a terminal has.
 func height(e *env) int {

@@ -120,17 +120,68 @@ func TestAPlanOnANarrowTerminalKeepsItsLines(t *testing.T) {
 	}
 	d.Plan.WillNot = append(d.Plan.WillNot, strings.Repeat("do anything else that comes to mind ", 5))
 	d.Plan.Steps[0].Title = strings.Repeat("very ", 30) + "long"
+	d.Plan.LeftOut = []string{"s3 bucket cards: refused by break-glass list: it is empty"}
 	e.plan(d)
 	for l := range strings.Lines(out.String()) {
-		if l = strings.TrimSuffix(l, "\n"); width.Of(l) > 80 && !strings.Contains(l, "PLAN") && !strings.Contains(l, "APPROVAL") && !strings.Contains(l, "dry run") {
+		// A command is never broken, so that it can be copied.
+		if l = strings.TrimSuffix(l, "\n"); width.Of(l) > 80 && !strings.Contains(l, "guardroom plan approve") {
 			t.Errorf("%d columns: %q", width.Of(l), l)
+		}
+		if strings.Contains(l, "…") && !strings.Contains(l, "guardroom plan approve") {
+			t.Errorf("something is left out: %q", l)
 		}
 		if strings.Contains(l, "\x1b") {
 			t.Errorf("%q", l)
 		}
 	}
-	if !strings.Contains(out.String(), "dry run  1  record    very") {
-		t.Errorf("\n%s", out)
+	words := strings.Join(strings.Fields(out.String()), " ")
+	for _, want := range []string{"dry run  1  record    very", "left out   s3 bucket cards: refused by break-glass list"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	if strings.Count(words, "very") != 30 || !strings.Contains(words, "APPROVAL: last healthy target of payments") {
+		t.Errorf("titles are not whole:\n%s", out)
+	}
+}
+
+func TestPlansThatUndoAreKnownOnANarrowTerminal(t *testing.T) {
+	t.Parallel()
+	e, out := screen(80)
+	tab := plansTable()
+	tab.row("pln_01m8a4m6f61j33bsny7rzxned0", "50a94456", "waiting", "INC-10", playbookWords("ec2-respond", ""), "i-0ee00000000000001 in 111111111111", "ana", e.moment(e.now()), "")
+	tab.row("pln_01m8a4qmzhcppnps2g6cdxrcfj", "c32789e2", "waiting", "INC-10", playbookWords("ec2-respond", "run_01m8a4n7t74q0ayf5nsmj4205z"), "i-0ee00000000000001 in 111111111111", "ana", e.moment(e.now()), "")
+	tab.print(e)
+	for _, want := range []string{"ec2-respond  i-0ee00000000000001 in 111111111111", "undo of run_01m8a4n7t74q0ayf5nsmj4205z"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+}
+
+func TestALineHasTheTimeAtWhichItHappened(t *testing.T) {
+	t.Parallel()
+	e, out := screen(0)
+	v := &lineView{changes: changes{}, e: e}
+	old, late := stepAt("old", respond.WordCompleted), stepAt("late", respond.WordRunning)
+	old.Started, old.Ended = e.now().Add(-3*time.Hour), e.now().Add(-2*time.Hour)
+	late.Started = e.now().Add(-26 * time.Hour)
+	if err := v.show(progress(old, late)); err != nil {
+		t.Fatal(err)
+	}
+	late.Percent = 50
+	g := progress(old, late)
+	if err := v.show(g); err != nil {
+		t.Fatal(err)
+	}
+	g.State, g.Ended = respond.WordCompleted, e.now().Add(-time.Minute)
+	if err := v.show(g); err != nil {
+		t.Fatal(err)
+	}
+	want := "2026-05-05 10:00:00Z  > running      step late\n10:00:00Z  + completed    step old\n12:00:00Z  > running      run_1, 0 of 2 steps\n" +
+		"12:00:00Z  > running      step late: 50 %\n11:59:00Z  + completed    run_1, 0 of 2 steps\n"
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Error(diff)
 	}
 }
 

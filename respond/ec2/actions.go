@@ -77,9 +77,9 @@ func Actions() []respond.Action {
 		respond.Action{Name: actRecord, Options: normal, Do: record, Calls: recording},
 		respond.Action{Name: actMark, Options: quick, Do: mark, Undo: undoMark, UndoRank: rankMark, UndoNeeds: released,
 			Calls: calls(reads("EC2.DescribeInstances", "EC2.DescribeNetworkInterfaces", "EC2.DescribeVolumes"), "EC2.CreateTags")},
-		respond.Action{Name: actAttribute, Options: quick, Do: protectInstance, Undo: undoSetting(unprotect), UndoRank: rankProtect, UndoNeeds: released, Calls: unprotect.Calls},
-		respond.Action{Name: actVolume, Options: quick, Do: keepVolume, Undo: undoSetting(unvolume), UndoRank: rankProtect, UndoNeeds: released, Calls: unvolume.Calls},
-		respond.Action{Name: actKeep, Options: quick, Do: keepInterface, Undo: undoSetting(unkeep), UndoRank: rankProtect, UndoNeeds: released, Calls: unkeep.Calls},
+		respond.Action{Name: actAttribute, Options: quick, Do: protectInstance, Undo: undoSetting(unprotect, "as before"), UndoRank: rankProtect, UndoNeeds: released, Calls: unprotect.Calls},
+		respond.Action{Name: actVolume, Options: quick, Do: keepVolume, Undo: undoSetting(unvolume, "as before"), UndoRank: rankProtect, UndoNeeds: released, Calls: unvolume.Calls},
+		respond.Action{Name: actKeep, Options: quick, Do: keepInterface, Undo: undoSetting(unkeep, "as before"), UndoRank: rankProtect, UndoNeeds: released, Calls: unkeep.Calls},
 		respond.Action{Name: actLeave, Options: quick, Do: leave, Undo: undoLeave, UndoRank: rankScaling, UndoNeeds: released,
 			Calls: calls(reads("AutoScaling.DescribeAutoScalingGroups"), "AutoScaling.DetachInstances", "AutoScaling.EnterStandby", "AutoScaling.SuspendProcesses")},
 		respond.Action{Name: actLeft, Options: playbook.Options{Timeout: time.Hour, Finishes: true}, Do: left, Calls: calls(reads("AutoScaling.DescribeAutoScalingGroups"), "AutoScaling.ResumeProcesses")},
@@ -102,7 +102,7 @@ func Actions() []respond.Action {
 			Calls: calls(reads("EC2.DescribeSecurityGroups", "EC2.DescribeNetworkInterfaces"), "EC2.DeleteSecurityGroup")},
 		respond.Action{Name: actACL, Options: normal, Do: networkACL, Undo: undoACL, UndoRank: rankACL,
 			Calls: calls(reads("EC2.DescribeNetworkAcls", "EC2.DescribeNetworkInterfaces"), "EC2.CreateNetworkAcl", "EC2.ReplaceNetworkAclAssociation", "EC2.CreateNetworkAclEntry")},
-		respond.Action{Name: actRevoke, Options: normal, Do: revokeSessions, Undo: undoSetting(unrevoke), UndoRank: rankRevoke, Calls: calls(reads("IAM.GetRolePolicy"), "IAM.PutRolePolicy")},
+		respond.Action{Name: actRevoke, Options: normal, Do: revokeSessions, Undo: undoSetting(unrevoke, "its sessions of this instance are not denied any more"), UndoRank: rankRevoke, Calls: calls(reads("IAM.GetRolePolicy"), "IAM.PutRolePolicy")},
 		respond.Action{Name: actProfile, Options: normal, Do: disassociateProfile, Undo: undoProfile, UndoRank: rankProfile,
 			Calls: calls(reads("EC2.DescribeIamInstanceProfileAssociations"), "EC2.DisassociateIamInstanceProfile")},
 		respond.Action{Name: actMetadata, Options: normal, Do: disableMetadata, Undo: undoMetadata, UndoRank: rankMetadata, Calls: calls(reads("EC2.DescribeInstances"), "EC2.ModifyInstanceMetadataOptions")},
@@ -112,10 +112,11 @@ func Actions() []respond.Action {
 	)
 }
 
-// undoSetting is the undo of a setting, with what was before in its title.
-func undoSetting(undo respond.Action) func(respond.Step, playbook.Record) ([]respond.Step, error) {
+// undoSetting is the undo of a setting. title is for one whose own title does not
+// say what was before.
+func undoSetting(undo respond.Action, title string) func(respond.Step, playbook.Record) ([]respond.Step, error) {
 	return func(s respond.Step, rec playbook.Record) ([]respond.Step, error) {
-		list, err := kit.UndoSetting(undo, "as before")(s, rec)
+		list, err := kit.UndoSetting(undo, title)(s, rec)
 		for i := range list {
 			list[i].Part = s.Part
 		}

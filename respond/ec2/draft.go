@@ -99,7 +99,11 @@ func (b *drafting) protecting() {
 		if was == "" {
 			was = "stop"
 		}
-		attr(attrShutdown, "what a shutdown from within does: "+was+" -> stop")
+		title := "what a shutdown from within does: " + was + " -> stop"
+		if was == "stop" {
+			title = "what a shutdown from within does: stop already"
+		}
+		attr(attrShutdown, title)
 	}
 	for _, v := range w.Volumes {
 		if v.DeleteOnTermination && v.Managed == "" {

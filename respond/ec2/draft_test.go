@@ -133,9 +133,9 @@ func TestDraftAnswersEachGuardFromTheLiveInstance(t *testing.T) {
 		answer respond.Answer
 		why    string
 	}{
-		{"a running instance passes", func(*World) {}, "live instance", respond.Pass, ""},
-		{"a terminated instance is refused", func(w *World) { w.State = "terminated" }, "live instance", respond.Refuse, "terminated"},
-		{"a stopped instance is warned about", func(w *World) { w.State = "stopped" }, "live instance", respond.Warn, "stopped"},
+		{"a running instance passes", func(*World) {}, "state of the instance", respond.Pass, ""},
+		{"a terminated instance is refused", func(w *World) { w.State = "terminated" }, "state of the instance", respond.Refuse, "terminated"},
+		{"a stopped instance is warned about", func(w *World) { w.State = "stopped" }, "state of the instance", respond.Warn, "stopped"},
 		{"a never-touch tag refuses", func(w *World) { w.Tags[respond.TagNever] = "" }, "never-touch", respond.Refuse, respond.TagNever},
 		{"a spot instance is warned about", func(w *World) { w.Lifecycle = "spot" }, "spot instance", respond.Warn, "two minutes"},
 		{"an instance store is warned about", func(w *World) { w.RootDeviceType = "instance-store" }, "instance store", respond.Warn, "lost"},
@@ -168,7 +168,7 @@ func TestDraftAnswersEachGuardFromTheLiveInstance(t *testing.T) {
 			w.Interfaces[0].Groups = []string{"sg-c"}
 			w.Groups = []SecurityGroup{{ID: "sg-c", Name: containName, Rules: 1, Tags: map[string]string{respond.TagRun: "run_1"}}}
 		}, "already contained", respond.Pass, ""},
-		{"what was not described is said", func(w *World) { w.Unknown = []string{"ssm.DescribeSessions: AccessDenied"} }, "everything described", respond.Warn, "DescribeSessions"},
+		{"what was not described is said", func(w *World) { w.Unknown = []string{"ssm.DescribeSessions: AccessDenied"} }, "not described", respond.Warn, "DescribeSessions"},
 		{"a full network ACL is warned about", func(w *World) {
 			behindNAT(w, "acl-nat")
 			for i := range int32(19) {

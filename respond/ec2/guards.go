@@ -20,7 +20,7 @@ func (b *drafting) guards(callers []kit.Caller) {
 		return
 	}
 	if since := b.r.Incident.FirstSeen; !since.IsZero() && w.LaunchTime.After(since) {
-		b.Guard("running since the finding", respond.Warn, "it was started at "+w.LaunchTime.UTC().Format("2006-01-02 15:04:05Z")+", after the finding was first seen: what was in its memory then is gone", "")
+		b.Guard("started after the finding", respond.Warn, "it was started at "+w.LaunchTime.UTC().Format("2006-01-02 15:04:05Z")+", after the finding was first seen: what was in its memory then is gone", "")
 	}
 	if w.Lifecycle == "spot" {
 		b.Guard("spot instance", respond.Warn, "AWS may take it back with two minutes' notice, and no protection helps", "take snapshots first")
@@ -33,12 +33,12 @@ func (b *drafting) guards(callers []kit.Caller) {
 		b.Guarded(g)
 	}
 	if len(w.Unknown) > 0 {
-		b.Guard("everything described", respond.Warn, "AWS did not answer about "+kit.Join(w.Unknown), "compare guardroom iam policy with the read role")
+		b.Guard("not described", respond.Warn, "AWS did not answer about "+kit.Join(w.Unknown), "compare guardroom iam policy with the read role")
 	}
 }
 
 func (b *drafting) stateGuard() respond.Guard {
-	g := respond.Guard{Name: "live instance", Answer: respond.Pass}
+	g := respond.Guard{Name: "state of the instance", Answer: respond.Pass}
 	switch b.w.State {
 	case "running":
 	case "terminated", "shutting-down":

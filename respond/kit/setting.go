@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/guardroom/guardroom/internal/fault"
@@ -159,10 +160,26 @@ func UndoSetting(undo respond.Action, title string) func(respond.Step, playbook.
 	}
 }
 
-// UndoStep is the step that undoes s by another action.
+// UndoStep is the step that undoes s by another action. title says what that does,
+// without naming what it does it to.
 func UndoStep(s respond.Step, undo respond.Action, title string, params json.RawMessage) respond.Step {
 	return respond.Step{
-		ID: "undo/" + s.ID, Action: undo.Name, Stage: "restore", Title: title + " (" + s.Title + ")", Calls: undo.Calls[awscalls.Act],
+		ID: "undo/" + s.ID, Action: undo.Name, Stage: "restore", Title: backwards(s.Title, title), Calls: undo.Calls[awscalls.Act],
 		Role: awscalls.Act, Account: s.Account, Region: s.Region, Effect: respond.Reversible, Params: params,
 	}
+}
+
+// backwards is the title of the step that takes back one with the title did. A
+// change from a to b becomes one from b to a; of anything else what it was done to
+// is named before title.
+func backwards(did, title string) string {
+	change, to, ok := strings.Cut(did, " -> ")
+	if at := strings.LastIndex(change, ": "); ok && at >= 0 {
+		return change[:at] + ": " + to + " -> " + change[at+len(": "):]
+	}
+	subject, _, ok := strings.Cut(did, ": ")
+	if !ok {
+		return title
+	}
+	return subject + ": " + title
 }

@@ -78,7 +78,7 @@ func neverTouch(q Question) respond.Guard {
 
 // real refuses samples and what GuardDuty archived: they never act.
 func real(q Question) respond.Guard {
-	const name = "real finding"
+	const name = "sample or archived"
 	switch {
 	case q.Finding.Sample || q.Incident.Sample:
 		return refuse(name, "it is a sample finding, and samples never act", "nothing needs to be contained")
@@ -91,7 +91,7 @@ func real(q Question) respond.Guard {
 // confirmed: whoever may write to a queue can send a finding. A person may look
 // at the plan and judge; nothing happens by itself.
 func confirmed(q Question) respond.Guard {
-	const name = "confirmed by GuardDuty"
+	const name = "confirmation"
 	switch {
 	case q.Confirmed:
 		return pass(name)
@@ -112,7 +112,7 @@ func sameAccount(q Question) respond.Guard {
 }
 
 func open(q Question) respond.Guard {
-	const name = "open incident"
+	const name = "state of the incident"
 	if q.Incident.State == incident.Closed {
 		return refuse(name, q.Incident.Number.String()+" is closed", "guardroom incident reopen "+q.Incident.Number.String())
 	}

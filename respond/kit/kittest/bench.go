@@ -132,7 +132,7 @@ func (b *Bench) Plan() *respond.Plan {
 	b.T.Helper()
 	d := b.Draft()
 	return &respond.Plan{Schema: respond.SchemaVersion, ID: "pln_01test", Incident: 42, Playbook: b.Playbook.Name(), Target: d.Target, Steps: d.Steps,
-		WillNot: d.WillNot, AlsoHits: d.AlsoHits, Guards: d.Guards, Irreversible: d.Irreversible, Manual: d.Manual, Undo: d.Undo}
+		WillNot: d.WillNot, AlsoHits: d.AlsoHits, Guards: d.Guards, Irreversible: d.Irreversible, Manual: d.Manual, LeftOut: d.LeftOut, Undo: d.Undo}
 }
 
 // UndoPlan is made from what a run recorded, as in production; without steps
