@@ -61,8 +61,9 @@ type Block struct {
 	SHA256 string
 }
 
-// decodeBlocks reads the lines of a part. Blocks must rise.
-func decodeBlocks(raw []byte, after int64) ([]Block, error) {
+// DecodeBlocks reads the lines of a part, whose blocks must rise and come after a
+// given index; -1: any.
+func DecodeBlocks(raw []byte, after int64) ([]Block, error) {
 	var out []Block
 	s := bufio.NewScanner(bytes.NewReader(raw))
 	for n := 1; s.Scan(); n++ {

@@ -255,7 +255,7 @@ func (v *verifying) known(i Item) (*BlockList, []Block, error) {
 		if err != nil {
 			return nil, nil, fmt.Errorf("part %d: %w", n, err)
 		}
-		some, err := decodeBlocks(raw, last)
+		some, err := DecodeBlocks(raw, last)
 		if err != nil {
 			return nil, nil, fmt.Errorf("part %d: %w", n, err)
 		}

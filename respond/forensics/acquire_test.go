@@ -532,7 +532,7 @@ func TestDefect12EachItemIsTaggedHashedLockedAndEncryptedOrSaysWhyNot(t *testing
 	records := b.run()
 	b.completed(records)
 	items, gaps, custody := b.evidence(records)
-	if len(items) != 9 || len(custody) < 8 || len(gaps) != 0 {
+	if len(items) != 10 || len(custody) < 9 || len(gaps) != 0 {
 		t.Errorf("%d items, %d lines of custody, gaps %v", len(items), len(custody), gaps)
 	}
 	for _, i := range items {

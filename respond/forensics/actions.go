@@ -38,6 +38,9 @@ func Actions() []respond.Action {
 		{Name: actWithdraw, Do: withdraw, Options: playbook.Options{Timeout: 24 * hour, Finishes: true}, Calls: calls{awscalls.Act: {"EC2.ModifySnapshotAttribute", "KMS.CreateGrant", "KMS.RetireGrant"}}},
 		{Name: actHash, Do: hashBlocks, Options: playbook.Options{Timeout: 48 * hour}, Calls: calls{
 			awscalls.Forensics: {"EBS.ListSnapshotBlocks", "EBS.GetSnapshotBlock", "S3.PutObject", "S3.GetObject"}}},
+		{Name: actOriginal, Do: hashBlocks, Options: playbook.Options{Timeout: 48 * hour}, Calls: calls{
+			awscalls.Act: {"EBS.ListSnapshotBlocks", "EBS.GetSnapshotBlock"}, awscalls.Forensics: objects}},
+		{Name: actCompare, Do: compare, Options: playbook.Options{Timeout: hour}, Calls: calls{awscalls.Forensics: {"S3.GetObject"}}},
 		{Name: actWorkstation, Do: launch, Undo: undoLaunch, UndoRank: rankTerminate, Options: playbook.Options{Timeout: hour}, Calls: calls{
 			awscalls.Forensics: {"SSM.GetParameter", "EC2.DescribeImages", "EC2.DescribeInstances", "EC2.RunInstances"}}},
 		{Name: actReady, Do: ready, Options: playbook.Options{Timeout: hour}, Calls: calls{awscalls.Forensics: {"EC2.DescribeInstances", "EC2.DescribeInstanceStatus"}}},

@@ -333,10 +333,8 @@ func (h *hasher) finish() (playbook.Outcome, error) {
 	if err := h.x.Preserve(list, whole); err != nil {
 		return playbook.Outcome{}, err
 	}
-	if stageOf(h.p.From) == stageCopy {
-		if err := h.x.Lack("comparison of "+h.id+" with its original", "the blocks of the copy were hashed, those of the original are not read"); err != nil {
-			return playbook.Outcome{}, err
-		}
+	if err := h.x.Save(savedImage, hashedImage{Snapshot: h.id, SHA256: image, Parts: h.at.Parts}); err != nil {
+		return playbook.Outcome{}, err
 	}
 	if err := h.x.Custody("hashed", whole.ID, "", h.id, strings.ToLower(evidence.HashOverImage)); err != nil {
 		return playbook.Outcome{}, err

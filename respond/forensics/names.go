@@ -29,6 +29,8 @@ const (
 	stageLockCopy = "lock-copy"
 	stageWithdraw = "withdraw"
 	stageHash     = "hash"
+	stageOriginal = "hash-original"
+	stageCompare  = "compare"
 	stageVolume   = "volume"
 	stageAttach   = "attach"
 )
@@ -50,6 +52,8 @@ const (
 	actCopy        = "forensics.copy"
 	actWithdraw    = "forensics.withdraw"
 	actHash        = "forensics.hash"
+	actOriginal    = "forensics.hash-original"
+	actCompare     = "forensics.compare"
 	actWorkstation = "forensics.workstation"
 	actReady       = "forensics.workstation-ready"
 	actVolume      = "forensics.volume"
@@ -69,6 +73,7 @@ const (
 	savedVolume    = "volume"      // the id of the evidence volume
 	savedDevice    = "device"      // where it was attached
 	savedLocked    = "locked"      // locked
+	savedImage     = "image"       // the SHA-256 of the image of the snapshot that a step hashed
 	savedReport    = "report"
 )
 

@@ -59,9 +59,14 @@ func (r Reader) Open(ctx context.Context, i evidence.Item) (io.ReadCloser, error
 	return out.Body, nil
 }
 
-// Read implements evidence.Blocks by the EBS direct APIs.
+// Read implements evidence.Blocks by the EBS direct APIs. An original in an
+// attacked account is read there, by the role that hashed it.
 func (r Reader) Read(ctx context.Context, i evidence.Item, each func(index int64, size int, data []byte) error) error {
-	c, err := r.AWS.EBS(ctx, r.place(i))
+	p := r.place(i)
+	if r.Home != "" && i.Account != r.Home {
+		p.Role = awscalls.Act
+	}
+	c, err := r.AWS.EBS(ctx, p)
 	if err != nil {
 		return err
 	}

@@ -241,8 +241,23 @@ func (b *drafting) hash(v Volume, from string) {
 		after = nil
 	}
 	b.add(respond.Step{ID: of(stageHash, v.ID), Action: actHash, Role: awscalls.Forensics, Effect: respond.Creates, Needs: []string{from}, After: after,
-		TimeoutSeconds: int64(24*time.Hour/time.Second) + v.GiB*60,
+		TimeoutSeconds: hashPatience(v),
 		Title:          fmt.Sprintf("%s: hash every block of its snapshot", v.ID)}, snapshotParams{Volume: v, From: from})
+	if stageOf(from) == stageCopy {
+		b.compare(v)
+	}
+}
+
+func hashPatience(v Volume) int64 { return int64(24*time.Hour/time.Second) + v.GiB*60 }
+
+// compare reads the original as well, where it lies, and says whether the copy has
+// the same bytes.
+func (b *drafting) compare(v Volume) {
+	original := of(stageOriginal, v.ID)
+	b.add(respond.Step{ID: original, Action: actOriginal, Role: awscalls.Act, Effect: respond.Creates, Needs: []string{of(stageSnapshot, v.ID)}, TimeoutSeconds: hashPatience(v),
+		Title: fmt.Sprintf("%s: hash every block of the original snapshot, to compare the copy with it", v.ID)}, snapshotParams{Volume: v, From: of(stageSnapshot, v.ID)})
+	b.add(respond.Step{ID: of(stageCompare, v.ID), Action: actCompare, Role: awscalls.Forensics, Effect: respond.NoChange, Needs: []string{original, of(stageHash, v.ID)},
+		Title: fmt.Sprintf("%s: compare the blocks of the copy with those of the original", v.ID)}, snapshotParams{Volume: v, From: of(stageHash, v.ID), Original: original})
 }
 
 func stepOf(steps []respond.Step, id string) (respond.Step, bool) {

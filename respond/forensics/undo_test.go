@@ -198,7 +198,7 @@ func TestActionsCallWhatTheyNameAndInTheNamedRole(t *testing.T) {
 			}
 		}
 	}
-	for _, settings := range [][]setting{{small, hashed, backups(1)}, {quick, toLab, awsKey}} {
+	for _, settings := range [][]setting{{small, hashed, backups(1)}, {quick, toLab, awsKey}, {quick, small, hashed, toLab}} {
 		b := newBench(t, settings...)
 		b.draft()
 		from := len(b.world.Calls())
