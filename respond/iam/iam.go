@@ -25,6 +25,7 @@ func Actions() []respond.Action {
 	return []respond.Action{
 		recordUser(), denyUser(), undoDenyUser(), disableKey(), enableKey(), verifyUser(), watchUser(),
 		recordRole(), denySession(), denyRole(), denyRoleAgain(), undoDenyRole(), verifyRole(), watchRole(),
+		keepTrail(),
 	}
 }
 

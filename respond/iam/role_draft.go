@@ -62,6 +62,9 @@ func (role) Draft(w respond.World, r respond.Request) (respond.Draft, error) {
 	} else {
 		d.wholeRole(s, p, rec, r)
 	}
+	if s.session != "" {
+		d.trail(kit.TrailParamsOf(r, "session "+s.session+" of role "+s.Name, s.ARN, s.session))
+	}
 	d.roleWords(s, r)
 	return d.Draft.Draft, nil
 }

@@ -65,6 +65,8 @@ func (user) Draft(w respond.World, r respond.Request) (respond.Draft, error) {
 	verify := d.Add(respond.Step{ID: "verify/user", Action: "iam.verify-user", Stage: "verify", Title: "read the policy and the keys of " + u.Name + " back", Effect: respond.NoChange, Contains: true, After: contain}, p)
 	d.Add(respond.Step{ID: "watch/user", Action: "iam.watch-user", Stage: "verify", Title: "look again after 30 s, 2 and 5 minutes", Effect: respond.NoChange, Needs: []string{verify}}, p)
 
+	d.trail(kit.TrailParamsOf(r, "user "+u.Name, u.ARN, u.Name))
+
 	d.userWords(u, r)
 	d.ShortestSeconds, d.LongestSeconds = 305, 600
 	return d.Draft.Draft, nil

@@ -118,7 +118,7 @@ func TestTheDenyComesBeforeTheKeysAndTheEvidenceBeforeBoth(t *testing.T) {
 			order = append(order, c.Operation)
 		}
 	}
-	if diff := cmp.Diff([]string{"PutObject", "PutUserPolicy", "UpdateAccessKey", "UpdateAccessKey"}, order); diff != "" {
+	if diff := cmp.Diff([]string{"PutObject", "PutUserPolicy", "UpdateAccessKey", "UpdateAccessKey", "PutObject"}, order); diff != "" {
 		t.Fatal(diff)
 	}
 }
@@ -409,5 +409,24 @@ func TestTheKeyOfTheFindingProvesTheUser(t *testing.T) {
 	b.Target.Parts[respond.PartPrincipalID] = "AIDAOTHER"
 	if g := kittest.Guard(t, b.Draft(), "same user"); g.Answer != respond.Warn || !strings.Contains(g.Why, "AIDAOTHER") {
 		t.Errorf("%+v", g)
+	}
+}
+
+func TestEventsOfAUserAreKept(t *testing.T) {
+	t.Parallel()
+	b := userBench(t)
+	if err := b.World.Edit(func(e *sim.Editor) {
+		e.AddTrailEvents(kittest.Account, kittest.Region, sim.TrailEvent{Name: "ListBuckets", Source: "s3.amazonaws.com", User: "ada"}, sim.TrailEvent{Name: "ListBuckets", User: "somebody"})
+		e.AddTrailEvents(kittest.Account, "us-east-1", sim.TrailEvent{Name: "CreateAccessKey", Source: "iam.amazonaws.com", User: "ada"})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	_, records := b.Contain()
+	if r := records["preserve/trail"]; r.State != playbook.Completed || !strings.Contains(r.Message, "kept 2 events") {
+		t.Errorf("the step is %s: %s", r.State, r.Message)
+	}
+	items, _, _ := respond.EvidenceOf(records["preserve/trail"])
+	if len(items) != 1 || items[0].Kind != evidence.Trail || items[0].SHA256 == "" {
+		t.Errorf("the items are %+v", items)
 	}
 }

@@ -5,13 +5,17 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
 
+	"github.com/guardroom/guardroom/evidence"
+	"github.com/guardroom/guardroom/playbook"
 	"github.com/guardroom/guardroom/respond"
 	"github.com/guardroom/guardroom/respond/awscalls"
 )
@@ -162,4 +166,51 @@ func trailLine(e types.Event) []byte {
 		return []byte(`{}`) // texts and a time: it does not fail
 	}
 	return raw
+}
+
+// TrailParams are those of a step that keeps events.
+type TrailParams struct {
+	Who     string      `json:"who"` // for people: user ada
+	Source  string      `json:"source,omitempty"`
+	Names   []TrailName `json:"names"`
+	Regions []string    `json:"regions"`
+	Since   time.Time   `json:"since"`
+}
+
+// TrailParamsOf are those of a request about somebody with a name and, where the
+// finding has one, an access key.
+func TrailParamsOf(r respond.Request, who, source, username string) TrailParams {
+	return TrailParams{Who: who, Source: source, Names: TrailNames(username, r.Target.Parts[respond.PartAccessKeyID]), Regions: TrailRegions(r.Target.Region), Since: TrailSince(r)}
+}
+
+// Title says what the step does.
+func (p TrailParams) Title() string {
+	return fmt.Sprintf("%s: keep what CloudTrail shows since %s", p.Who, p.Since.Format(time.RFC3339))
+}
+
+// KeepTrail keeps the management events of somebody in the evidence bucket, a line
+// each. What may not be looked up is a gap and no failure. Each attempt writes an
+// object of its own, for CloudTrail may show more each time.
+func KeepTrail(x *respond.Exec, p TrailParams) (playbook.Outcome, error) {
+	title := "events of CloudTrail of " + p.Who
+	if x.Policy.Evidence.Bucket == "" {
+		const why = "no evidence bucket is configured to keep them"
+		return playbook.Outcome{Message: why}, x.Lack(title, why)
+	}
+	t, err := LookUp(x, x.Def.Account, p.Regions, p.Names, p.Since, x.Started().UTC())
+	if respond.DeniedByAWS(err) {
+		why := "AWS answered " + respond.Code(err) + " to " + respond.Called(err)
+		return playbook.Outcome{State: playbook.Skipped, Message: why}, x.Lack(title, why)
+	}
+	if err != nil {
+		return playbook.Outcome{}, err
+	}
+	if len(t.Cut) > 0 {
+		if err := x.Lack("older "+title, "there are more than are read at once, by "+strings.Join(t.Cut, ", ")); err != nil {
+			return playbook.Outcome{}, err
+		}
+	}
+	title += fmt.Sprintf(", in %s: %d", strings.Join(p.Regions, " and "), t.Events)
+	err = Keep(x, Piece{Name: fmt.Sprintf("cloudtrail-%d.ndjson", x.Attempt()), Kind: evidence.Trail, Title: title, Source: p.Source, How: TrailCall, Type: "application/x-ndjson", Body: bytes.NewReader(t.Lines)})
+	return playbook.Outcome{Message: fmt.Sprintf("kept %d events since %s", t.Events, p.Since.Format(time.RFC3339))}, err
 }
