@@ -230,6 +230,7 @@ func preserving() []need {
 		{step: "share", as: acts, calls: of("KMS", "RetireGrant"), resource: "the transfer key", arns: []string{anyKey}, when: forensic, why: "to end that"},
 		{step: "share", as: actsEx, extra: []string{"kms:DescribeKey", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKeyWithoutPlaintext"}, resource: "the keys of disks, through EC2 only", arns: []string{anyKey}, limits: []Condition{viaEC2}, when: "encrypted disks", why: "AWS asks for it beside the copy of an encrypted snapshot"},
 		{step: "share", as: actsEx, extra: []string{"kms:CreateGrant"}, resource: "the keys of disks, for EC2 only", arns: []string{anyKey}, limits: []Condition{viaEC2, forAWS}, when: "encrypted disks", why: "AWS asks for it beside the copy of an encrypted snapshot, and when an encrypted volume is attached"},
+		{step: "compare", as: acts, calls: of("EBS", "ListSnapshotBlocks", "GetSnapshotBlock"), resource: "snapshots with the tag guardroom:run", arns: []string{anySnapshot}, limits: ours, when: forensic, why: "to compare a copy with its original, block by block"},
 		{step: "memory", as: acts, calls: of("SSM", "SendCommand"), resource: "our document, on instances", arns: []string{anyInstance, "arn:aws:ssm:*:*:document/" + MemoryDocument}, when: "respond.forensics.memory", why: "to read the memory with the one document that is allowed"},
 		{step: "memory", as: acts, calls: of("SSM", "CancelCommand"), when: "respond.forensics.memory", why: "to stop it"},
 	}
