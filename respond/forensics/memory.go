@@ -20,6 +20,8 @@ import (
 	"github.com/guardroom/guardroom/respond/awscalls"
 )
 
+//go:generate cp memory-document.json ../../deploy/ssm/guardroom-memory.json
+
 //go:embed memory-document.json
 var document []byte
 
