@@ -150,7 +150,7 @@ func looking() []need {
 	return []need{
 		{step: "describe an instance", as: reads, calls: of("EC2", "DescribeInstances", "DescribeInstanceAttribute", "DescribeInstanceTypes", "DescribeVolumes", "DescribeSnapshots", "DescribeSubnets", "DescribeImages"),
 			why: "to describe the live resource before a plan, before each change and after it"},
-		{step: "describe an instance", as: reads, calls: of("EC2", "DescribeNetworkInterfaces", "DescribeAddresses", "DescribeSecurityGroups", "DescribeSecurityGroupRules", "DescribeRouteTables", "DescribeNatGateways", "DescribeFlowLogs", "DescribeNetworkAcls", "DescribeIamInstanceProfileAssociations"),
+		{step: "describe an instance", as: reads, calls: of("EC2", "DescribeNetworkInterfaces", "DescribeAddresses", "DescribeSecurityGroups", "DescribeSecurityGroupRules", "DescribeRouteTables", "DescribeNatGateways", "DescribeVpcEndpoints", "DescribeFlowLogs", "DescribeNetworkAcls", "DescribeIamInstanceProfileAssociations"),
 			why: "to know every way into the instance and out of it"},
 		{step: "describe an instance", as: reads, calls: slices.Concat(of("AutoScaling", "DescribeAutoScalingInstances", "DescribeAutoScalingGroups"), of("ELB", "DescribeLoadBalancers"), of("ELBv2", "DescribeTargetGroups", "DescribeTargetHealth")),
 			why: "to know what the instance serves, and whether others are left to serve it"},

@@ -206,6 +206,8 @@ func surroundings(w *World) {
 	w.Is("its interface", len(all[0].NatGatewayAddresses) == 1 && str(all[0].NatGatewayAddresses[0].PrivateIp) != "", true)
 	byID := got[*ec2.DescribeNatGatewaysOutput](w, "by id")(c.DescribeNatGateways(ctx, &ec2.DescribeNatGatewaysInput{Filter: []types.Filter{filter("nat-gateway-id", nat, "nat-0123456789abcdef0")}}))
 	w.Is("by the ids of routes", len(byID.NatGateways), 1)
+	endpoints := got[*ec2.DescribeVpcEndpointsOutput](w, "endpoints")(c.DescribeVpcEndpoints(ctx, &ec2.DescribeVpcEndpointsInput{Filters: []types.Filter{filter("vpc-id", vpc)}}))
+	w.Is("no endpoints", len(endpoints.VpcEndpoints), 0)
 	logs := got[*ec2.DescribeFlowLogsOutput](w, "flow logs")(c.DescribeFlowLogs(ctx, &ec2.DescribeFlowLogsInput{Filter: []types.Filter{filter("resource-id", vpc)}}))
 	w.Is("no flow logs", len(logs.FlowLogs), 0)
 }

@@ -48,18 +48,22 @@ const (
 var serviceAddress = netip.MustParseAddr("52.94.0.1")
 
 // path reports whether an instance can reach Systems Manager: it runs, a group of
-// an interface lets something out to port 443, and so does the subnet's ACL.
+// an interface lets something out to port 443, and so does the subnet's ACL; or
+// endpoints of the VPC let it in.
 func (s *scope) path(instanceID string) bool {
 	i := s.Instances[instanceID]
 	if i == nil || i.State != "running" {
 		return false
 	}
 	for _, n := range s.enisOf(instanceID) {
+		if s.throughEndpoint(n, "ssm") && s.throughEndpoint(n, "ssmmessages") {
+			return true
+		}
 		if sub := s.Subnets[n.Subnet]; sub != nil && !s.aclAllows(sub.ACL, true, "tcp", serviceAddress, 443) {
 			continue
 		}
 		for _, id := range n.Groups {
-			if g := s.Groups[id]; g != nil && slices.ContainsFunc(g.Rules, letsHTTPSOut) {
+			if g := s.Groups[id]; g != nil && slices.ContainsFunc(g.Rules, func(r *rule) bool { return letsHTTPSOut(r) && !s.modelled(n, r) }) {
 				return true
 			}
 		}
@@ -70,7 +74,7 @@ func (s *scope) path(instanceID string) bool {
 func letsHTTPSOut(r *rule) bool {
 	all := r.Protocol == "-1"
 	tcp := r.Protocol == "tcp" || r.Protocol == "6"
-	return r.Egress && (all || tcp && r.From <= 443 && 443 <= r.To)
+	return r.Egress && r.List == "" && (all || tcp && r.From <= 443 && 443 <= r.To)
 }
 
 // profiled reports whether an instance has an instance profile.
@@ -192,7 +196,9 @@ func (s *scope) finish(c *Command, r *CommandRun) {
 		return
 	}
 	r.Output, r.Error, r.Code = r.Answer.Output, r.Answer.Error, r.Answer.Code
-	if len(r.Answer.Upload) > 0 {
+	if len(r.Answer.Upload) > 0 && !s.reachesS3(r.Instance) {
+		r.Error, r.Code = strings.TrimSpace(r.Error+"\nno way to S3"), 1
+	} else if len(r.Answer.Upload) > 0 {
 		if err := s.upload(c.Parameters, r.Answer.Upload); err != nil {
 			r.Error, r.Code = strings.TrimSpace(r.Error+"\n"+err.Error()), 1
 		}

@@ -79,6 +79,7 @@ var (
 	kindSnapshot   = kind{"snap-", "InvalidSnapshot", "snapshot"}
 	kindImage      = kind{"ami-", "InvalidAMIID", "image id"}
 	kindAllocation = kind{"eipalloc-", "InvalidAllocationID", "allocation ID"}
+	kindEndpoint   = kind{"vpce-", "InvalidVpcEndpointId", "Vpc Endpoint Id"}
 	kindNAT        = kind{"nat-", "NatGateway", "NAT gateway ID"}
 	kindFlowLog    = kind{"fl-", "InvalidFlowLogId", "flow log ID"}
 	kindProfile    = kind{"iip-assoc-", "InvalidAssociationID", "association ID"}

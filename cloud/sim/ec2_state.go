@@ -10,6 +10,7 @@ type ec2State struct {
 	NATs       map[string]*natGateway  `json:"nat_gateways,omitempty"`
 	Groups     map[string]*group       `json:"groups,omitempty"`
 	ACLs       map[string]*acl         `json:"acls,omitempty"`
+	Endpoints  map[string]*endpoint    `json:"endpoints,omitempty"`
 	FlowLogs   map[string]*flowLog     `json:"flow_logs,omitempty"`
 	Instances  map[string]*instance    `json:"instances,omitempty"`
 	ENIs       map[string]*eni         `json:"enis,omitempty"`
@@ -118,6 +119,19 @@ type aclEntry struct {
 	CIDR6    string `json:"cidr6,omitempty"`
 	From     int32  `json:"from,omitempty"`
 	To       int32  `json:"to,omitempty"`
+}
+
+type endpoint struct {
+	made
+	VPC     string   `json:"vpc"`
+	Service string   `json:"service"`
+	Type    string   `json:"type"`
+	Subnets []string `json:"subnets,omitempty"`
+	Tables  []string `json:"tables,omitempty"`
+	Groups  []string `json:"groups,omitempty"`
+	ENIs    []string `json:"enis,omitempty"`
+	List    string   `json:"list,omitempty"` // of a gateway: the addresses of the service
+	NoNames bool     `json:"no_names,omitempty"`
 }
 
 type flowLog struct {

@@ -95,7 +95,7 @@ func (s *scope) route(f *flow, n *eni, remote netip.Addr) bool {
 	best, via := -1, ""
 	if table != nil {
 		for _, r := range table.Routes {
-			p, err := netip.ParsePrefix(r.To)
+			p, err := netip.ParsePrefix(orText(listed[r.To], r.To))
 			if err == nil && p.Contains(remote) && p.Bits() > best {
 				best, via = p.Bits(), r.Via
 			}
@@ -165,6 +165,9 @@ func (s *scope) matchesPeer(r *rule, remote netip.Addr) bool {
 	}
 	if r.CIDR6 != "" {
 		return contains(r.CIDR6, remote)
+	}
+	if r.List != "" {
+		return contains(listed[r.List], remote)
 	}
 	for _, n := range s.ENIs {
 		if r.Group != "" && slices.Contains(n.Groups, r.Group) && (slices.Contains(n.IPs, remote.String()) || slices.Contains(n.IP6s, remote.String())) {

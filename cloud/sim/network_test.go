@@ -1,12 +1,14 @@
 package sim_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/guardroom/guardroom/cloud/sim"
 )
@@ -313,6 +315,8 @@ func TestDescribesOfTheNetworkShowWhatIsThere(t *testing.T) {
 		vpc = e.AddVPC(acct, region, sim.VPCSpec{IPv6: true})
 		public = e.AddSubnet(acct, region, sim.SubnetSpec{VPC: vpc, AZ: "b"})
 		private = e.AddSubnet(acct, region, sim.SubnetSpec{VPC: vpc, Route: "nat", NAT: public})
+		e.AddVPCEndpoint(acct, region, sim.EndpointSpec{VPC: vpc})
+		e.AddVPCEndpoint(acct, region, sim.EndpointSpec{VPC: vpc, Service: "ssm", Interface: true, Subnets: []string{private}})
 		e.AddFlowLog(acct, region, vpc, "vpc-flow")
 	})
 	sub := must(r.DescribeSubnets(t.Context(), &ec2.DescribeSubnetsInput{SubnetIds: []string{public}}))(t).Subnets[0]
@@ -320,8 +324,15 @@ func TestDescribesOfTheNetworkShowWhatIsThere(t *testing.T) {
 		t.Errorf("the subnet is %+v", sub)
 	}
 	table := must(r.DescribeRouteTables(t.Context(), &ec2.DescribeRouteTablesInput{Filters: filter("association.subnet-id", private)}))(t).RouteTables
-	if len(table) != 1 || len(table[0].Routes) != 2 || table[0].Routes[1].NatGatewayId == nil {
+	if len(table) != 1 || len(table[0].Routes) != 3 || table[0].Routes[1].NatGatewayId == nil || *table[0].Routes[2].DestinationPrefixListId != sim.PrefixList || (*table[0].Routes[2].GatewayId)[:5] != "vpce-" {
 		t.Errorf("the route tables are %+v", table)
+	}
+	var services []string
+	for _, e := range must(r.DescribeVpcEndpoints(t.Context(), &ec2.DescribeVpcEndpointsInput{Filters: filter("vpc-id", vpc)}))(t).VpcEndpoints {
+		services = append(services, fmt.Sprint(*e.ServiceName, " ", e.VpcEndpointType))
+	}
+	if diff := cmp.Diff([]string{"com.amazonaws.us-east-1.s3 Gateway", "com.amazonaws.us-east-1.ssm Interface"}, services); diff != "" {
+		t.Error(diff)
 	}
 	logs := must(r.DescribeFlowLogs(t.Context(), &ec2.DescribeFlowLogsInput{Filter: filter("resource-id", vpc)}))(t).FlowLogs
 	if len(logs) != 1 || *logs[0].LogGroupName != "vpc-flow" {

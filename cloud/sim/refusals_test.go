@@ -252,6 +252,7 @@ func TestSmallPagesAddUpToAll(t *testing.T) {
 			e.AddSubnet(acct, region, sim.SubnetSpec{VPC: e.AddVPC(acct, region, sim.VPCSpec{})})
 			e.AddImage(acct, region, sim.ImageSpec{})
 			e.AddFlowLog(acct, region, "vpc-1", "log")
+			e.AddVPCEndpoint(acct, region, sim.EndpointSpec{})
 		}
 	})
 	for name, call := range methods(r.EC2) {
@@ -289,7 +290,7 @@ func TestSmallPagesAddUpToAll(t *testing.T) {
 			next.Set(reflect.ValueOf(token))
 		}
 		least := map[string]int{"DescribeInstances": 5, "DescribeVolumes": 10, "DescribeSnapshots": 10, "DescribeNetworkInterfaces": 5, "DescribeSecurityGroups": 6, "DescribeSubnets": 6,
-			"DescribeRouteTables": 11, "DescribeNetworkAcls": 6, "DescribeImages": 6, "DescribeFlowLogs": 5, "DescribeIamInstanceProfileAssociations": 5,
+			"DescribeRouteTables": 11, "DescribeNetworkAcls": 6, "DescribeImages": 6, "DescribeFlowLogs": 5, "DescribeVpcEndpoints": 5, "DescribeIamInstanceProfileAssociations": 5,
 			"DescribeInstanceStatus": 5, "DescribeSecurityGroupRules": 12, "DescribeInstanceTypes": 10}
 		if len(seen) < least[name] || pages < (len(seen)+1)/2 {
 			t.Errorf("%s answered %d things on %d pages", name, len(seen), pages)
@@ -302,7 +303,7 @@ func first(v reflect.Value) string {
 	if v.Kind() != reflect.Struct {
 		return fmt.Sprint(v)
 	}
-	for _, name := range []string{"ReservationId", "InstanceId", "NetworkInterfaceId", "SecurityGroupRuleId", "GroupId", "VolumeId", "SubnetId", "RouteTableId", "FlowLogId", "NetworkAclId", "ImageId", "AssociationId"} {
+	for _, name := range []string{"ReservationId", "InstanceId", "NetworkInterfaceId", "SecurityGroupRuleId", "GroupId", "VolumeId", "SubnetId", "RouteTableId", "VpcEndpointId", "FlowLogId", "NetworkAclId", "ImageId", "AssociationId"} {
 		if name == "VolumeId" && v.FieldByName("SnapshotId").IsValid() && v.FieldByName("StartTime").IsValid() {
 			name = "SnapshotId"
 		}
