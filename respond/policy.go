@@ -7,6 +7,12 @@ import "time"
 type Policy struct {
 	// Order is volatile_first, isolate_first, or auto: isolation first while data is leaving.
 	Order string
+	// MemoryAfter says whether memory may be taken after isolation, through endpoints
+	// of the VPC: auto (not while data is leaving), always or never.
+	MemoryAfter string
+	// IdleTimeouts is never or auto: whether idle connections that AWS tracks are
+	// forgotten sooner, where they may live on.
+	IdleTimeouts string
 	// OutOfService is detach or standby, for members of an Auto Scaling group.
 	OutOfService string
 	// OpenWindow is auto or never: whether the group that opens everything may
@@ -103,7 +109,7 @@ type Forensics struct {
 // DefaultPolicy is what holds where nothing is configured.
 func DefaultPolicy() Policy {
 	return Policy{
-		Order: "auto", OutOfService: "detach", OpenWindow: "auto", WindowSeconds: 3, NACL: "auto", ProtectStop: true,
+		Order: "auto", MemoryAfter: "auto", IdleTimeouts: "never", OutOfService: "detach", OpenWindow: "auto", WindowSeconds: 3, NACL: "auto", ProtectStop: true,
 		BlockFor: 24 * time.Hour,
 		Evidence: Evidence{LockMode: "governance", LockDays: 30, CoolOffHours: 24, OlderSnapshots: "lock", WorkingDays: 14},
 		Forensics: Forensics{Types: []string{"m7i.xlarge", "m6i.xlarge", "m5.xlarge"}, ImageOwners: []string{"amazon"},

@@ -144,6 +144,7 @@ func (d *describer) build() (*World, error) {
 		func() { d.subnets(w) },
 		func() { d.securityGroups(w) },
 		func() { d.flowLogs(w) },
+		func() { d.endpoints(w) },
 		func() { d.targets(w) },
 		func() { d.keys(w) },
 	)

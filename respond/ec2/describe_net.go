@@ -343,7 +343,9 @@ func (s *Subnet) readRoute(r types.Route) {
 		s.Tracked = append(s.Tracked, str(r.NatGatewayId))
 	case str(r.TransitGatewayId) != "":
 		s.Tracked = append(s.Tracked, str(r.TransitGatewayId))
-	case strings.HasPrefix(gateway, "vpce-") && str(r.DestinationPrefixListId) == "":
+	case strings.HasPrefix(gateway, "vpce-") && str(r.DestinationPrefixListId) != "":
+		s.Gateways = append(s.Gateways, Gateway{Endpoint: gateway, List: str(r.DestinationPrefixListId)})
+	case strings.HasPrefix(gateway, "vpce-"):
 		s.Tracked = append(s.Tracked, gateway)
 	case strings.HasPrefix(gateway, "igw-"):
 		s.Internet4 = s.Internet4 || str(r.DestinationCidrBlock) != ""

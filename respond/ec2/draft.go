@@ -23,13 +23,14 @@ type drafting struct {
 	opens    map[string]string // VPC to the step that makes its convert group
 	narrow   map[string]string // interface to why it gets no window
 	gate     []string          // what a change of the network needs
+	through  *through          // what stays open for memory after isolation; nil: nothing
 }
 
-func draft(d Described, r respond.Request) respond.Draft {
+func draft(d Described, r respond.Request, way *through) respond.Draft {
 	w := d.World
 	t := r.Target
 	t.Name, t.ARN = w.Name(), w.ARN
-	b := &drafting{Draft: kit.NewDraft(t, Actions()), w: w, r: r, opens: map[string]string{}, narrow: map[string]string{}}
+	b := &drafting{Draft: kit.NewDraft(t, Actions()), w: w, r: r, opens: map[string]string{}, narrow: map[string]string{}, through: way}
 	b.guards(d.Callers)
 	if w.Gone() {
 		b.WillNot = []string{"touch anything: " + w.InstanceID + " is " + w.State + "; its snapshots, logs and the sessions of its role can still be dealt with"}
@@ -47,6 +48,7 @@ func draft(d Described, r respond.Request) respond.Draft {
 	b.credentials()
 	b.last()
 	b.lines()
+	b.throughLines()
 	return b.Draft.Draft
 }
 
@@ -249,6 +251,10 @@ func (b *drafting) network() {
 		b.Add(respond.Step{ID: StageGroups + "/" + vpc, Action: actGroup, Stage: StageGroups, Effect: respond.Creates, After: b.base, Needs: b.gate, Contains: true,
 			Title: "see to a security group " + containName + " without any rule in " + vpc}, groupParams{VPC: vpc})
 	}
+	if t := b.through; t != nil {
+		b.Add(respond.Step{ID: StageGroups + "/" + throughStep, Action: actThrough, Stage: StageGroups, Effect: respond.Creates, After: b.base, Needs: b.gate,
+			Title: fmt.Sprintf("see to a security group %s in %s that lets out %s, and nothing else", throughName, t.n.VPC, t.words())}, throughParams{VPC: t.n.VPC, Rules: t.rules})
+	}
 	for _, vpc := range b.vpcs(true) {
 		b.opens[vpc] = b.Add(respond.Step{ID: StageOpen + "/" + vpc, Action: actOpen, Stage: StageOpen, Effect: respond.Creates, After: b.base, Needs: b.gate,
 			Title: "make a security group of this run in " + vpc + " that lets everything through, deleted afterwards"}, groupParams{VPC: vpc})
@@ -258,10 +264,15 @@ func (b *drafting) network() {
 		p := isolateParams{Interface: n.ID, Group: StageGroups + "/" + n.VPC, Why: b.narrow[n.ID]}
 		title := fmt.Sprintf("%s: %s -> %s", n.ID, kit.Join(b.groupNames(n)), containName)
 		wait := after
+		if b.through.holds(n) {
+			p.Through, p.Rules, p.Seconds = StageGroups+"/"+throughStep, b.through.rules, int(ThroughLimit.Seconds())
+			title = fmt.Sprintf("%s: %s -> %s until memory was taken", n.ID, kit.Join(b.groupNames(n)), throughName)
+			wait = append(slices.Clone(after), p.Through)
+		}
 		if p.Why == "" {
 			p.Open, p.Window = b.opens[n.VPC], b.r.Policy.WindowSeconds
 			title += fmt.Sprintf(", through %s for %d s", convertName, p.Window)
-			wait = append(slices.Clone(after), p.Open)
+			wait = append(slices.Clone(wait), p.Open)
 		}
 		b.isolates = append(b.isolates, b.Add(respond.Step{ID: StageIsolate + "/" + n.ID, Action: actIsolate, Stage: StageIsolate, Effect: respond.Reversible, Contains: true,
 			After: wait, Needs: append(slices.Clone(b.gate), p.Group), Title: title}, p))
@@ -270,6 +281,7 @@ func (b *drafting) network() {
 		b.Add(respond.Step{ID: StageClose + "/" + vpc, Action: actClose, Stage: StageClose, Effect: respond.Reversible, After: append(slices.Clone(b.isolates), b.opens[vpc]),
 			Title: "delete the security group of this run in " + vpc}, closeParams{VPC: vpc, Open: b.opens[vpc]})
 	}
+	b.shut()
 	b.acls(after)
 }
 
@@ -302,8 +314,13 @@ func (b *drafting) groupNames(n Interface) []string {
 // acls cut what security groups do not: connections that are tracked whatever
 // the rules say, and those of interfaces that are not opened for a window.
 func (b *drafting) acls(after []string) {
-	step := func(id, title string, p aclParams) {
-		b.Add(respond.Step{ID: StageACL + "/" + id, Action: actACL, Stage: StageACL, Effect: respond.Reversible, Contains: true, After: after, Needs: b.gate, Title: title}, p)
+	step := func(id, title string, late bool, p aclParams) {
+		wait := after
+		if late {
+			wait = b.through.after(after)
+			title += ", once memory was taken"
+		}
+		b.Add(respond.Step{ID: StageACL + "/" + id, Action: actACL, Stage: StageACL, Effect: respond.Reversible, Contains: true, After: wait, Needs: b.gate, Title: title}, p)
 	}
 	var whys []string
 	for _, s := range b.w.Subnets {
@@ -317,11 +334,11 @@ func (b *drafting) acls(after []string) {
 			for _, n := range b.here(s) {
 				p.Interfaces = append(p.Interfaces, n.ID)
 			}
-			step(s.ID, fmt.Sprintf("network ACL of %s: %s -> one that denies everything (%s)", s.ID, s.ACL, why), p)
+			step(s.ID, fmt.Sprintf("network ACL of %s: %s -> one that denies everything (%s)", s.ID, s.ACL, why), b.through != nil && b.through.n.Subnet == s.ID, p)
 		}
 	}
 	for _, p := range b.places() {
-		step(p.acl, p.title(kit.Join(whys)), p.params())
+		step(p.acl, p.title(kit.Join(whys)), len(p.blocks) > 0 && b.through.cutBy(b.w, p.acl), p.params())
 	}
 }
 
@@ -376,8 +393,12 @@ func (b *drafting) balanced(n Interface) bool {
 func (b *drafting) credentials() {
 	w := b.w
 	after := slices.Concat(b.base, b.service)
+	late := b.through.after(after) // the agent takes memory with them
 	add := func(s respond.Step, params any) {
-		s.Stage, s.Effect, s.After = StageCredentials, respond.Reversible, after
+		s.Stage, s.Effect, s.After = StageCredentials, respond.Reversible, late
+		if s.ID == StepSessions {
+			s.After = after
+		}
 		b.Add(s, params)
 	}
 	if p := w.Profile; p != nil && p.RoleID != "" {
@@ -468,8 +489,11 @@ func (b *drafting) trials() preflightParams {
 		add(trial{Call: callMetadata, ID: w.InstanceID})
 	}
 	p.Untried = []string{"EC2.RevokeSecurityGroupEgress"}
-	if len(b.vpcs(true)) > 0 {
+	switch {
+	case len(b.vpcs(true)) > 0:
 		p.Untried = append(p.Untried, "EC2.AuthorizeSecurityGroupIngress", "EC2.AuthorizeSecurityGroupEgress")
+	case b.through != nil:
+		p.Untried = append(p.Untried, "EC2.AuthorizeSecurityGroupEgress")
 	}
 	if w.Profile != nil {
 		p.Untried = append(p.Untried, "EC2.DisassociateIamInstanceProfile", "IAM.PutRolePolicy")

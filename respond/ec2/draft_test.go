@@ -82,7 +82,7 @@ func TestOnlyAFewPublicAddressesOfTheFindingAreDenied(t *testing.T) {
 	r := testRequest(respond.DefaultPolicy())
 	r.Policy.OpenWindow = "never"
 	r.Target.Parts = map[string]string{respond.PartRemoteIPs: "10.0.0.9,169.254.169.254,100.64.0.1,0.0.0.0,2001:db8::1,198.51.100.7,203.0.113.1,203.0.113.2,203.0.113.3,203.0.113.4"}
-	d := draft(Described{World: w}, r)
+	d := draft(Described{World: w}, r, nil)
 	i := slices.IndexFunc(d.Steps, func(s respond.Step) bool { return s.ID == "acl/acl-1" })
 	if i < 0 {
 		t.Fatalf("no step: %v", stepIDs(d))

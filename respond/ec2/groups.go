@@ -17,6 +17,8 @@ import (
 
 type groupParams struct {
 	VPC string `json:"vpc"`
+	// Again: a run has a second group that lets everything through, later.
+	Again bool `json:"again,omitempty"`
 }
 
 // containGroup sees to it that the VPC has a group of ours without any rule, and
@@ -101,13 +103,16 @@ func findGroup(x *respond.Exec, vpc, name string) (id string, foreign bool, err 
 		if str(g.GroupName) != name || str(g.VpcId) != vpc {
 			continue
 		}
-		if tagsOf(g.Tags)[respond.TagRun] == "" {
+		if !isOurs(g) {
 			return "", true, nil
 		}
 		return str(g.GroupId), false, nil
 	}
 	return "", false, nil
 }
+
+// isOurs reports whether a run of ours made the group.
+func isOurs(g types.SecurityGroup) bool { return tagsOf(g.Tags)[respond.TagRun] != "" }
 
 // emptyGroup takes every rule away from a group of ours, of both directions and
 // both families, and looks that none is left. A group that this step made is

@@ -24,6 +24,12 @@ type isolateParams struct {
 	Why   string `json:"why,omitempty"`
 	// Window is how many seconds the interface stays in the convert group.
 	Window int `json:"window,omitempty"`
+	// Through is the step that made the group that leads to endpoints, with these
+	// rules, where the interface is to stay in that one until memory was taken;
+	// Seconds is how long at most.
+	Through string        `json:"through,omitempty"`
+	Rules   []throughRule `json:"rules,omitempty"`
+	Seconds int           `json:"seconds,omitempty"`
 }
 
 // opened is what must be known to close an interface that is in the convert group.
@@ -32,6 +38,17 @@ type opened struct {
 	Convert   string   `json:"convert"`
 	Contain   string   `json:"contain"`
 	Before    []string `json:"before"`
+	// Through is the group that it ends in for now; empty: Contain.
+	Through string `json:"-"`
+	seconds int
+}
+
+// end is the group that the interface ends in.
+func (o opened) end() string {
+	if o.Through != "" {
+		return o.Through
+	}
+	return o.Contain
 }
 
 // isolate gives an interface the contain group and nothing else. Where the plan
@@ -57,8 +74,12 @@ func isolate(x *respond.Exec) (playbook.Outcome, error) {
 		n, err := interfaceNow(x, p.Interface)
 		return n.Groups, err
 	})
+	without := ""
 	if err == nil {
-		err = x.Save(respond.SavedAfter, []string{o.Contain})
+		without, err = o.lead(x, p)
+	}
+	if err == nil {
+		err = x.Save(respond.SavedAfter, []string{o.end()})
 	}
 	var now Interface
 	if err == nil {
@@ -72,6 +93,9 @@ func isolate(x *respond.Exec) (playbook.Outcome, error) {
 	case sameSet(now.Groups, []string{o.Contain}) && sameSet(o.Before, now.Groups):
 		return done(p.Interface + " was in " + o.Contain + " alone before; undo leaves it so")
 	case sameSet(now.Groups, []string{o.Contain}):
+		o.Through = "" // closed already; it is not opened again
+		return o.shown(x, "")
+	case o.Through != "" && sameSet(now.Groups, []string{o.Through}):
 		return o.shown(x, "")
 	case o.Convert != "" && slices.Contains(now.Groups, o.Convert):
 		return o.shut(x) // an earlier attempt opened it
@@ -81,15 +105,74 @@ func isolate(x *respond.Exec) (playbook.Outcome, error) {
 		if err := o.widen(x, time.Duration(p.Window)*time.Second); err != nil {
 			return playbook.Outcome{}, err
 		}
-		return o.shut(x)
+		return plus(o.shut(x))(without)
+	}
+	if err := o.owe(x); err != nil {
+		return playbook.Outcome{}, err
 	}
 	err = change(x, awscalls.AWS.EC2, func(ctx context.Context, c awscalls.EC2) error {
-		return setGroups(ctx, c, p.Interface, o.Contain)
+		return setGroups(ctx, c, p.Interface, o.end())
 	})
 	if err != nil {
 		return playbook.Outcome{}, fresh(x, err)
 	}
-	return o.shown(x, why)
+	return plus(o.shown(x, why))(without)
+}
+
+// plus adds to the message of an outcome.
+func plus(out playbook.Outcome, err error) func(more string) (playbook.Outcome, error) {
+	return func(more string) (playbook.Outcome, error) {
+		if err == nil && more != "" {
+			out.Message += "; " + more
+		}
+		return out, err
+	}
+}
+
+// lead finds the group that leads to endpoints. Where it is not exactly as the
+// plan has it, without says so: the interface is cut off at once, and memory is not
+// taken.
+func (o *opened) lead(x *respond.Exec, p isolateParams) (without string, err error) {
+	if p.Through == "" {
+		return "", nil
+	}
+	var id string
+	if rec, ok := x.Record(p.Through); !ok || rec.State != playbook.Completed || !rec.Load(savedGroup, &id) {
+		return "there is no " + throughName + ", so memory cannot be taken", nil
+	}
+	ok, err := exactly(x, id, p.Rules)
+	if err != nil {
+		return "", err
+	}
+	if !ok {
+		return "the rules of " + id + " are not those of the plan, so memory cannot be taken", nil
+	}
+	o.Through, o.seconds = id, p.Seconds
+	if err := x.Save(savedOurs, []string{o.Contain, id}); err != nil {
+		return "", err
+	}
+	return "", x.Save(savedThrough, id)
+}
+
+// owe writes down, before an interface gets the group that leads to endpoints, how
+// that is closed should the run not come to it.
+func (o opened) owe(x *respond.Exec) error {
+	if o.Through == "" {
+		return nil
+	}
+	raw, err := json.Marshal(opened{Interface: o.Interface, Convert: o.Through, Contain: o.Contain, Before: o.Before})
+	if err != nil {
+		return playbook.Permanent(err)
+	}
+	id, err := nextOwed(x, "through")
+	if err != nil {
+		return err
+	}
+	return x.Finish(func(ctx context.Context) error {
+		now := x.Now()
+		return x.Owed.Owe(ctx, respond.Owed{ID: id, Run: x.RunID, Kind: closeInterface, Params: raw, Place: x.Place(),
+			Due: now.Add(time.Duration(o.seconds)*time.Second + 15*time.Minute), Why: o.Interface + " is in the group that leads to endpoints, until memory was taken", OpenedAt: now})
+	})
 }
 
 // narrow says why the interface is not put into the convert group; empty: it is.
@@ -150,9 +233,12 @@ func (o opened) widen(x *respond.Exec, window time.Duration) error {
 
 // shut ends the window: neither an abort nor the switch holds it up.
 func (o opened) shut(x *respond.Exec) (playbook.Outcome, error) {
+	if err := o.owe(x); err != nil {
+		return playbook.Outcome{}, err
+	}
 	for try := 0; ; try++ {
 		err := finish(x, awscalls.AWS.EC2, func(ctx context.Context, c awscalls.EC2) error {
-			return setGroups(ctx, c, o.Interface, o.Contain)
+			return setGroups(ctx, c, o.Interface, o.end())
 		})
 		switch {
 		case err == nil:
@@ -176,18 +262,23 @@ func (o opened) shown(x *respond.Exec, why string) (playbook.Outcome, error) {
 		if respond.Gone(err) {
 			return true, nil
 		}
-		return sameSet(now.Groups, []string{o.Contain}), err
+		return sameSet(now.Groups, []string{o.end()}), err
 	})
 	switch {
 	case err != nil:
 		return playbook.Outcome{}, err
 	case !ok:
-		return playbook.Outcome{}, unseen(o.Interface + " in " + o.Contain)
+		return playbook.Outcome{}, unseen(o.Interface + " in " + o.end())
 	}
 	if err := settleOwn(x, "open"); err != nil {
 		return playbook.Outcome{}, err
 	}
-	message := o.Interface + " is in " + o.Contain + " alone"
+	message := o.Interface + " is in " + o.end() + " alone"
+	if o.Through != "" {
+		message += ", which leads to endpoints until memory was taken"
+	} else if err := settleOwn(x, "through"); err != nil {
+		return playbook.Outcome{}, err
+	}
 	if why != "" {
 		message += ", " + why
 	}
@@ -249,6 +340,8 @@ type releaseParams struct {
 	Before    []string `json:"before"`
 	After     []string `json:"after"`
 	Convert   string   `json:"convert,omitempty"`
+	// Ours are groups in which, alone, it is as the run left it.
+	Ours []string `json:"ours,omitempty"`
 }
 
 // undoIsolate restores the groups that the interface had.
@@ -258,7 +351,8 @@ func undoIsolate(s respond.Step, rec playbook.Record) ([]respond.Step, error) {
 	if err := json.Unmarshal(s.Params, &p); err != nil {
 		return nil, err
 	}
-	if !rec.Load(respond.SavedBefore, &r.Before) || !rec.Load(respond.SavedAfter, &r.After) || sameSet(r.Before, r.After) {
+	rec.Load(savedOurs, &r.Ours)
+	if !rec.Load(respond.SavedBefore, &r.Before) || !rec.Load(respond.SavedAfter, &r.After) || sameSet(r.Before, r.After) && len(r.Ours) == 0 {
 		return nil, nil
 	}
 	r.Interface = p.Interface
@@ -279,7 +373,7 @@ func release(x *respond.Exec) (playbook.Outcome, error) {
 		return playbook.Outcome{}, err
 	case sameSet(now.Groups, p.Before):
 		return done(p.Interface + " has the groups that it had before")
-	case !sameSet(now.Groups, p.After):
+	case !sameSet(now.Groups, p.After) && !slices.ContainsFunc(p.Ours, func(id string) bool { return sameSet(now.Groups, []string{id}) }):
 		return playbook.Outcome{}, kit.Changed("the groups of " + p.Interface + ", now " + kit.Join(now.Groups) + ",")
 	}
 	err = change(x, awscalls.AWS.EC2, func(ctx context.Context, c awscalls.EC2) error {

@@ -15,6 +15,7 @@ const (
 	StageOpen        = "open"
 	StageIsolate     = "isolate"
 	StageClose       = "close"
+	StageShut        = "shut" // what stayed open for memory
 	StageACL         = "acl"
 	StageCredentials = "credentials"
 	StageVerify      = "verify"
@@ -53,6 +54,9 @@ const (
 	actOpen        = "ec2.open-group"
 	actIsolate     = "ec2.isolate-interface"
 	actClose       = "ec2.close-group"
+	actThrough     = "ec2.endpoint-group"
+	actShut        = "ec2.shut-interface"
+	actEmpty       = "ec2.empty-endpoint-group"
 	actACL         = "ec2.network-acl"
 	actRevoke      = "ec2.revoke-sessions"
 	actProfile     = "ec2.disassociate-profile"
@@ -100,6 +104,7 @@ const (
 // The security groups.
 const (
 	containName = "guardroom-contain"
+	throughName = "guardroom-contain-ssm"
 	convertName = "guardroom-convert"
 )
 
@@ -112,6 +117,8 @@ const (
 	savedGroup       = "group"       // the id of a security group
 	savedMissing     = "missing"     // of the preflight: IAM actions
 	savedOwed        = "owed/"       // and what: how often it was opened
+	savedOurs        = "ours"        // groups in which an interface is as the run left it
+	savedThrough     = "through"     // the interface was put into the group that leads to endpoints
 	savedWidened     = "widened"     // the interface was in the convert group for the window
 	savedSuspended   = "suspended"   // ReplaceUnhealthy was suspended by us
 	savedReplacement = "replacement" // of an undo: the member that is ended

@@ -23,11 +23,15 @@ type named struct {
 	Run  string `json:"run"`
 }
 
-// convertOf is the name of the convert group of a run, in each VPC.
-func convertOf(x *respond.Exec) string {
+// convertOf is the name of the convert group of a run, in each VPC; again: of the
+// second one.
+func convertOf(x *respond.Exec, again bool) string {
 	name := convertName + "-" + string(x.RunID)
 	if x.Def.Part != "" {
 		name += "-" + x.Def.Part
+	}
+	if again {
+		name += "-again"
 	}
 	return name
 }
@@ -39,7 +43,7 @@ func openGroup(x *respond.Exec) (playbook.Outcome, error) {
 	if err := x.Params(&p); err != nil {
 		return playbook.Outcome{}, err
 	}
-	n := named{VPC: p.VPC, Name: convertOf(x), Run: string(x.RunID)}
+	n := named{VPC: p.VPC, Name: convertOf(x, p.Again), Run: string(x.RunID)}
 	raw, err := json.Marshal(n)
 	if err != nil {
 		return playbook.Outcome{}, playbook.Permanent(err)
@@ -100,6 +104,8 @@ func allow(ctx context.Context, c awscalls.EC2, id string, egress bool, p types.
 type closeParams struct {
 	VPC  string `json:"vpc"`
 	Open string `json:"open"` // the step that made it
+	// Again: it is the second one of the run.
+	Again bool `json:"again,omitempty"`
 }
 
 // closeOpenGroup deletes the convert group of this run. It runs after an abort too.
@@ -112,7 +118,7 @@ func closeOpenGroup(x *respond.Exec) (playbook.Outcome, error) {
 	if !ok || rec.Attempt == 0 {
 		return skipped("no convert group was made")
 	}
-	n := named{VPC: p.VPC, Name: convertOf(x), Run: string(x.RunID)}
+	n := named{VPC: p.VPC, Name: convertOf(x, p.Again), Run: string(x.RunID)}
 	err := x.Finish(func(ctx context.Context) error { return deleteGroup(ctx, x.AWS, x.Place(), n) })
 	if respond.Is(err, "DependencyViolation") {
 		return playbook.Outcome{}, fault.Wrap(fault.Unavailable, respond.Worded(err), n.Name+" is still used", "it is owed and will be deleted", "it is asked again")

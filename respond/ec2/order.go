@@ -21,12 +21,18 @@ func VolatileFirst(p respond.Policy, findingType string) bool {
 	case "isolate_first":
 		return false
 	}
+	return !dataLeaves(findingType)
+}
+
+// dataLeaves reports whether the type of a finding says that data is leaving, or that
+// others are being harmed.
+func dataLeaves(findingType string) bool {
 	for _, word := range []string{"Exfiltration", "DropPoint", "DenialOfService", "Ransom", "Spambot"} {
 		if strings.Contains(findingType, word) {
-			return false
+			return true
 		}
 	}
-	return true
+	return false
 }
 
 // MemoryFirst puts steps of another package that take what is volatile before

@@ -64,7 +64,7 @@ func (contain) Draft(w respond.World, r respond.Request) (respond.Draft, error) 
 	if !ok || d.World == nil {
 		return respond.Draft{}, fmt.Errorf("the world of %s is %T", Name, w.Value)
 	}
-	return draft(d, r), nil
+	return draft(d, r, nil), nil
 }
 
 // Facts are what must still be so when a run about the instance starts. None of

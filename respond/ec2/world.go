@@ -45,6 +45,9 @@ type World struct {
 	Subnets    []Subnet        `json:"subnets,omitempty"`
 	Passages   []Passage       `json:"passages,omitempty"`
 	FlowLogs   []FlowLog       `json:"flow_logs,omitempty"`
+	Endpoints  []Endpoint      `json:"endpoints,omitempty"`
+	// Through are our groups that endpoints let in by name.
+	Through []string `json:"through,omitempty"`
 
 	Profile *Profile         `json:"profile,omitempty"`
 	Scaling *Scaling         `json:"scaling,omitempty"`
@@ -172,6 +175,8 @@ type Subnet struct {
 	// rules say: NAT gateways, transit gateways, endpoints of Gateway Load
 	// Balancers.
 	Tracked []string `json:"tracked,omitempty"`
+	// Gateways are its routes to gateway endpoints.
+	Gateways []Gateway `json:"gateways,omitempty"`
 	// Internet4 and Internet6 say that a route leads to an internet gateway.
 	Internet4 bool `json:"internet4,omitempty"`
 	Internet6 bool `json:"internet6,omitempty"`

@@ -30,6 +30,8 @@ func (b *drafting) memory() {
 		b.gap(what, "no tool is configured for "+clean(arch)+", with its SHA-256 (forensics.memory_tool)")
 	case b.w.MemoryMiB <= 0:
 		b.gap(what, "its size is not known")
+	case b.h.NoMemory != "":
+		b.gap(what, b.h.NoMemory)
 	default:
 		b.addMemory(tool, sum)
 	}

@@ -24,6 +24,8 @@ type Hooks struct {
 	// MemoryLimit ends the taking of memory; 0: as long as it needs. A plan that
 	// isolates after it sets this.
 	MemoryLimit time.Duration
+	// NoMemory is why a plan that isolates takes no memory; empty: it may.
+	NoMemory string
 	// BeforeReport are steps that the report waits for.
 	BeforeReport []string
 }

@@ -94,20 +94,10 @@ func (b both) Draft(w respond.World, r respond.Request) (respond.Draft, error) {
 	if !ok {
 		return respond.Draft{}, fmt.Errorf("the acquisition's world of %s is %T", Name, v.Acquisition.Value)
 	}
-	d, err := b.contain.Draft(v.Containment, r)
+	first := ec2.VolatileFirst(r.Policy, r.Type)
+	d, h, err := b.containment(v, acquired, r, first)
 	if err != nil {
 		return d, err
-	}
-	h := forensics.Hooks{}
-	first := ec2.VolatileFirst(r.Policy, r.Type)
-	if first {
-		h.MemoryLimit = ec2.MemoryLimit
-	} else {
-		for _, s := range d.Steps {
-			if s.Contains {
-				h.AfterMemory = append(h.AfterMemory, s.ID)
-			}
-		}
 	}
 	more, err := forensics.Steps(acquired, r, h)
 	if err != nil {
@@ -145,4 +135,28 @@ func (b both) Draft(w respond.World, r respond.Request) (respond.Draft, error) {
 		d.CostWhy += more.CostWhy
 	}
 	return d, nil
+}
+
+// containment drafts the containment, and how the acquisition fits into it. Where
+// isolation goes first, memory is taken through endpoints of the VPC or not at all.
+func (b both) containment(v worlds, acquired forensics.World, r respond.Request, first bool) (respond.Draft, forensics.Hooks, error) {
+	h := forensics.Hooks{}
+	if first {
+		h.MemoryLimit = ec2.MemoryLimit
+		d, err := b.contain.Draft(v.Containment, r)
+		return d, h, err
+	}
+	alone, err := forensics.Steps(acquired, r, h)
+	if err != nil {
+		return alone, h, err
+	}
+	if !slices.ContainsFunc(alone.Steps, func(s respond.Step) bool { return s.ID == forensics.StepMemory }) {
+		d, err := b.contain.Draft(v.Containment, r) // it cannot be taken anyway
+		return d, h, err
+	}
+	d, refused, err := ec2.Through(v.Containment, r, forensics.StepMemory)
+	if h.NoMemory = refused; refused == "" {
+		h.MemoryLimit, h.AfterMemory = ec2.ThroughLimit, ec2.Before(d.Steps, forensics.StepMemory)
+	}
+	return d, h, err
 }
