@@ -122,6 +122,7 @@ func policyOf(cfg *config.Config, storePath string) (respond.Policy, error) {
 	c := cfg.Respond
 	p := respond.DefaultPolicy()
 	p.Order, p.OutOfService, p.OpenWindow, p.NACL, p.WholeRole = c.Order, c.OutOfService, c.OpenWindow, c.NetworkACL, c.WholeRole
+	p.MemoryAfter, p.IdleTimeouts = c.MemoryAfterIsolation, c.IdleTimeouts
 	p.BreakGlass, p.Own, p.BlockFor, p.DryRun = c.BreakGlass, c.OwnNetworks, c.BlockFor.Std(), c.DryRun
 	p.Approvals, p.RequesterMayApprove, p.PlanAge = c.Approval.People, c.Approval.Requester != "may_not", c.Approval.Within.Std()
 	p.IsolationsAnHour, p.RevocationsAnHour, p.BlocksAnHour, p.ResponsesAnHour = c.Caps.Isolations, c.Caps.Revocations, c.Caps.Blocks, c.Caps.All

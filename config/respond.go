@@ -23,6 +23,11 @@ type Respond struct {
 	// Order is isolate_first, volatile_first (memory and console before the
 	// network is cut), or auto: isolation first while data is leaving.
 	Order string `yaml:"order" words:"auto isolate_first volatile_first"`
+	// MemoryAfterIsolation says whether memory may be taken where isolation goes
+	// first: port 443 then stays open to the VPC's own endpoints, S3 among them, for
+	// at most 30 minutes, and credentials stay until then. auto: unless data is
+	// leaving. Without such endpoints memory is not taken.
+	MemoryAfterIsolation string `yaml:"memory_after_isolation" words:"auto always never"`
 	// OutOfService says how a member leaves its Auto Scaling group.
 	OutOfService string `yaml:"out_of_service" words:"detach standby"`
 	// OpenWindow says whether the group that opens everything may be on an
@@ -31,6 +36,10 @@ type Respond struct {
 	// NetworkACL says when network ACLs are changed as well: they cut what
 	// security groups do not.
 	NetworkACL string `yaml:"network_acl" words:"auto always never"`
+	// IdleTimeouts says whether the timeouts of connection tracking are set to their
+	// least on interfaces whose open connections may live on: only idle ones end by
+	// it, and AWS cannot unset them again, so the undo writes the defaults of the type.
+	IdleTimeouts string `yaml:"idle_timeouts" words:"never auto"`
 	// WholeRole lets a plan revoke every session of a role where the session
 	// itself is not known.
 	WholeRole bool `yaml:"whole_role"`
@@ -170,6 +179,8 @@ type RespondForensics struct {
 
 func (r *Respond) setDefaults() {
 	fill(&r.Order, "auto")
+	fill(&r.MemoryAfterIsolation, "auto")
+	fill(&r.IdleTimeouts, "never")
 	fill(&r.OutOfService, "detach")
 	fill(&r.OpenWindow, "auto")
 	fill(&r.NetworkACL, "auto")

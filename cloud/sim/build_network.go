@@ -263,6 +263,13 @@ type ManagedInterfaceSpec struct {
 	Groups                               []string
 }
 
+// SetTracking sets the timeouts of connection tracking of an interface, in seconds;
+// 0 leaves the default.
+func (e *Editor) SetTracking(accountID, regionName, eniID string, tcp, udp, stream int32) {
+	n := e.scope(accountID, regionName).ENIs[eniID]
+	n.TCP, n.UDP, n.Stream = tcp, udp, stream
+}
+
 // AddManagedInterface adds an interface that a service manages, and returns its id.
 func (e *Editor) AddManagedInterface(accountID, regionName string, spec ManagedInterfaceSpec) string {
 	s := e.scope(accountID, regionName)

@@ -255,6 +255,13 @@ func (n *eni) setTracking(in *types.ConnectionTrackingSpecificationRequest) erro
 			return fail("InvalidParameterValue", "Value (%d) for parameter %s is invalid. Expecting a value between %d and %d.", *f.v, f.name, f.least, f.most)
 		}
 	}
-	n.TCP, n.Stream, n.UDP = aws.ToInt32(in.TcpEstablishedTimeout), aws.ToInt32(in.UdpStreamTimeout), aws.ToInt32(in.UdpTimeout)
+	for _, f := range []struct {
+		to   *int32
+		from *int32
+	}{{&n.TCP, in.TcpEstablishedTimeout}, {&n.Stream, in.UdpStreamTimeout}, {&n.UDP, in.UdpTimeout}} {
+		if f.from != nil {
+			*f.to = *f.from
+		}
+	}
 	return nil
 }

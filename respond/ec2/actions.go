@@ -55,12 +55,13 @@ func Actions() []respond.Action {
 	unprotect := respond.Action{Name: actUnprotect, Options: normal, Do: unlessEnded(inside, restoreAttribute), Calls: calls(reads("EC2.DescribeInstanceAttribute", "EC2.DescribeInstances"), "EC2.ModifyInstanceAttribute")}
 	unvolume := respond.Action{Name: actUnvolume, Options: normal, Do: unlessEnded(inside, restoreVolume), Calls: calls(reads("EC2.DescribeInstances"), "EC2.ModifyInstanceAttribute")}
 	unkeep := respond.Action{Name: actUnkeep, Options: normal, Do: restoreInterface, Calls: calls(reads("EC2.DescribeNetworkInterfaces"), "EC2.ModifyNetworkInterfaceAttribute")}
+	unidle := respond.Action{Name: actUnidle, Options: normal, Do: restoreIdle, Calls: calls(reads("EC2.DescribeNetworkInterfaces"), "EC2.ModifyNetworkInterfaceAttribute")}
 	unrevoke := respond.Action{Name: actUnrevoke, Options: normal, Do: restoreRolePolicy, Calls: calls(reads("IAM.GetRolePolicy"), "IAM.PutRolePolicy", "IAM.DeleteRolePolicy")}
 	recording := calls(describeCalls())
 	recording[awscalls.Forensics] = kit.KeepCalls()
 	released := []string{actIsolate, actACL}
 	back := []respond.Action{
-		unprotect, unvolume, unkeep, unrevoke,
+		unprotect, unvolume, unkeep, unidle, unrevoke,
 		{Name: actUnmark, Options: normal, Do: unmark, Calls: calls(reads("EC2.DescribeInstances", "EC2.DescribeNetworkInterfaces", "EC2.DescribeVolumes"), "EC2.CreateTags", "EC2.DeleteTags")},
 		{Name: actReturn, Options: playbook.Options{Timeout: time.Hour}, Do: comeBack, Calls: calls(reads("AutoScaling.DescribeAutoScalingGroups", "EC2.DescribeInstances"),
 			"AutoScaling.AttachInstances", "AutoScaling.ExitStandby", "AutoScaling.SetInstanceProtection", "AutoScaling.UpdateAutoScalingGroup", "AutoScaling.TerminateInstanceInAutoScalingGroup", "AutoScaling.ResumeProcesses")},
@@ -108,6 +109,7 @@ func Actions() []respond.Action {
 			Calls: calls(reads("EC2.DescribeSecurityGroups", "EC2.DescribeNetworkInterfaces"), "EC2.DeleteSecurityGroup")},
 		respond.Action{Name: actACL, Options: normal, Do: networkACL, Undo: undoACL, UndoRank: rankACL,
 			Calls: calls(reads("EC2.DescribeNetworkAcls", "EC2.DescribeNetworkInterfaces"), "EC2.CreateNetworkAcl", "EC2.ReplaceNetworkAclAssociation", "EC2.CreateNetworkAclEntry")},
+		respond.Action{Name: actIdle, Options: quick, Do: shortenIdle, Undo: undoSetting(unidle, "they live as long as before"), UndoRank: rankIsolate, Calls: unidle.Calls},
 		respond.Action{Name: actRevoke, Options: normal, Do: revokeSessions, Undo: undoSetting(unrevoke, "its sessions of this instance are not denied any more"), UndoRank: rankRevoke, Calls: calls(reads("IAM.GetRolePolicy"), "IAM.PutRolePolicy")},
 		respond.Action{Name: actProfile, Options: normal, Do: disassociateProfile, Undo: undoProfile, UndoRank: rankProfile,
 			Calls: calls(reads("EC2.DescribeIamInstanceProfileAssociations"), "EC2.DisassociateIamInstanceProfile")},

@@ -283,6 +283,7 @@ func (b *drafting) network() {
 	}
 	b.shut()
 	b.acls(after)
+	b.idles(after)
 }
 
 // vpcs are those of the interfaces that are isolated, or only opened before.

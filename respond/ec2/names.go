@@ -17,6 +17,7 @@ const (
 	StageClose       = "close"
 	StageShut        = "shut" // what stayed open for memory
 	StageACL         = "acl"
+	StageIdle        = "idle"
 	StageCredentials = "credentials"
 	StageVerify      = "verify"
 )
@@ -58,6 +59,7 @@ const (
 	actShut        = "ec2.shut-interface"
 	actEmpty       = "ec2.empty-endpoint-group"
 	actACL         = "ec2.network-acl"
+	actIdle        = "ec2.idle-timeouts"
 	actRevoke      = "ec2.revoke-sessions"
 	actProfile     = "ec2.disassociate-profile"
 	actMetadata    = "ec2.disable-metadata"
@@ -73,6 +75,7 @@ const (
 	actReassociate = "ec2.associate-address"
 	actRelease     = "ec2.release-interface"
 	actUnACL       = "ec2.restore-network-acl"
+	actUnidle      = "ec2.restore-idle-timeouts"
 	actUnrevoke    = "ec2.restore-role-policy"
 	actReprofile   = "ec2.associate-profile"
 	actUnmetadata  = "ec2.enable-metadata"

@@ -22,9 +22,10 @@ import (
 )
 
 // notRestored is what a containment and its undo may leave behind. It is a
-// constant of the test, not taken from any plan: the empty group, which runs
-// share; sessions that were ended; and ids that AWS gives anew.
-var notRestored = []string{"security group " + containName, "open sessions", "association ids"}
+// constant of the test, not taken from any plan: the empty groups, which runs
+// share; sessions that were ended; ids that AWS gives anew; and timeouts that were
+// not set, which AWS cannot unset and are then set to what held.
+var notRestored = []string{"security groups " + containName + " and " + throughName, "open sessions", "association ids", "timeouts that were not set"}
 
 // whole is the world around the instance, as far as it is to come back.
 type whole struct {
@@ -49,7 +50,7 @@ func (r *rig) whole(t *rapid.T, instances, roles []string, scaling string) whole
 	}
 	for _, g := range groups {
 		rules := fmt.Sprint(len(g.IpPermissions), len(g.IpPermissionsEgress), tagsOf(g.Tags))
-		if str(g.GroupName) == containName && len(g.IpPermissions)+len(g.IpPermissionsEgress) == 0 {
+		if (str(g.GroupName) == containName || str(g.GroupName) == throughName) && len(g.IpPermissions)+len(g.IpPermissionsEgress) == 0 {
 			continue // notRestored
 		}
 		out.Groups[str(g.GroupId)] = rules
@@ -148,7 +149,17 @@ func draw(t *rapid.T, e *sim.Editor, d *drawn) string {
 			at = subnets[0]
 		}
 		n := rapid.IntRange(1, 3).Draw(t, "groups")
-		e.SetGroups(acct, rgn, e.InterfaceOf(acct, rgn, id, int32(i)), groups[home[at]][:n]...) //nolint:gosec // at most four
+		eni := e.InterfaceOf(acct, rgn, id, int32(i)) //nolint:gosec // at most four
+		e.SetGroups(acct, rgn, eni, groups[home[at]][:n]...)
+		e.SetTracking(acct, rgn, eni, rapid.SampledFrom([]int32{0, 60, 350, 1000}).Draw(t, "TCP timeout"), rapid.SampledFrom([]int32{0, 45}).Draw(t, "UDP timeout"), rapid.SampledFrom([]int32{0, 60, 90}).Draw(t, "stream timeout"))
+	}
+	if rapid.Bool().Draw(t, "endpoints") {
+		for _, service := range []string{"ssm", "ssmmessages", "ec2messages"} {
+			g := e.AddSecurityGroup(acct, rgn, sim.SecurityGroupSpec{VPC: vpcs[0], Rules: []sim.RuleSpec{{Protocol: "tcp", From: 443, To: 443, CIDR: "10.0.0.0/8"}}})
+			e.AddVPCEndpoint(acct, rgn, sim.EndpointSpec{VPC: vpcs[0], Service: service, Interface: true, Subnets: []string{rapid.SampledFrom(subnets).Draw(t, "endpoint")}, Groups: []string{g}})
+		}
+		e.AddVPCEndpoint(acct, rgn, sim.EndpointSpec{VPC: vpcs[0]})
+		e.SetAgent(acct, rgn, sim.SSMAgent{Instance: id})
 	}
 	d.instances = []string{id}
 	for range rapid.IntRange(0, 2).Draw(t, "neighbours") {
@@ -194,6 +205,11 @@ func TestContainAndUndoGiveBackTheSameWorld(t *testing.T) {
 		r.Policy.NACL = rapid.SampledFrom([]string{"auto", "always", "never"}).Draw(rt, "acl policy")
 		r.Policy.OutOfService = rapid.SampledFrom([]string{howDetach, howStandby}).Draw(rt, "leave")
 		r.Policy.ProtectStop = rapid.Bool().Draw(rt, "stop")
+		r.Policy.IdleTimeouts = rapid.SampledFrom([]string{"auto", "never"}).Draw(rt, "idle")
+		if rapid.Bool().Draw(rt, "memory after isolation") {
+			r.Playbook = remembering{}
+			r.Actions = respond.NewActions(Actions(), []respond.Action{asking(nil)})
+		}
 		before := r.whole(rt, d.instances, d.roles, d.scaling)
 		p := r.Plan()
 		if g, no := p.Refused(); no {

@@ -202,6 +202,13 @@ func lasting(w *World) *World {
 	if err := json.Unmarshal(raw, &out); err != nil {
 		panic(err)
 	}
+	for i := range out.Interfaces { // AWS sets timeouts, and cannot unset them
+		n := &out.Interfaces[i]
+		if n.Tracking == nil {
+			n.Tracking = &Tracking{}
+		}
+		*n.Tracking = n.Tracking.over(Tracking{TCP: 432000, UDP: 30, UDPStream: 180})
+	}
 	for i := range out.Addresses {
 		out.Addresses[i].Association = ""
 	}

@@ -104,3 +104,41 @@ func (o opened) leave(x *respond.Exec, p shutParams, way string) (playbook.Outco
 	}
 	return o.shown(x, why)
 }
+
+// leads says that an interface is still in the group that leads to endpoints, and
+// nothing else is open; empty: it is not, or more is open than that.
+func (v view) leads(w *World, n Interface) string {
+	why := ""
+	v.done(actIsolate, func(s respond.Step, r playbook.Record) {
+		p, err := paramsOf[isolateParams](s)
+		var id string
+		if err != nil || p.Interface != n.ID || !r.Load(savedThrough, &id) || !sameSet(n.Groups, []string{id}) {
+			return
+		}
+		for _, g := range w.Groups {
+			if g.ID == id && g.Rules > 0 && g.Rules <= len(p.Rules) {
+				why = "it is in " + throughName + ", which lets port 443 out to " + kit.Join(throughParams{Rules: p.Rules}.to()) + " until memory was taken"
+			}
+		}
+	})
+	return why
+}
+
+// late says that connections which were opened through the endpoints may live on;
+// empty: there were none, or they were cut.
+func (v view) late(n Interface) string {
+	why := ""
+	v.done(actShut, func(s respond.Step, r playbook.Record) {
+		p, err := paramsOf[shutParams](s)
+		if err != nil || p.Interface != n.ID {
+			return
+		}
+		isolated, _ := v.record(p.Isolate)
+		var id string
+		widened := false
+		if r.Load(savedWidened, &widened); !widened && isolated.Load(savedThrough, &id) {
+			why = "connections to the endpoints of the VPC and to S3 that were opened while memory was taken may live on until they are idle"
+		}
+	})
+	return why
+}

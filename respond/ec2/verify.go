@@ -107,6 +107,10 @@ func (v view) containGroups() map[string]string {
 // what may prove it, or why nothing can.
 func (v view) verdict(w *World, n Interface, contain string) respond.Verdict {
 	d := respond.Verdict{What: n.ID}
+	if why := v.leads(w, n); why != "" {
+		d.Word = respond.Partly(why)
+		return d
+	}
 	if why := openBecause(w, n, contain); why != "" {
 		d.Word = respond.Open(why)
 		return d
