@@ -12,6 +12,7 @@ import (
 	"github.com/guardroom/guardroom/api"
 	"github.com/guardroom/guardroom/config"
 	"github.com/guardroom/guardroom/notify"
+	"github.com/guardroom/guardroom/respond"
 	"github.com/guardroom/guardroom/store"
 )
 
@@ -25,6 +26,7 @@ func (a *App) Doctor(ctx context.Context) []api.Check {
 	checks = append(checks, a.checkSources(ctx)...)
 	checks = append(checks, a.checkRules(ctx)...)
 	checks = append(checks, a.checkDestinations(ctx)...)
+	checks = append(checks, a.checkResponses(ctx)...)
 	checks = append(checks, a.checkClock())
 	if usesAWS(a.cfg) {
 		checks = append(checks, a.awsChecks(ctx)...)
@@ -56,7 +58,7 @@ func (a *App) checkStore(ctx context.Context) []api.Check {
 	if err != nil {
 		return []api.Check{failed("store", a.db.Place(), err, "is the database there and healthy?")}
 	}
-	checks := []api.Check{{Area: "store", What: a.db.Place(), OK: true, Message: fmt.Sprintf("open, %d audit records", head.Seq)}}
+	checks := []api.Check{{Area: "store", What: a.db.Place(), OK: true, Message: "open, " + respond.Count(int(head.Seq), "audit record")}}
 	report, err := a.VerifyAudit(ctx)
 	switch {
 	case err != nil:
@@ -64,7 +66,7 @@ func (a *App) checkStore(ctx context.Context) []api.Check {
 	case !report.OK():
 		checks = append(checks, api.Check{Area: "audit", What: "chain", Message: report.Faults[0].Message, Hint: "guardroom audit verify"})
 	default:
-		checks = append(checks, api.Check{Area: "audit", What: "chain", OK: true, Message: fmt.Sprintf("%d records and %d heads outside agree", report.Records, report.Heads)})
+		checks = append(checks, api.Check{Area: "audit", What: "chain", OK: true, Message: fmt.Sprintf("%s and %s outside agree", respond.Count(int(report.Records), "record"), respond.Count(report.Heads, "head"))})
 	}
 	for _, k := range a.watch.keepers {
 		checks = append(checks, api.Check{Area: "audit", What: "head outside", OK: true, Message: k.String()})
@@ -120,7 +122,7 @@ func (a *App) checkSources(ctx context.Context) []api.Check {
 	for _, i := range ignored {
 		if hint, ok := blindSpots[i.DetailType]; ok {
 			checks = append(checks, api.Check{Area: "source", What: i.Source, OK: true, Warning: true,
-				Message: fmt.Sprintf("%s: %d times, last %s ago", i.DetailType, i.Count, a.now().Sub(i.LastAt).Round(time.Minute)), Hint: hint})
+				Message: fmt.Sprintf("%s: %s, last %s ago", i.DetailType, respond.Count(int(i.Count), "time"), a.now().Sub(i.LastAt).Round(time.Minute)), Hint: hint})
 		}
 	}
 	return checks
@@ -144,7 +146,7 @@ func (a *App) checkRules(ctx context.Context) []api.Check {
 	}
 	var checks []api.Check
 	for _, s := range a.Suppressions() {
-		c := api.Check{Area: "rule", What: s.Name, OK: true, Message: fmt.Sprintf("%d matches", uses[s.Name].Matches)}
+		c := api.Check{Area: "rule", What: s.Name, OK: true, Message: respond.Count(uses[s.Name].Matches, "match", "matches")}
 		if uses[s.Name].Matches == 0 {
 			c.Warning, c.Hint = true, "a suppression that matches nothing may be wrong or no longer needed: ask "+s.Owner
 		}

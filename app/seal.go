@@ -121,7 +121,7 @@ func (r *runs) sealNow(ctx context.Context, run respond.RunRow, plan *respond.Pl
 	if sealed.Signature.Value == "" {
 		signed = "not signed: " + sealed.Signature.Unsigned
 	}
-	return sealed, playbook.Outcome{Message: fmt.Sprintf("manifest %d of %s, %d items, %d gaps, sha256:%s, %s", sealed.Revision, run.Incident, len(parts.Items), len(parts.Gaps), sealed.SHA256[:8], signed)}, nil
+	return sealed, playbook.Outcome{Message: fmt.Sprintf("manifest %d of %s, %s, %s, sha256:%s, %s", sealed.Revision, run.Incident, respond.Count(len(parts.Items), "item"), respond.Count(len(parts.Gaps), "gap"), sealed.SHA256[:8], signed)}, nil
 }
 
 // itemsOf are items as a manifest names them.
@@ -191,8 +191,8 @@ func (r *runs) sealNext(ctx context.Context, run respond.RunRow, parts evidence.
 		if err := tx.PutManifest(ctx, n, int64(sealed.Revision), raw, sealed.SHA256); err != nil {
 			return err
 		}
-		tx.Audit(audit.Record{Who: incident.Guardroom, Action: "evidence.sealed", Object: sealedObject(n, sealed.Revision), After: sealed.SHA256, Why: fmt.Sprintf("%d items, %d gaps", len(m.Items), len(m.Gaps))})
-		return r.tell(ctx, tx, n, incident.KindEvidenceReady, incident.Guardroom, fmt.Sprintf("evidence sealed: manifest %d, %d items, %d gaps, sha256:%s", sealed.Revision, len(m.Items), len(m.Gaps), sealed.SHA256[:8]))
+		tx.Audit(audit.Record{Who: incident.Guardroom, Action: "evidence.sealed", Object: sealedObject(n, sealed.Revision), After: sealed.SHA256, Why: fmt.Sprintf("%s, %s", respond.Count(len(m.Items), "item"), respond.Count(len(m.Gaps), "gap"))})
+		return r.tell(ctx, tx, n, incident.KindEvidenceReady, incident.Guardroom, fmt.Sprintf("evidence sealed: manifest %d, %s, %s, sha256:%s", sealed.Revision, respond.Count(len(m.Items), "item"), respond.Count(len(m.Gaps), "gap"), sealed.SHA256[:8]))
 	})
 	return sealed, err
 }

@@ -52,7 +52,7 @@ func (v *verifying) rows(m Manifest, r Rows) {
 	c.items()
 	c.gaps()
 	c.custody()
-	how := fmt.Sprintf("%d items, %d gaps and %d lines of custody compared with the manifest", len(r.Items), len(r.Gaps), len(r.Custody))
+	how := fmt.Sprintf("items (%d), gaps (%d) and lines of custody (%d) compared with the manifest", len(r.Items), len(r.Gaps), len(r.Custody))
 	if c.open > 0 {
 		how += fmt.Sprintf("; %d of runs that still work are not sealed yet", c.open)
 	}

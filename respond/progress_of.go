@@ -38,6 +38,9 @@ func ProgressOf(r RunRow, row PlanRow, p *Plan, records []playbook.Record, now t
 	if g.State.Ended() {
 		g.Waits = ""
 	}
+	if r.UndoOf != "" || r.UndoneBy != "" {
+		g.Cost, g.Connect = "", "" // the workstation is gone, and what it cost
+	}
 	g.Next = r.next(g.State)
 	return g
 }
@@ -184,10 +187,15 @@ func (g *Progress) steps(p *Plan, records []playbook.Record, undo, ended bool, n
 		// A later step says more of the same item: that a volume is attached.
 		g.Evidence, g.Gaps = evidence.MergeItems(g.Evidence, items...), append(g.Gaps, gaps...)
 	}
-	g.Total = len(g.Steps)
 	var waits []string
 	for _, s := range g.Steps {
-		if s.State.Ended() {
+		// What guardroom does beside the plan is shown, and no step of it: the
+		// summary counts those that were approved.
+		counts := p == nil || s.ID != StepWorld && planned[s.ID]
+		if counts {
+			g.Total++
+		}
+		if counts && s.State.Ended() {
 			g.Done++
 		}
 		if s.State == WordRunning || s.State == WordUndoing {

@@ -76,9 +76,16 @@ func slow(started time.Time, longest int64, now time.Time) string {
 	return "slower than usual (" + Length(now.Sub(started)) + ")"
 }
 
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
+func count(n int, what string) string { return Count(n, what) }
+
+// Count counts things for people: 1 gap, 2 gaps. many is the plural where it is
+// not one with an s.
+func Count(n int, one string, many ...string) string {
+	switch {
+	case n == 1:
+		return "1 " + one
+	case len(many) > 0:
+		return fmt.Sprintf("%d %s", n, many[0])
 	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return fmt.Sprintf("%d %ss", n, one)
 }

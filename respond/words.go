@@ -8,7 +8,7 @@ import (
 )
 
 func summarize(state RunState, steps int, counts map[playbook.State]int, failed []string) string {
-	s := fmt.Sprintf("%d of %d steps completed", counts[playbook.Completed], steps)
+	s := fmt.Sprintf("%d of %s completed", counts[playbook.Completed], count(steps, "step"))
 	if n := counts[playbook.Skipped]; n > 0 {
 		s += fmt.Sprintf(", %d skipped", n)
 	}

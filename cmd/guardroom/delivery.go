@@ -97,7 +97,7 @@ func (e *env) delivery(d notify.Delivery) {
 	e.printf("%s  %s  %s\n", d.ID, clean(d.Destination), d.Status)
 	e.pairs("subject", string(d.Kind)+" "+d.Subject, "reference", d.Reference, "link", d.URL,
 		"shown", fmt.Sprintf("revision %d of %d", d.Done, d.Wanted), "last shown", e.when(d.DoneAt),
-		"attempts", fmt.Sprintf("%d, %d failures in a row", d.Attempts, d.Failures), "next", next)
+		"attempts", fmt.Sprintf("%d, %s in a row", d.Attempts, plural(d.Failures, "failure")), "next", next)
 	for _, w := range d.Warnings {
 		e.pairs("left out", w)
 	}

@@ -220,7 +220,7 @@ func (e *env) finding(f *finding.Finding) error {
 		e.printf("  %-9s %s\n", "actor", clean(a))
 	}
 	if !f.LastSeen.IsZero() {
-		e.printf("  %-9s %d times, last %s\n", "seen", f.Count, e.when(f.LastSeen))
+		e.printf("  %-9s %s, last %s\n", "seen", plural(f.Count, "time"), e.when(f.LastSeen))
 	}
 	e.printf("  %-9s %s\n", "meaning", clean(entry.Seen))
 	for i, s := range entry.First {
@@ -330,7 +330,7 @@ func (c *FindingShowCmd) Run(ctx context.Context, e *env) error {
 		f := d.Finding
 		e.printf("%s  %s\n", severity(f.Severity), clean(f.Type))
 		e.pairs("id", string(f.ID), "title", f.Title, "account", f.AccountID+", "+f.Region, "resource", string(f.ResourceKind)+" "+f.ResourceID,
-			"decision", decisionWords(f.Decision, f.Rule), "incident", numberOrDash(f.Incident), "seen", fmt.Sprintf("%d times, last %s", f.Count, e.when(f.LastSeen)),
+			"decision", decisionWords(f.Decision, f.Rule), "incident", numberOrDash(f.Incident), "seen", fmt.Sprintf("%s, last %s", plural(f.Count, "time"), e.when(f.LastSeen)),
 			"received", e.when(f.LastReceived)+" from "+f.Source)
 		e.printf("\nrevisions, newest first\n")
 		t := newTable("updated", "count", "severity", "received", "source", "position", "decision").

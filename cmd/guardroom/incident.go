@@ -96,7 +96,7 @@ func headline(i *incident.Incident) string {
 	what := named(i.Lead.Resource.Name, i.Lead.Resource.ID)
 	if finding.ParseType(i.Lead.Type).IsSequence() && i.Lead.Resource.Name == "" {
 		// A sequence is about several resources, and its own id says nothing.
-		what = fmt.Sprintf("on %d resources", len(i.Resources))
+		what = "on " + plural(len(i.Resources), "resource")
 	}
 	return i.Lead.Type + " " + what
 }
@@ -161,7 +161,7 @@ func (e *env) incident(d api.IncidentDetail) {
 	e.printf("%s  %s  %s\n", i.Number, severity(i.Severity), clean(stateWords(i)))
 	seen := ""
 	if !i.LastSeen.IsZero() {
-		seen = fmt.Sprintf("%s to %s, %d times", stamp(i.FirstSeen), stamp(i.LastSeen), i.Occurrences)
+		seen = fmt.Sprintf("%s to %s, %s", stamp(i.FirstSeen), stamp(i.LastSeen), plural(i.Occurrences, "time"))
 	}
 	e.pairs("what", headline(i), "title", i.Lead.Title, "account", accountWords(i.Account)+", "+i.Region, "owner", i.Owner,
 		"actor", strings.Join(append(append([]string{}, i.Lead.Actor.IPs...), i.Lead.Actor.UserName, i.Lead.Actor.Org, i.Lead.Actor.Country), " "),

@@ -236,7 +236,7 @@ func (r Run) Outcome(now time.Time) []Text {
 	if r.Contained {
 		out = append(out, r.containment())
 	}
-	if t := r.workstation(); !t.IsEmpty() {
+	if t := r.workstation(); !t.IsEmpty() && r.State != RunUndone {
 		out = append(out, t)
 	}
 	if t := r.Preserved(); !t.IsEmpty() {
@@ -249,7 +249,7 @@ func (r Run) Outcome(now time.Time) []Text {
 		}
 		out = append(out, Words("Not preserved: ").Join(value(g.What, maxName)).Words(", because ").Join(value(g.Why, maxSentence)))
 	}
-	if r.State.Ended() && r.Cost != "" && len(r.Evidence) > 0 {
+	if r.State.Ended() && r.State != RunUndone && r.Cost != "" && len(r.Evidence) > 0 {
 		out = append(out, Words("It costs "+r.Cost+"."))
 	}
 	return out

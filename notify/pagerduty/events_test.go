@@ -33,6 +33,13 @@ func TestEventsFollowTheIncident(t *testing.T) {
 			s.happens(incident.KindContained).v.State = incident.Contained
 			return s
 		}}, []string{"trigger", "acknowledge"}, []string{mainKey + " acknowledged error"}},
+		{"released by an undo stays as it is while the incident is open", nil, []stage{open, func(s *story) *story {
+			s.happens(incident.KindContained).v.State = incident.Contained
+			return s
+		}, func(s *story) *story {
+			s.happens(incident.KindReleased).v.State = incident.Open
+			return s
+		}, open, (*story).close}, []string{"trigger", "acknowledge", "resolve"}, []string{mainKey + " resolved error"}},
 		{"a finding that only updates the incident sends nothing", nil,
 			[]stage{open, func(s *story) *story { return s.happens(incident.KindFindingUpdated) }},
 			[]string{"trigger"}, []string{mainKey + " triggered error"}},

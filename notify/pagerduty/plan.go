@@ -29,7 +29,7 @@ type wanted struct {
 	pages    bool // severe enough to be sent at all
 	again    bool // a second page is configured
 
-	resourceSeq, reopenSeq, ackSeq, raiseSeq, lastSeq int64
+	resourceSeq, reopenSeq, ackSeq, raiseSeq, releasedSeq, lastSeq int64
 }
 
 func (n *Notifier) wanted(v *message.View, s state) wanted {
@@ -55,7 +55,14 @@ func (n *Notifier) wanted(v *message.View, s state) wanted {
 			w.ackSeq = max(w.ackSeq, e.Seq)
 		case incident.KindSeverityRaised:
 			w.raiseSeq = max(w.raiseSeq, e.Seq)
+		case incident.KindReleased:
+			w.releasedSeq = max(w.releasedSeq, e.Seq)
 		}
+	}
+	if v.State == incident.Open && w.releasedSeq > w.reopenSeq {
+		// People let it out by an undo that they approved: nobody is to be called
+		// for it, and the alert of the open incident is not to be resolved.
+		w.stage = stageAcknowledged
 	}
 	return w
 }

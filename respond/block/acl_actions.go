@@ -34,11 +34,11 @@ func record() respond.Action {
 			if p.Set != nil {
 				s, err := kit.Record(x, kit.Account[set]{What: "IP set " + p.Set.Name, File: "ip-set.json", Kind: evidence.BeforeImage, Source: p.Set.ID, How: "WAF.GetIPSet",
 					Look: func(ctx context.Context) (set, error) { return readSet(ctx, x.AWS, setPlace(p0, p.Set.Scope), *p.Set) }})
-				return playbook.Outcome{Message: fmt.Sprintf("%d addresses", len(s.Addresses))}, err
+				return playbook.Outcome{Message: respond.Count(len(s.Addresses), "address", "addresses")}, err
 			}
 			l, err := kit.Record(x, kit.Account[acl]{What: "network ACL " + p.ACL, File: "network-acl.json", Kind: evidence.BeforeImage, Source: p.ACL, How: "EC2.DescribeNetworkAcls",
 				Look: func(ctx context.Context) (acl, error) { return readACL(ctx, x.AWS, p0, p.ACL) }})
-			return playbook.Outcome{Message: fmt.Sprintf("%d entries, %d subnets", len(l.Entries), len(l.Subnets))}, err
+			return playbook.Outcome{Message: respond.Count(len(l.Entries), "entry", "entries") + ", " + respond.Count(len(l.Subnets), "subnet")}, err
 		}),
 	}
 }

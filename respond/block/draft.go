@@ -92,7 +92,7 @@ func draftACLs(d *kit.Draft, s world, p params) {
 		add := d.Add(respond.Step{ID: "contain/" + l.ID, Action: "block.add-entries", Stage: "contain", Effect: respond.Reversible, Contains: true, After: []string{rec},
 			Title: fmt.Sprintf("network ACL %s: deny %s in both directions for %s", l.ID, kit.Join(p.Addresses), p.lasts())}, p)
 		d.Add(respond.Step{ID: "verify/" + l.ID, Action: "block.verify-entries", Stage: "verify", Effect: respond.NoChange, Contains: true, After: []string{add}, Title: "read network ACL " + l.ID + " back"}, p)
-		d.AlsoHits = append(d.AlsoHits, fmt.Sprintf("everything in %d subnets of network ACL %s (%s): none of it reaches %s any more", len(l.Subnets), l.ID, kit.Join(l.Subnets), kit.Join(p.Addresses)))
+		d.AlsoHits = append(d.AlsoHits, fmt.Sprintf("everything in %s of network ACL %s (%s): none of it reaches %s any more", respond.Count(len(l.Subnets), "subnet"), l.ID, kit.Join(l.Subnets), kit.Join(p.Addresses)))
 	}
 	d.WillNot = append(d.WillNot, "traffic through other subnets, load balancers and proxies goes on")
 }

@@ -2,7 +2,6 @@ package ec2
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -342,5 +341,5 @@ func endSessions(x *respond.Exec) (playbook.Outcome, error) {
 	if len(ended) == 0 {
 		return done("no session was open")
 	}
-	return done(fmt.Sprintf("%d sessions ended", len(ended)))
+	return done(respond.Count(len(ended), "session") + " ended")
 }

@@ -70,7 +70,7 @@ func (b *drafting) first() {
 		}
 	}
 	b.Add(respond.Step{ID: StepMark, Action: actMark, Stage: StageMark, Effect: respond.Reversible, After: b.base,
-		Title: fmt.Sprintf("tag %d resources with the incident and the run", len(resources))}, markParams{Resources: resources})
+		Title: fmt.Sprintf("tag %s with the incident and the run", respond.Count(len(resources), "resource"))}, markParams{Resources: resources})
 }
 
 // ours are the interfaces that no AWS service manages.
@@ -169,7 +169,7 @@ func (b *drafting) outOfService() {
 				}
 			}
 		}
-		action, title := actTargets, fmt.Sprintf("target group %s: %d registrations -> none", p.Name, len(p.Targets))
+		action, title := actTargets, fmt.Sprintf("target group %s: %s -> none", p.Name, respond.Count(len(p.Targets), "registration"))
 		if byGroup(arn) {
 			action, title = actGroupTgts, title+left
 		}

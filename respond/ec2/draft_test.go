@@ -147,7 +147,7 @@ func TestDraftAnswersEachGuardFromTheLiveInstance(t *testing.T) {
 		}, "last healthy target", respond.Pass, ""},
 		{"a group at its minimum is warned about", func(w *World) {
 			w.Scaling = &Scaling{Group: "asg", Lifecycle: inService, Min: 2, Max: 3, Desired: 2, Members: map[string]string{testInstance: inService, "i-b": inService}}
-		}, "Auto Scaling group at its minimum", respond.Warn, "1 others"},
+		}, "Auto Scaling group at its minimum", respond.Warn, "1 more"},
 		{"a group above its minimum passes", func(w *World) {
 			w.Scaling = &Scaling{Group: "asg", Lifecycle: inService, Min: 1, Max: 3, Desired: 2, Members: map[string]string{testInstance: inService, "i-b": inService}}
 		}, "Auto Scaling group at its minimum", respond.Pass, ""},

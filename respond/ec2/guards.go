@@ -122,7 +122,7 @@ func (b *drafting) scalingGuard() respond.Guard {
 		}
 	}
 	if int32(serving) < s.Min { //nolint:gosec // a group has some thousands of members at most
-		g.Answer, g.Why = respond.Warn, fmt.Sprintf("%s has %d others in service and wants at least %d until the replacement runs", s.Group, serving, s.Min)
+		g.Answer, g.Why = respond.Warn, fmt.Sprintf("%s has %d more in service and wants at least %d until the replacement runs", s.Group, serving, s.Min)
 	}
 	return g
 }
@@ -135,7 +135,7 @@ func (b *drafting) roleGuard() respond.Guard {
 	case p.RoleID == "":
 		g.Answer, g.Why = respond.Warn, "the role of profile "+p.Name+" cannot be seen: its sessions are not revoked"
 	case len(p.Others) > 0:
-		g.Answer, g.Why = respond.Warn, fmt.Sprintf("role %s is held by %d other instances: only the sessions of %s are revoked", p.Role, len(p.Others), b.w.InstanceID)
+		g.Answer, g.Why = respond.Warn, fmt.Sprintf("role %s is held by %s: only the sessions of %s are revoked", p.Role, respond.Count(len(p.Others), "other instance"), b.w.InstanceID)
 	}
 	return g
 }
@@ -207,10 +207,10 @@ func (b *drafting) lines() {
 		}
 	}
 	for _, t := range w.Targets {
-		b.AlsoHits = append(b.AlsoHits, fmt.Sprintf("target group %s has %d other targets, %d of them healthy", t.Name, t.Others, t.Healthy))
+		b.AlsoHits = append(b.AlsoHits, fmt.Sprintf("target group %s has %s, %d of them healthy", t.Name, respond.Count(t.Others, "other target"), t.Healthy))
 	}
 	for _, c := range w.Classic {
-		b.AlsoHits = append(b.AlsoHits, fmt.Sprintf("load balancer %s has %d other instances", c.Name, c.Others))
+		b.AlsoHits = append(b.AlsoHits, fmt.Sprintf("load balancer %s has %s", c.Name, respond.Count(c.Others, "other instance")))
 	}
 	if s := w.Scaling; s != nil {
 		b.AlsoHits = append(b.AlsoHits, s.Group+" starts a replacement from the same template, which may fall the same way")
@@ -221,7 +221,7 @@ func (b *drafting) lines() {
 		case b.alone(s):
 			b.AlsoHits = append(b.AlsoHits, "whatever starts in "+s.ID+" until the run is undone has no network")
 		default:
-			b.AlsoHits = append(b.AlsoHits, fmt.Sprintf("%d other interfaces are in %s; entries for the addresses of %s alone do not touch them", len(s.Others), s.ID, w.InstanceID))
+			b.AlsoHits = append(b.AlsoHits, fmt.Sprintf("%s in %s; entries for the addresses of %s alone do not touch them", respond.Count(len(s.Others), "other interface is", "other interfaces are"), s.ID, w.InstanceID))
 			for _, why := range b.cannot(s) {
 				b.WillNot = append(b.WillNot, "cut every connection from "+s.ID+" that is open: "+why)
 			}

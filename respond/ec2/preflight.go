@@ -112,7 +112,7 @@ func preflight(x *respond.Exec) (playbook.Outcome, error) {
 		return playbook.Outcome{}, playbook.Permanent(fault.Wrap(fault.Denied, respond.Worded(denied), "the act role may not call "+kit.Join(missing)+", so nothing can be isolated",
 			"nothing was changed on the network; what needs none of it goes on", "compare guardroom iam policy with the role"))
 	}
-	message := fmt.Sprintf("%d calls would be allowed", len(p.Trials)-len(odd))
+	message := respond.Count(len(p.Trials)-len(odd), "call") + " would be allowed"
 	if len(missing) > 0 {
 		message = "the act role may not call " + kit.Join(missing) + "; isolation goes on"
 	}

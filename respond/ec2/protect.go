@@ -302,7 +302,7 @@ func mark(x *respond.Exec) (playbook.Outcome, error) {
 	if err != nil {
 		return playbook.Outcome{}, err
 	}
-	return done(fmt.Sprintf("%d resources carry the incident", len(there)))
+	return done(respond.Count(len(there), "resource carries", "resources carry") + " the incident")
 }
 
 type markParams struct {

@@ -33,7 +33,7 @@ func record(x *respond.Exec) (playbook.Outcome, error) {
 	}
 	const title = "the instance as it was before"
 	err = kit.KeepJSON(x, "before.json", evidence.BeforeImage, title, w.ARN, "EC2.DescribeInstances and what is around it", raw)
-	message := fmt.Sprintf("%d interfaces, %d volumes, %d addresses", len(w.Interfaces), len(w.Volumes), len(w.Addresses))
+	message := fmt.Sprintf("%s, %s, %s", respond.Count(len(w.Interfaces), "interface"), respond.Count(len(w.Volumes), "volume"), respond.Count(len(w.Addresses), "address", "addresses"))
 	switch {
 	case err == nil:
 		return done(message)

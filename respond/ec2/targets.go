@@ -88,7 +88,7 @@ func deregister(x *respond.Exec) (playbook.Outcome, error) {
 	if now, err := registered(x, p); err != nil {
 		return orGone(playbook.Outcome{}, err)
 	} else if len(now) == 0 {
-		return done(fmt.Sprintf("%d registrations taken out of %s", len(before), p.Name)) // by an earlier attempt
+		return done(fmt.Sprintf("%s taken out of %s", respond.Count(len(before), "registration"), p.Name)) // by an earlier attempt
 	}
 	err = change(x, awscalls.AWS.ELBv2, func(ctx context.Context, c awscalls.ELBv2) error {
 		list := make([]types.TargetDescription, 0, len(before))
@@ -101,7 +101,7 @@ func deregister(x *respond.Exec) (playbook.Outcome, error) {
 	if err != nil {
 		return playbook.Outcome{}, err
 	}
-	return done(fmt.Sprintf("%d registrations taken out of %s", len(before), p.Name))
+	return done(fmt.Sprintf("%s taken out of %s", respond.Count(len(before), "registration"), p.Name))
 }
 
 func undoDeregister(s respond.Step, rec playbook.Record) ([]respond.Step, error) {
@@ -113,7 +113,7 @@ func undoDeregister(s respond.Step, rec playbook.Record) ([]respond.Step, error)
 	if !rec.Load(respond.SavedBefore, &p.Targets) || len(p.Targets) == 0 {
 		return nil, nil
 	}
-	return restore(s, actRegister, fmt.Sprintf("%d registrations -> target group %s", len(p.Targets), p.Name), p)
+	return restore(s, actRegister, fmt.Sprintf("%s -> target group %s", respond.Count(len(p.Targets), "registration"), p.Name), p)
 }
 
 // register puts the registrations back that are missing.

@@ -26,7 +26,7 @@ func undoMark(s respond.Step, rec playbook.Record) ([]respond.Step, error) {
 	if !rec.Load(respond.SavedBefore, &p.Before) || !rec.Load(respond.SavedAfter, &p.After) || len(p.Before) == 0 {
 		return nil, nil
 	}
-	return restore(s, actUnmark, fmt.Sprintf("tags of guardroom on %d resources -> as before", len(p.Before)), p)
+	return restore(s, actUnmark, fmt.Sprintf("tags of guardroom on %s -> as before", respond.Count(len(p.Before), "resource")), p)
 }
 
 // unmark restores our tags as they were. A tag that somebody changed is left.
@@ -65,7 +65,7 @@ func unmark(x *respond.Exec) (playbook.Outcome, error) {
 		}
 	}
 	if left > 0 {
-		return done(fmt.Sprintf("%d tags were changed by somebody since and are left", left))
+		return done(respond.Count(left, "tag was", "tags were") + " changed by somebody since and left")
 	}
 	return playbook.Outcome{}, nil
 }

@@ -339,5 +339,5 @@ func (h *hasher) finish() (playbook.Outcome, error) {
 	if err := h.x.Custody("hashed", whole.ID, "", h.id, strings.ToLower(evidence.HashOverImage)); err != nil {
 		return playbook.Outcome{}, err
 	}
-	return playbook.Outcome{Message: fmt.Sprintf("%s: %d blocks, image SHA-256 %s", h.id, h.at.Count, image)}, nil
+	return playbook.Outcome{Message: fmt.Sprintf("%s: %s, image SHA-256 %s", h.id, respond.Count(int(h.at.Count), "block"), image)}, nil
 }

@@ -2,7 +2,6 @@ package iam
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -34,7 +33,7 @@ func recordRole() respond.Action {
 					return describeRole(ctx, api, p.Role)
 				},
 			})
-			return playbook.Outcome{Message: fmt.Sprintf("%d inline policies, %d instance profiles", len(s.Inline), len(s.Profiles))}, err
+			return playbook.Outcome{Message: respond.Count(len(s.Inline), "inline policy", "inline policies") + ", " + respond.Count(len(s.Profiles), "instance profile")}, err
 		}),
 	}
 }

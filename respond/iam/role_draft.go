@@ -106,9 +106,9 @@ func (d draft) sharedGuard(s roleWorld) {
 	case len(others) == 0:
 		d.Guard("shared role", respond.Pass, "", "")
 	case s.session != "":
-		d.Guard("shared role", respond.Pass, fmt.Sprintf("%d other instances run with it and are not touched", len(others)), "")
+		d.Guard("shared role", respond.Pass, respond.Count(len(others), "other instance runs with it and is", "other instances run with it and are")+" not touched", "")
 	default:
-		d.Guard("shared role", respond.Warn, fmt.Sprintf("%d instances run with it", len(others)), "name the session in a plan of its own, if CloudTrail shows it")
+		d.Guard("shared role", respond.Warn, respond.Count(len(others), "instance runs", "instances run")+" with it", "name the session in a plan of its own, if CloudTrail shows it")
 	}
 }
 

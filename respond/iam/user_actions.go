@@ -39,7 +39,7 @@ func recordUser() respond.Action {
 					return describeUser(ctx, api, p.User)
 				},
 			})
-			return playbook.Outcome{Message: fmt.Sprintf("%d keys, %d inline and %d attached policies, %d groups", len(s.Keys), len(s.Inline), len(s.Attached), len(s.Groups))}, err
+			return playbook.Outcome{Message: fmt.Sprintf("%s, %d inline and %s, %s", respond.Count(len(s.Keys), "key"), len(s.Inline), respond.Count(len(s.Attached), "attached policy", "attached policies"), respond.Count(len(s.Groups), "group"))}, err
 		}),
 	}
 }

@@ -41,9 +41,9 @@ func recordFunction() respond.Action {
 				},
 			})
 			if err == nil && len(s.Env) > 0 {
-				err = x.Lack(fmt.Sprintf("the values of %d environment variables of %s", len(s.Env), p.Function), "they may be secrets; their names are kept")
+				err = x.Lack(fmt.Sprintf("the values of %s of %s", respond.Count(len(s.Env), "environment variable"), p.Function), "they may be secrets; their names are kept")
 			}
-			return playbook.Outcome{Message: fmt.Sprintf("%s, %d event sources, %d environment variables", s.Package, len(s.Sources), len(s.Env))}, err
+			return playbook.Outcome{Message: fmt.Sprintf("%s, %s, %s", s.Package, respond.Count(len(s.Sources), "event source"), respond.Count(len(s.Env), "environment variable"))}, err
 		}),
 	}
 }

@@ -39,10 +39,13 @@ func (function) Draft(w respond.World, r respond.Request) (respond.Draft, error)
 	for _, source := range s.Sources {
 		d.AlsoHits = append(d.AlsoHits, "event source "+source+": what comes from it waits, and is lost once it is too old")
 	}
-	role := path.Base(s.Role)
+	role := ""
+	if s.Role != "" {
+		role = " " + path.Base(s.Role)
+	}
 	d.WillNot = append(d.WillNot,
 		fmt.Sprintf("invocations that run now go on, for at most %d s", s.Timeout),
-		"sessions of its role "+role+" go on: plan iam-role with the session "+s.Name,
+		"sessions of its role"+role+" go on: plan iam-role with the session "+s.Name,
 		"code, configuration, event sources, function URL and policy stay as they are",
 		"values of environment variables are not kept; their names are")
 	for _, g := range s.Gaps {

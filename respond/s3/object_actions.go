@@ -35,7 +35,7 @@ func recordObject() respond.Action {
 					return describeObject(ctx, api, x.Def.Account, p.Bucket, p.Key, p.Version)
 				},
 			})
-			return playbook.Outcome{Message: fmt.Sprintf("%d bytes, %d tags", o.Size, len(o.Tags))}, err
+			return playbook.Outcome{Message: fmt.Sprintf("%d bytes, %s", o.Size, respond.Count(len(o.Tags), "tag"))}, err
 		}),
 	}
 }
