@@ -63,7 +63,7 @@ var beside = []string{
 	"act ec2:CreateTags", "act iam:PassRole", "act kms:CreateGrant", "act kms:Decrypt", "act kms:DescribeKey", "act kms:GenerateDataKeyWithoutPlaintext",
 	"act kms:ReEncryptFrom", "act kms:ReEncryptTo", "forensics ec2:CreateTags", "forensics iam:PassRole", "forensics kms:CreateGrant", "forensics kms:Decrypt",
 	"forensics kms:DescribeKey", "forensics kms:GenerateDataKey", "forensics kms:GenerateDataKeyWithoutPlaintext", "forensics kms:ReEncryptFrom",
-	"forensics kms:ReEncryptTo", "forensics s3:PutObjectRetention",
+	"forensics kms:ReEncryptTo", "forensics s3:GetObjectRetention", "forensics s3:PutObjectRetention",
 }
 
 // Everything that playbooks, their undos, the sweeper, the look afterwards, the

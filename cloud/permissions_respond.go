@@ -155,6 +155,7 @@ func looking() []need {
 		{step: "describe an instance", as: reads, calls: slices.Concat(of("AutoScaling", "DescribeAutoScalingInstances", "DescribeAutoScalingGroups"), of("ELB", "DescribeLoadBalancers"), of("ELBv2", "DescribeTargetGroups", "DescribeTargetHealth")),
 			why: "to know what the instance serves, and whether others are left to serve it"},
 		{step: "describe an instance", as: reads, calls: of("SSM", "DescribeInstanceInformation", "DescribeSessions"), why: "to know whether the agent answers, and who has a shell open"},
+		{step: "trail", as: reads, calls: of("CloudTrail", "LookupEvents"), why: "to keep what the instance, the user or the session did in the time around the finding"},
 		{step: "describe keys", as: reads, calls: of("KMS", "DescribeKey"), resource: "the keys of disks", arns: []string{anyKey}, why: "to know which snapshots can be shared"},
 		{step: "describe roles", as: reads, calls: of("IAM", "GetInstanceProfile", "GetRole", "ListInstanceProfilesForRole", "ListRolePolicies", "GetRolePolicy"),
 			why: "to know who else uses the role, and what was there before"},
