@@ -39,9 +39,6 @@ func (v view) tracked(w *World, n Interface) string {
 	if !widened {
 		why = append(why, "connections that were open may live on until they are idle: they were neither opened and cut nor cut by a network ACL that denies everything")
 	}
-	if late := v.late(n); late != "" {
-		why = append(why, late)
-	}
 	return strings.Join(why, "; ")
 }
 
@@ -123,8 +120,6 @@ func (v view) driftOf(w *World, s respond.Step, r playbook.Record, say func(stri
 		if p, err := paramsOf[volumeParams](s); err == nil && slices.ContainsFunc(w.Volumes, func(have Volume) bool { return have.ID == p.Volume && have.DeleteOnTermination }) {
 			say("%s would be deleted with the instance", p.Volume)
 		}
-	case actIdle:
-		driftOfIdle(w, s, say)
 	case actACL:
 		v.driftOfACL(w, s, r, say)
 	}
@@ -171,36 +166,6 @@ func (view) driftOfACL(w *World, s respond.Step, r playbook.Record, say func(str
 			say("entry %d of %s, which denies %s, is not there", want.Number, work.ACL, want.CIDR)
 		}
 	}
-}
-
-// Check looks at what a run contained and says what is not so any more: groups
-// that somebody put back, rules in our group, addresses, profiles, and so on. It
-// changes nothing, repairs nothing, and may be repeated. records are those of the
-// run, by the ids of the plan's steps.
-func Check(ctx context.Context, a awscalls.AWS, p *respond.Plan, records map[string]playbook.Record) (drift []string, err error) {
-	for _, s := range p.Steps {
-		if s.Action != actVerify {
-			continue
-		}
-		param, err := paramsOf[instanceParams](s)
-		if err != nil {
-			return drift, fmt.Errorf("read the parameters of step %s: %w", s.ID, err)
-		}
-		v := viewOf(p, s.Part, func(id string) (playbook.Record, bool) {
-			if s.Part != "" {
-				id = s.Part + "/" + id
-			}
-			r, ok := records[id]
-			return r, ok
-		})
-		place := awscalls.Place{Account: s.Account, Region: s.Region, Role: awscalls.Read, Incident: p.Incident.String()}
-		w, err := Describe(ctx, a, place, param.Instance)
-		if err != nil {
-			return drift, err
-		}
-		drift = append(drift, v.all(ctx, a, place, w, records[s.ID])...)
-	}
-	return drift, nil
 }
 
 // all is everything that is not as the run left it.

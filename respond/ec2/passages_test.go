@@ -129,7 +129,7 @@ func TestAConnectionThroughANATGatewayOfASharedSubnetIsCutAndThoseOfOthersLiveOn
 			if records[StepVerify].Load(respond.SavedVerdicts, &verdicts); len(verdicts) != 1 || !strings.HasPrefix(verdicts[0].Word, "isolated (not proven yet: ") {
 				t.Errorf("the verdict is %+v", verdicts)
 			}
-			if drift, err := Check(t.Context(), n.AWS, p, records); err != nil || len(drift) > 0 {
+			if drift, err := respond.Check(t.Context(), n.AWS, n.Actions, p, records); err != nil || len(drift) > 0 {
 				t.Errorf("drift %v (%v)", drift, err)
 			}
 			n.well(n.undone(p, records))
@@ -151,7 +151,7 @@ func TestAnEntryOfTheNATGatewaysSubnetThatIsGoneIsDrift(t *testing.T) {
 	if _, err := n.client().DeleteNetworkAclEntry(t.Context(), &ec2.DeleteNetworkAclEntryInput{NetworkAclId: &a.ID, RuleNumber: aws.Int32(1), Egress: aws.Bool(false)}); err != nil {
 		t.Fatal(err)
 	}
-	drift, err := Check(t.Context(), n.AWS, p, records)
+	drift, err := respond.Check(t.Context(), n.AWS, n.Actions, p, records)
 	if err != nil || !kittest.Has(drift, "entry 1 of "+a.ID) {
 		t.Errorf("drift %v (%v)", drift, err)
 	}

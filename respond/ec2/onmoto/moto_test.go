@@ -182,7 +182,7 @@ func TestContainAndUndoOnTheWire(t *testing.T) {
 	if during.Profile != nil || during.Scaling != nil || len(during.Targets) > 0 || len(during.Classic) > 0 || len(during.Addresses) > 0 || during.Metadata.Endpoint != "disabled" || !during.Attributes.DisableTermination {
 		t.Errorf("a door is open: %+v", during)
 	}
-	if drift, err := ec2.Check(ctx, api, p, records); err != nil || len(drift) > 0 {
+	if drift, err := respond.Check(ctx, api, respond.NewActions(ec2.Actions()), p, records); err != nil || len(drift) > 0 {
 		t.Errorf("drift %v (%v)", drift, err)
 	}
 	u, err := respond.UndoPlan(p, "run_01moto", records, respond.NewActions(ec2.Actions()))
