@@ -78,14 +78,23 @@ func Keep(x *respond.Exec, p Piece) error {
 	if err != nil {
 		return err
 	}
-	if mode := strings.ToUpper(e.LockMode); e.LockDays > 0 && (mode == string(types.ObjectLockModeGovernance) || mode == string(types.ObjectLockModeCompliance)) {
+	const noLock = "not locked: the bucket has no Object Lock"
+	var plain bool // an earlier attempt may have written it without a lock
+	x.Load("no_lock/"+p.Name, &plain)
+	if plain {
+		item.Gap = noLock
+	} else if mode := strings.ToUpper(e.LockMode); e.LockDays > 0 && (mode == string(types.ObjectLockModeGovernance) || mode == string(types.ObjectLockModeCompliance)) {
 		in.ObjectLockMode, in.ObjectLockRetainUntilDate = types.ObjectLockMode(mode), &until
 		item.LockMode, item.LockUntil = e.LockMode, until
 	}
 	item.Version, err = write(x, place, in, p)
 	if in.ObjectLockMode != "" && respond.NoObjectLock(err) {
+		// Saved first: after a crash the object that is there is not locked.
+		if err := x.Save("no_lock/"+p.Name, true); err != nil {
+			return err
+		}
 		in.ObjectLockMode, in.ObjectLockRetainUntilDate = "", nil
-		item.LockMode, item.LockUntil, item.Gap = "", time.Time{}, "not locked: the bucket has no Object Lock"
+		item.LockMode, item.LockUntil, item.Gap = "", time.Time{}, noLock
 		item.Version, err = write(x, place, in, p)
 	}
 	if err != nil {
