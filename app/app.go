@@ -78,6 +78,7 @@ type App struct {
 	archive *guardduty.Archiver
 	desk    *desk
 	runs    *runs
+	late    *lateness
 	types   map[string]string
 	now     func() time.Time
 	log     *slog.Logger
@@ -155,6 +156,7 @@ func (a *App) build(ctx context.Context) (err error) {
 	if err := a.buildResponses(ctx, tempo); err != nil {
 		return err
 	}
+	a.late = &lateness{store: a.db.DB, desk: a.desk, notices: notes, tempo: tempo, now: a.now}
 	a.watch, err = a.buildWatch(ctx, notes, tempo)
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/guardroom/guardroom/notify"
+	"github.com/guardroom/guardroom/respond"
 	"github.com/guardroom/guardroom/source"
 	"github.com/guardroom/guardroom/store"
 )
@@ -90,12 +91,16 @@ var (
 	lastEvent  = prometheus.NewDesc("guardroom_source_last_event_timestamp_seconds", "When a source last gave an event.", []string{"source"}, nil)
 	incidents  = prometheus.NewDesc("guardroom_incidents", "Incidents by state.", []string{"state"}, nil)
 	auditSeq   = prometheus.NewDesc("guardroom_audit_records_total", "Records in the audit chain.", nil, nil)
+	openRuns   = prometheus.NewDesc("guardroom_runs_open", "Runs of responses that have not ended, by state.", []string{"state"}, nil)
+	oldestRun  = prometheus.NewDesc("guardroom_run_oldest_seconds", "Age of the oldest run that has not ended, by state.", []string{"state"}, nil)
+	owedLate   = prometheus.NewDesc("guardroom_owed_overdue", "What runs opened in AWS and should be closed by now.", nil, nil)
+	owedOldest = prometheus.NewDesc("guardroom_owed_overdue_oldest_seconds", "For how long the longest of these is overdue.", nil, nil)
 	paused     = prometheus.NewDesc("guardroom_destination_paused", "1 while a destination is paused.", []string{"destination"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{queueDepth, oldest, lastEvent, incidents, auditSeq, paused} {
+	for _, d := range []*prometheus.Desc{queueDepth, oldest, lastEvent, incidents, auditSeq, paused, openRuns, oldestRun, owedLate, owedOldest} {
 		ch <- d
 	}
 }
@@ -136,7 +141,36 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 			gauge(paused, 1, name)
 		}
 	}
+	c.responses(ctx, gauge)
 	if head, err := c.db.AuditHead(ctx); err == nil {
 		ch <- prometheus.MustNewConstMetric(auditSeq, prometheus.CounterValue, float64(head.Seq))
+	}
+}
+
+// responses are the gauges about what is under way in AWS. They are there also
+// where nothing is, so that an alarm on them has something to look at.
+func (c *stateCollector) responses(ctx context.Context, gauge func(d *prometheus.Desc, v float64, labels ...string)) {
+	now := c.now()
+	if list, err := c.db.OpenRuns(ctx); err == nil {
+		counts, ages := map[respond.RunState]int{}, map[respond.RunState]time.Duration{}
+		for _, r := range list {
+			counts[r.State]++
+			ages[r.State] = max(ages[r.State], now.Sub(begunAt(r)))
+		}
+		for _, s := range []respond.RunState{respond.RunQueued, respond.RunRunning} {
+			gauge(openRuns, float64(counts[s]), string(s))
+			gauge(oldestRun, ages[s].Seconds(), string(s))
+		}
+	}
+	if list, err := c.db.OwedOf(ctx, ""); err == nil {
+		late, longest := 0, time.Duration(0)
+		for _, o := range list {
+			if d := now.Sub(o.Due); d > 0 {
+				late++
+				longest = max(longest, d)
+			}
+		}
+		gauge(owedLate, float64(late))
+		gauge(owedOldest, longest.Seconds())
 	}
 }

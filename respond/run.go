@@ -68,6 +68,8 @@ type RunRow struct {
 	CreatedAt time.Time `json:"created_at"`
 	StartedAt time.Time `json:"started_at,omitzero"`
 	EndedAt   time.Time `json:"ended_at,omitzero"`
+	// LateAt is when people were told that it takes much longer than its plan said.
+	LateAt time.Time `json:"late_at,omitzero"`
 	// NextCheck is when the containment is looked at for drift; zero: never.
 	NextCheck time.Time `json:"next_check,omitzero"`
 	Checks    int       `json:"checks,omitempty"`

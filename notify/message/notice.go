@@ -18,6 +18,8 @@ const (
 	UndeliveredIncident Topic = "undelivered_incident" // a destination does not show it yet
 	PausedDestination   Topic = "paused_destination"   // the whole destination is broken
 	LostWorker          Topic = "lost_worker"          // a worker has no heartbeat
+	LateRun             Topic = "late_run"             // a response takes much longer than its plan said
+	NotClosed           Topic = "not_closed"           // what a response opened could not be closed
 )
 
 // NoticeInput is what BuildNotice needs to know. The text fields may hold words
@@ -109,6 +111,10 @@ func noticeHeadline(topic Topic, subject string) Text {
 		words = "guardroom paused destination"
 	case LostWorker:
 		words = "guardroom lost worker"
+	case LateRun:
+		words = "guardroom is late with"
+	case NotClosed:
+		words = "guardroom could not close what it opened in"
 	}
 	if subject == "" {
 		return Words(words)
@@ -120,7 +126,7 @@ func noticeHeadline(topic Topic, subject string) Text {
 // what they may hide; a single stuck delivery is seen elsewhere.
 func noticeSeverity(topic Topic) finding.Severity {
 	switch topic {
-	case PausedDestination, UndeliveredIncident, LostWorker:
+	case PausedDestination, UndeliveredIncident, LostWorker, LateRun, NotClosed:
 		return 7
 	}
 	return 5

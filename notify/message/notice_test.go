@@ -26,6 +26,8 @@ func TestNotices(t *testing.T) {
 		"undelivered_incident": notice(message.UndeliveredIncident, "INC-42 to slack-soc"),
 		"paused_destination":   notice(message.PausedDestination, "slack-soc"),
 		"lost_worker":          notice(message.LostWorker, "worker-2"),
+		"late_run":             notice(message.LateRun, "run_01k7"),
+		"not_closed":           notice(message.NotClosed, "run_01k7"),
 		"resolved":             resolved,
 	} {
 		t.Run(name, func(t *testing.T) {

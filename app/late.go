@@ -1,0 +1,160 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/guardroom/guardroom/audit"
+	"github.com/guardroom/guardroom/incident"
+	"github.com/guardroom/guardroom/notify"
+	"github.com/guardroom/guardroom/notify/message"
+	"github.com/guardroom/guardroom/respond"
+	"github.com/guardroom/guardroom/store"
+)
+
+// Every wait has a deadline, and these are the alarms: a run that nobody begins, a
+// run that takes much longer than its plan said, and something that a run opened
+// and nobody could close.
+const (
+	// queuedLimit is how long a run may wait for a worker.
+	queuedLimit = 2 * time.Minute
+	// runLeast is the least time that a run has before it is called late, and
+	// runTimes how many times longer than its plan said it may take.
+	runLeast = 15 * time.Minute
+	runTimes = 3
+	// owedLimit is for how long something may be open that should be closed.
+	owedLimit = 2 * time.Minute
+)
+
+// begunAt is since when a run is as it is.
+func begunAt(r respond.RunRow) time.Time {
+	if r.State == respond.RunQueued || r.StartedAt.IsZero() {
+		return r.CreatedAt
+	}
+	return r.StartedAt
+}
+
+// lateness tells of runs and closings that are late: once in the incident, and as
+// a notice to whom guardroom speaks about itself, until it is over.
+type lateness struct {
+	store   *store.DB
+	desk    *desk
+	notices *notices
+	tempo   notify.Tempo
+	now     func() time.Time
+}
+
+func (l *lateness) look(ctx context.Context) error {
+	return errors.Join(l.runs(ctx), l.owed(ctx))
+}
+
+func (l *lateness) runs(ctx context.Context) error {
+	const prefix = "run/"
+	list, err := l.store.OpenRuns(ctx)
+	if err != nil {
+		return err
+	}
+	late := map[string]store.Notice{}
+	var errs []error
+	for _, run := range list {
+		why, err := l.why(ctx, run)
+		errs = append(errs, err)
+		if why == "" {
+			continue
+		}
+		errs = append(errs, l.tell(ctx, run, why))
+		late[prefix+string(run.ID)] = store.Notice{Topic: string(message.LateRun), Subject: string(run.ID), Message: why + " (" + run.Incident.String() + ")",
+			Safe: "what it has contained stays so, and it goes on", Hint: "guardroom run watch " + string(run.ID)}
+	}
+	return errors.Join(append(errs, l.stand(ctx, prefix, late))...)
+}
+
+// why says why a run is late; empty: it is not.
+func (l *lateness) why(ctx context.Context, run respond.RunRow) (string, error) {
+	took := l.now().Sub(begunAt(run))
+	if run.State == respond.RunQueued {
+		if took < l.tempo.Scale(queuedLimit) {
+			return "", nil
+		}
+		return fmt.Sprintf("no worker has begun it for %s", respond.Length(took)), nil
+	}
+	if took < l.tempo.Scale(runLeast) {
+		return "", nil
+	}
+	row, err := l.store.GetPlan(ctx, run.Plan)
+	if err != nil {
+		return "", err
+	}
+	plan, err := openPlan(row)
+	if err != nil {
+		return "", err
+	}
+	longest := time.Duration(plan.LongestSeconds) * time.Second
+	if took < l.tempo.Scale(runTimes*longest) {
+		return "", nil
+	}
+	return fmt.Sprintf("it runs for %s, and its plan said at most %s", respond.Length(took), respond.Length(longest)), nil
+}
+
+// tell says it in the incident, once.
+func (l *lateness) tell(ctx context.Context, run respond.RunRow, why string) error {
+	if !run.LateAt.IsZero() {
+		return nil
+	}
+	return l.store.Write(ctx, func(tx *store.Tx) error {
+		now, err := tx.LockRun(ctx, run.ID)
+		if err != nil || now.State.Ended() || !now.LateAt.IsZero() {
+			return err
+		}
+		now.LateAt = tx.Now()
+		if err := tx.PutRun(ctx, now); err != nil {
+			return err
+		}
+		tx.Audit(audit.Record{Who: incident.Guardroom, Action: "run.late", Object: "run/" + string(run.ID), Why: why})
+		return l.desk.tell(ctx, tx, run.Incident, incident.KindRunStarted, incident.Guardroom, fmt.Sprintf("%s is late: %s", run.ID, why))
+	})
+}
+
+func (l *lateness) owed(ctx context.Context) error {
+	const prefix = "owed/"
+	list, err := l.store.OwedOf(ctx, "")
+	if err != nil {
+		return err
+	}
+	late := map[string]store.Notice{}
+	for _, o := range list {
+		over := l.now().Sub(o.Due)
+		if over < l.tempo.Scale(owedLimit) {
+			continue
+		}
+		n := store.Notice{Topic: string(message.NotClosed), Subject: string(o.Run), Message: fmt.Sprintf("%s, for %s longer than it should", o.Why, respond.Length(over)),
+			Safe: "it is tried again and again", Hint: "guardroom run show " + string(o.Run)}
+		if o.Error != "" {
+			n.Message += ": " + o.Error
+		}
+		late[prefix+o.ID] = n
+	}
+	return l.stand(ctx, prefix, late)
+}
+
+// stand opens the notices that are the case, and resolves those that are not.
+func (l *lateness) stand(ctx context.Context, prefix string, is map[string]store.Notice) error {
+	open, err := l.store.OpenNotices(ctx)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, n := range open {
+		if _, still := is[n.Key]; strings.HasPrefix(n.Key, prefix) && !still {
+			errs = append(errs, l.notices.resolve(ctx, n.Key))
+		}
+	}
+	for key, n := range is {
+		n.Key = key
+		errs = append(errs, l.store.Write(ctx, func(tx *store.Tx) error { return l.notices.open(ctx, tx, n, "") }))
+	}
+	return errors.Join(errs...)
+}
