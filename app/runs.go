@@ -342,7 +342,7 @@ func (r *runs) finish(ctx context.Context, run respond.RunRow, plan *respond.Pla
 			entries := i.Responded(incident.KindRunEnded, incident.Guardroom, text, at)
 			switch {
 			case contained:
-				entries = append(entries, i.Contain(fmt.Sprintf("%s is contained, as a second look at AWS showed (%s)", nameOf(plan), run.ID), at)...)
+				entries = append(entries, i.Contain(respond.ContainedWords(nameOf(plan), run.ID, open), at)...)
 			case released:
 				entries = append(entries, i.Release(fmt.Sprintf("%s was taken back by %s", now.UndoOf, run.ID), at)...)
 			}
@@ -418,7 +418,7 @@ func (p *progress) after(ctx context.Context) func(tx *store.Tx, rec playbook.Re
 			tx.Audit(audit.Record{Who: incident.Guardroom, Action: "step." + string(rec.State), Object: "run/" + string(p.run.ID), After: rec.Name, Why: rec.Message})
 		}
 		if p.contains(rec) {
-			return p.contained(ctx, tx)
+			return p.contained(ctx, tx, rec)
 		}
 		if !p.due(tx.Now(), rec.State.Ended()) {
 			return nil
@@ -450,7 +450,9 @@ func (p *progress) contains(rec playbook.Record) bool {
 	return true
 }
 
-func (p *progress) contained(ctx context.Context, tx *store.Tx) error {
+func (p *progress) contained(ctx context.Context, tx *store.Tx, rec playbook.Record) error {
+	var open []string
+	rec.Load(respond.SavedStillOpen, &open)
 	run, err := tx.LockRun(ctx, p.run.ID)
 	if err != nil || run.Contained {
 		return err
@@ -462,7 +464,7 @@ func (p *progress) contained(ctx context.Context, tx *store.Tx) error {
 	}
 	tx.Audit(audit.Record{Who: incident.Guardroom, Action: "run.contained", Object: "run/" + string(run.ID), After: run.Target})
 	return p.change(ctx, tx, run.Incident, true, func(i *incident.Incident, at time.Time) []incident.Entry {
-		return i.Contain(fmt.Sprintf("%s is contained, as a second look at AWS showed (%s)", nameOf(p.plan), run.ID), at)
+		return i.Contain(respond.ContainedWords(nameOf(p.plan), run.ID, open), at)
 	})
 }
 

@@ -153,6 +153,9 @@ func contained(runs []Run, now time.Time) Text {
 			continue
 		}
 		t := Words(r.prefix() + "yes")
+		if r.InPart {
+			t = Words(r.prefix() + "in part")
+		}
 		if !r.Ended.IsZero() {
 			t = t.Words(", " + clock(r.Ended, now))
 		}

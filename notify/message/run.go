@@ -65,6 +65,7 @@ type Run struct {
 	Steps       []RunStep
 
 	Contained bool
+	InPart    bool     // of what is contained: StillOpen says what is left
 	StillOpen []string // untrusted: what the isolation could not close
 	Evidence  []RunEvidence
 	Gaps      []RunGap
@@ -273,6 +274,9 @@ func (r Run) containment() Text {
 		return Words("It was contained, and the containment was undone")
 	}
 	t := Words("Contained, looked at again in AWS")
+	if r.InPart {
+		t = Words("Contained in part, looked at again in AWS")
+	}
 	if len(r.StillOpen) > 0 {
 		t = t.Words("; still open: ").Join(join(some(r.StillOpen, 3, func(s string) Text { return value(s, 120) }), ", "))
 	}
