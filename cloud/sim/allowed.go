@@ -31,10 +31,11 @@ func (w *World) Allowed(p Principal, action string, on ...string) bool {
 		resource = on[0]
 	}
 	now := w.now()
-	q := request{Action: action, Resource: resource, Account: p.Account, Keys: map[string]string{"aws:principalisawsservice": "false"}}
+	q := request{Action: action, Resource: resource, Account: p.Account, Keys: map[string]string{}}
 	if p.Account == "" {
-		return w.bucketAllows(q, false)
+		return w.bucketAllows(q, false) // who does not sign has no keys of a principal
 	}
+	q.Keys["aws:principalisawsservice"] = "false"
 	a, _ := w.at(p.Account, "us-east-1")
 	inline, valid := a.identityOf(p, &q, now, w.opts.Propagation)
 	if !valid {

@@ -116,9 +116,7 @@ func (c wafClient) UpdateIPSet(ctx context.Context, in *wafv2.UpdateIPSetInput, 
 			}
 		}
 		s.Addresses, s.Lock = append([]string{}, in.Addresses...), c.w.uuid()
-		if in.Description != nil {
-			s.Text = *in.Description
-		}
+		s.Text = aws.ToString(in.Description) // the call replaces all that can be changed
 		return &wafv2.UpdateIPSetOutput{NextLockToken: aws.String(s.Lock)}, nil
 	})
 }

@@ -46,6 +46,7 @@ type set struct {
 	Family    string   `json:"family"` // IPV4 or IPV6
 	Addresses []string `json:"addresses"`
 	lock      string
+	text      *string // its description, which an update must repeat
 }
 
 // setPlace is where a set is: that of CloudFront lives in us-east-1.
@@ -68,7 +69,7 @@ func readSet(ctx context.Context, a awscalls.AWS, p awscalls.Place, id setID) (s
 	if out.IPSet == nil {
 		return set{}, fault.New(fault.Unavailable, "AWS sent nothing of IP set "+id.Name, "it is asked again")
 	}
-	return set{ID: id, ARN: aws.ToString(out.IPSet.ARN), Family: string(out.IPSet.IPAddressVersion), Addresses: out.IPSet.Addresses, lock: aws.ToString(out.LockToken)}, nil
+	return set{ID: id, ARN: aws.ToString(out.IPSet.ARN), Family: string(out.IPSet.IPAddressVersion), Addresses: out.IPSet.Addresses, lock: aws.ToString(out.LockToken), text: out.IPSet.Description}, nil
 }
 
 // write replaces the list, for which the set must be as it was read: the call
@@ -79,7 +80,7 @@ func (s set) write(ctx context.Context, a awscalls.AWS, p awscalls.Place, addres
 	if err != nil {
 		return err
 	}
-	_, err = api.UpdateIPSet(ctx, &wafv2.UpdateIPSetInput{Id: &s.ID.ID, Name: &s.ID.Name, Scope: types.Scope(s.ID.Scope), LockToken: &s.lock, Addresses: addresses})
+	_, err = api.UpdateIPSet(ctx, &wafv2.UpdateIPSetInput{Id: &s.ID.ID, Name: &s.ID.Name, Scope: types.Scope(s.ID.Scope), LockToken: &s.lock, Addresses: addresses, Description: s.text})
 	return err
 }
 

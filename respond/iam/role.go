@@ -60,14 +60,15 @@ type roleWorld struct {
 }
 
 // sessionOf is the name of the session that the finding is about, or empty. The
-// session of an instance is named by its id.
+// session of an instance is named by its id; an instance that the finding names
+// and that does not have the role is another matter.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
-func sessionOf(t respond.Target) string {
-	if _, s, ok := strings.Cut(t.Parts[respond.PartPrincipalID], ":"); ok && sessionForm.MatchString(s) {
-		return s
+func (s roleState) sessionOf(t respond.Target) string {
+	if _, name, ok := strings.Cut(t.Parts[respond.PartPrincipalID], ":"); ok && sessionForm.MatchString(name) {
+		return name
 	}
-	if s := t.Parts[respond.PartInstanceID]; sessionForm.MatchString(s) {
-		return s
+	if id := t.Parts[respond.PartInstanceID]; sessionForm.MatchString(id) && slices.Contains(s.Instances, id) {
+		return id
 	}
 	return ""
 }
@@ -93,7 +94,7 @@ func (role) Describe(ctx context.Context, a awscalls.AWS, r respond.Request) (re
 	if err != nil {
 		return respond.World{}, fault.Wrap(fault.Internal, err, "write down role "+name, "nothing was changed", "")
 	}
-	return respond.World{Before: before, Facts: s.facts(), Value: roleWorld{s, sessionOf(r.Target), kit.Callers(ctx, a, r)}}, nil
+	return respond.World{Before: before, Facts: s.facts(), Value: roleWorld{s, s.sessionOf(r.Target), kit.Callers(ctx, a, r)}}, nil
 }
 
 // facts leaves out the instances: a fleet grows and shrinks by itself.

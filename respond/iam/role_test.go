@@ -84,10 +84,25 @@ func TestDefect21And44OnlyThisSessionIsRevoked(t *testing.T) {
 func TestTheSessionOfAnInstanceIsItsId(t *testing.T) {
 	t.Parallel()
 	b := roleBench(t, "")
-	b.Target.Parts[respond.PartInstanceID] = theirs
+	var holder, stranger string
+	_ = b.World.Edit(func(e *sim.Editor) {
+		subnet := e.AddSubnet(account, kittest.Region, sim.SubnetSpec{VPC: e.AddVPC(account, kittest.Region, sim.VPCSpec{})})
+		holder = e.AddInstance(account, kittest.Region, sim.InstanceSpec{Subnet: subnet, Profile: "web-profile"})
+		stranger = e.AddInstance(account, kittest.Region, sim.InstanceSpec{Subnet: subnet})
+	})
+	b.Target.Parts[respond.PartInstanceID] = holder
 	b.Contain()
-	if bad, good := session(b, theirs, kittest.Start), session(b, other, kittest.Start); may(b, bad) || !may(b, good) {
+	if bad, good := session(b, holder, kittest.Start), session(b, other, kittest.Start); may(b, bad) || !may(b, good) {
 		t.Fatal("the deny is not that of the instance's session")
+	}
+	// A finding may name an instance that has nothing to do with the role: that
+	// session is not the one that was stolen.
+	b = roleBench(t, "")
+	b.Target.Parts[respond.PartInstanceID] = stranger
+	for _, s := range b.Plan().Steps {
+		if strings.Contains(s.Title, stranger) {
+			t.Errorf("the plan denies a session of an instance without the role: %s", s.Title)
+		}
 	}
 }
 

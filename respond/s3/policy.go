@@ -95,13 +95,14 @@ func hasStatement(d kit.Document, statement json.RawMessage) bool {
 }
 
 // denyEverybodyBut is the statement that closes a bucket to all but a list of
-// ARNs and the services of AWS.
+// ARNs and the services of AWS. A request without a signature does not carry the
+// key of the condition, and must be denied too: hence IfExists.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
 func denyEverybodyBut(sid, bucketARN string, exempt []string) json.RawMessage {
 	return json.RawMessage(kit.MustJSON(map[string]any{
 		"Sid": sid, "Effect": "Deny", "Principal": "*", "Action": "s3:*",
 		"Resource":  []string{bucketARN, bucketARN + "/*"},
-		"Condition": map[string]any{"ArnNotLike": map[string]any{"aws:PrincipalArn": exempt}, "Bool": map[string]any{"aws:PrincipalIsAWSService": "false"}},
+		"Condition": map[string]any{"ArnNotLike": map[string]any{"aws:PrincipalArn": exempt}, "BoolIfExists": map[string]any{"aws:PrincipalIsAWSService": "false"}},
 	}))
 }
 

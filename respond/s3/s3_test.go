@@ -98,6 +98,19 @@ func TestABucketIsClosedToAllButTheList(t *testing.T) {
 	}
 }
 
+// A request without a signature carries no aws:PrincipalIsAWSService.
+func TestTheDenyShutsThePublicOutByItself(t *testing.T) {
+	t.Parallel()
+	b := bucketBench(t, "s3-bucket")
+	b.Deny(awscalls.Act, "s3:PutBucketPublicAccessBlock")
+	if _, err := b.Execute(kittest.Run, b.Plan(), b.Journal); err != nil {
+		t.Fatal(err)
+	}
+	if reads(b, "") || reads(b, "app") {
+		t.Fatal("the bucket is open still")
+	}
+}
+
 func TestUndoGivesThePolicyBackByteForByte(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"s3-bucket", "s3-public"} {
