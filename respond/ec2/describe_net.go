@@ -343,6 +343,8 @@ func (s *Subnet) readRoute(r types.Route) {
 		s.Tracked = append(s.Tracked, str(r.NatGatewayId))
 	case str(r.TransitGatewayId) != "":
 		s.Tracked = append(s.Tracked, str(r.TransitGatewayId))
+	case str(r.EgressOnlyInternetGatewayId) != "":
+		s.Tracked = append(s.Tracked, str(r.EgressOnlyInternetGatewayId))
 	case strings.HasPrefix(gateway, "vpce-") && str(r.DestinationPrefixListId) != "":
 		s.Gateways = append(s.Gateways, Gateway{Endpoint: gateway, List: str(r.DestinationPrefixListId)})
 	case strings.HasPrefix(gateway, "vpce-"):

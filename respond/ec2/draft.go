@@ -366,8 +366,12 @@ func (b *drafting) whyACL(s Subnet) string {
 		return "policy"
 	case b.w.State != "running":
 		return ""
-	case len(s.Tracked) > 0:
-		return "AWS tracks connections through " + strings.Join(s.Tracked, ", ") + " whatever the rules say"
+	}
+	ways := slices.DeleteFunc(slices.Clone(s.Tracked), func(way string) bool {
+		return !slices.ContainsFunc(here, func(n Interface) bool { return n.uses(way) })
+	})
+	if len(ways) > 0 {
+		return "AWS tracks connections through " + strings.Join(ways, ", ") + " whatever the rules say"
 	}
 	for _, n := range here {
 		if b.balanced(n) {

@@ -46,6 +46,16 @@ func behindNAT(w *World, acl string) {
 	w.Passages = []Passage{{Of: "nat-1", Subnet: "subnet-nat", ACL: acl}}
 }
 
+// Who has no IPv6 address has no connection through a gateway that takes nothing else.
+func TestAnEgressOnlyGatewayIsNoWayOutOfIPv4(t *testing.T) {
+	t.Parallel()
+	w := plainWorld()
+	w.Subnets[0].Tracked = []string{"eigw-1"}
+	if d := draftOf(t, w, respond.DefaultPolicy()); slices.ContainsFunc(d.WillNot, func(l string) bool { return strings.Contains(l, "edge of the VPC") }) {
+		t.Error(d.WillNot)
+	}
+}
+
 func TestAPathThatStaysWithinTheSubnetIsSaidInThePlan(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
@@ -56,6 +66,9 @@ func TestAPathThatStaysWithinTheSubnetIsSaidInThePlan(t *testing.T) {
 		{"a NAT gateway in the same subnet", func(w *World) { w.Passages[0].Subnet = "subnet-1" }, "stays within subnet-1"},
 		{"a NAT gateway that cannot be found", func(w *World) { w.Passages = nil }, "cannot be found"},
 		{"a NAT gateway whose network ACL cannot be seen", func(w *World) { w.ACLs = w.ACLs[:1] }, "cannot be seen"},
+		{"an egress-only internet gateway, with IPv6", func(w *World) {
+			w.Subnets[0].Tracked, w.Interfaces[0].IPv6 = []string{"eigw-1"}, []string{"2001:db8::5"}
+		}, "at the edge of the VPC"},
 		{"a transit gateway of another account", func(w *World) { w.Subnets[0].Tracked = []string{"tgw-1"} }, "no attachment of tgw-1"},
 	}
 	for _, c := range cases {

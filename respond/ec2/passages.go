@@ -67,9 +67,10 @@ func (d *describer) passages(w *World) {
 	}
 	for _, s := range w.Subnets {
 		for _, id := range s.Tracked {
-			if strings.HasPrefix(id, "nat-") {
+			switch {
+			case strings.HasPrefix(id, "nat-"):
 				add(&nats, id)
-			} else {
+			case !strings.HasPrefix(id, egressOnly): // that stands in no subnet
 				add(&others, id)
 			}
 		}
@@ -140,6 +141,9 @@ func (d *describer) natPassages(w *World, ids []string) {
 		}
 	}
 }
+
+// egressOnly begins the id of an egress-only internet gateway.
+const egressOnly = "eigw-"
 
 // How AWS describes the interfaces of what traffic passes.
 const (
@@ -236,7 +240,7 @@ type path struct {
 
 // title is what people call the path.
 func (p path) title() string {
-	if strings.HasPrefix(p.Of, "nat-") || strings.HasPrefix(p.Of, "tgw-") || strings.HasPrefix(p.Of, "vpce-") {
+	if strings.HasPrefix(p.Of, "nat-") || strings.HasPrefix(p.Of, "tgw-") || strings.HasPrefix(p.Of, "vpce-") || strings.HasPrefix(p.Of, egressOnly) {
 		return p.Of
 	}
 	return "load balancer " + p.Of
@@ -248,6 +252,8 @@ func (p path) cannot(w *World) string {
 	switch {
 	case len(p.Through) == 0 && strings.HasPrefix(p.Of, "tgw-"):
 		return "no attachment of " + p.Of + " is to be seen from this account"
+	case strings.HasPrefix(p.Of, egressOnly):
+		return "it stands at the edge of the VPC, where no network ACL is"
 	case len(p.Through) == 0:
 		return "where " + p.title() + " stands cannot be found"
 	case slices.Contains(p.Through, p.Subnet):
@@ -299,6 +305,9 @@ func (w *World) through(of string) []string {
 
 // cuts reports whether network ACLs cut a path for an interface, as they are now.
 func (p path) cuts(w *World, n Interface) bool {
+	if !n.uses(p.Of) {
+		return true
+	}
 	if p.cannot(w) != "" {
 		return false
 	}

@@ -28,7 +28,11 @@ func (b *drafting) paths() []path {
 	for _, s := range b.w.Subnets {
 		here := b.here(s)
 		if len(here) > 0 && b.w.State == "running" {
-			out = append(out, b.w.paths(s, slices.ContainsFunc(here, b.balanced))...)
+			for _, p := range b.w.paths(s, slices.ContainsFunc(here, b.balanced)) {
+				if slices.ContainsFunc(here, func(n Interface) bool { return n.uses(p.Of) }) {
+					out = append(out, p)
+				}
+			}
 		}
 	}
 	return out

@@ -172,8 +172,9 @@ type Subnet struct {
 	Sharers    []string `json:"sharers,omitempty"`
 	RouteTable string   `json:"route_table,omitempty"`
 	// Tracked are the ways out on which connections are tracked whatever the
-	// rules say: NAT gateways, transit gateways, endpoints of Gateway Load
-	// Balancers.
+	// rules say: NAT gateways, transit gateways, egress-only internet gateways,
+	// endpoints of Gateway Load Balancers.
+	// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/security-group-connection-tracking.html
 	Tracked []string `json:"tracked,omitempty"`
 	// Gateways are its routes to gateway endpoints.
 	Gateways []Gateway `json:"gateways,omitempty"`
@@ -319,6 +320,12 @@ func (n Interface) blocks() []string {
 		out = append(out, a+"/128")
 	}
 	return append(out, n.Prefixes...)
+}
+
+// uses reports whether a way out can be one of the interface: an egress-only
+// gateway takes IPv6 alone.
+func (n Interface) uses(way string) bool {
+	return !strings.HasPrefix(way, egressOnly) || slices.ContainsFunc(n.blocks(), isV6)
 }
 
 // isV6 reports whether a CIDR block is of IPv6.
