@@ -163,13 +163,14 @@ func (c *Cloud) as(ctx context.Context, account, role, region string) (aws.Confi
 	if account == "" || role == "" {
 		return cfg, nil
 	}
+	own := c.home(ctx, cfg)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	key := roleKey{partition: Partition(cfg.Region), account: account, role: role}
 	provider, ok := c.roles[key]
 	if !ok {
 		arn := fmt.Sprintf("arn:%s:iam::%s:role/%s", key.partition, account, strings.TrimPrefix(role, "/"))
-		provider = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg), arn, func(o *stscreds.AssumeRoleOptions) {
+		provider = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(sts.NewFromConfig(own), arn, func(o *stscreds.AssumeRoleOptions) {
 			o.RoleSessionName = sessionName
 			if c.cfg.ExternalID.IsSet() {
 				o.ExternalID = aws.String(c.cfg.ExternalID.Reveal())
@@ -179,6 +180,17 @@ func (c *Cloud) as(ctx context.Context, account, role, region string) (aws.Confi
 	}
 	cfg.Credentials = provider
 	return cfg, nil
+}
+
+// home is the configuration with which a role is assumed: in guardroom's own
+// region. Its account may not have enabled the region that was attacked, and
+// credentials are good in all of a partition.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_enable-regions.html
+func (c *Cloud) home(ctx context.Context, there aws.Config) aws.Config {
+	if own, err := c.in(ctx, ""); err == nil && Partition(own.Region) == Partition(there.Region) {
+		return own
+	}
+	return there
 }
 
 // Partition is the partition of a region: aws, aws-cn, aws-us-gov.

@@ -47,3 +47,21 @@ func TestWhoseTheCredentialsAreIsOurs(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// An attacked account may use a region that guardroom's own has not enabled: its
+// STS refuses there.
+func TestRolesAreAssumedInTheRegionOfGuardroom(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, config.AWS{}, nil, fakeguardduty.Options{})
+	p := place(awscalls.Read, "INC-42")
+	p.Region = "af-south-1"
+	describe(t, w.cloud.Responses(responseRoles), p)
+	for _, c := range w.fake.Calls() {
+		if c.Operation == "AssumeRole" && c.Region != region {
+			t.Errorf("the role was assumed in %s", c.Region)
+		}
+	}
+	if len(assumed(t, w)) == 0 {
+		t.Fatal("no role was assumed")
+	}
+}

@@ -136,7 +136,7 @@ func (r *responses) at(ctx context.Context, p awscalls.Place, signs bool) (aws.C
 				return cfg, err
 			}
 		}
-		cfg.Credentials = r.session(cfg, p, name, signs)
+		cfg.Credentials = r.session(r.cloud.home(ctx, cfg), p, name, signs)
 	}
 	cfg.APIOptions = append(slices.Clone(cfg.APIOptions), r.pacer.option(p.Account, cfg.Region))
 	return cfg, nil
