@@ -201,7 +201,27 @@ func (r *runs) play(ctx context.Context, c playbook.Context, run respond.RunRow,
 			state = respond.RunPartFailed
 		}
 	}
-	return r.finish(ctx, run, plan, state, contained, open, summary)
+	return r.finish(ctx, run, plan, state, contained, open, summary, troubles(plan, records)...)
+}
+
+// longestTrouble is how much of a reason the timeline shows; the run has all of it.
+const longestTrouble = 300
+
+// troubles say of each step that failed why, in the order of the plan.
+func troubles(plan *respond.Plan, records map[string]playbook.Record) []string {
+	var out []string
+	for _, s := range plan.Steps {
+		rec := records[s.ID]
+		if rec.Message == "" || rec.State != playbook.Failed && rec.State != playbook.Unknown {
+			continue
+		}
+		why := []rune(rec.Message)
+		if len(why) > longestTrouble {
+			why = append(why[:longestTrouble], '…')
+		}
+		out = append(out, s.ID+": "+string(why))
+	}
+	return out
 }
 
 // changed describes the world again, before the first change of a run, and says
@@ -305,8 +325,9 @@ func joinShort(list []string) string {
 	return s
 }
 
-// finish stores how a run ended, with all that follows from it.
-func (r *runs) finish(ctx context.Context, run respond.RunRow, plan *respond.Plan, state respond.RunState, contained bool, open []string, summary string) error {
+// finish stores how a run ended, with all that follows from it. The incident
+// tells why too, for the first few things that went wrong.
+func (r *runs) finish(ctx context.Context, run respond.RunRow, plan *respond.Plan, state respond.RunState, contained bool, open []string, summary string, why ...string) error {
 	return r.store.Write(ctx, func(tx *store.Tx) error {
 		now, err := tx.LockRun(ctx, run.ID)
 		if err != nil {
@@ -336,6 +357,9 @@ func (r *runs) finish(ctx context.Context, run respond.RunRow, plan *respond.Pla
 				what = "UNDO of " + string(now.UndoOf)
 			}
 			text := fmt.Sprintf("%s (%s) %s: %s", run.ID, what, state, summary)
+			if len(why) > 0 {
+				text += ". " + joinShort(why)
+			}
 			if now.Simulated {
 				text = "simulated: " + text
 			}
