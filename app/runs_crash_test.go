@@ -151,20 +151,31 @@ const (
 // Scaling group behind a target group, and what forensics needs.
 func attackedWorld(t testing.TB, file string) *sim.World {
 	t.Helper()
+	return builtWorld(t, file, attackWorld)
+}
+
+func builtWorld(t testing.TB, file string, build func(e *sim.Editor)) *sim.World {
+	t.Helper()
 	w, err := sim.New(sim.Options{Clock: playbook.Real{Scale: speed}, File: file, Speed: speed})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Edit(attackWorld); err != nil {
+	if err := w.Edit(build); err != nil {
 		t.Fatal(err)
 	}
 	return w
 }
 
 // attackWorld builds that world.
-func attackWorld(e *sim.Editor) {
+func attackWorld(e *sim.Editor) { attackWorldWith(e, true) }
+
+// attackWorldByIPv4 is that world where nothing is reached by IPv6, so that each
+// interface passes through the group that opens everything.
+func attackWorldByIPv4(e *sim.Editor) { attackWorldWith(e, false) }
+
+func attackWorldWith(e *sim.Editor, ipv6 bool) {
 	const a, r = victimAccount, victimRegion
-	e.AddVPC(a, r, sim.VPCSpec{ID: "vpc-0app", CIDR: "10.0.0.0/16", IPv6: true})
+	e.AddVPC(a, r, sim.VPCSpec{ID: "vpc-0app", CIDR: "10.0.0.0/16", IPv6: ipv6})
 	e.AddSubnet(a, r, sim.SubnetSpec{ID: "subnet-0app", VPC: "vpc-0app", AZ: "a", CIDR: "10.0.1.0/24"})
 	e.AddSecurityGroup(a, r, sim.SecurityGroupSpec{ID: "sg-0web", VPC: "vpc-0app", Name: "web", Rules: []sim.RuleSpec{{Protocol: "tcp", From: 80, To: 80}, {Egress: true}}})
 	e.AddSecurityGroup(a, r, sim.SecurityGroupSpec{ID: "sg-0admin", VPC: "vpc-0app", Name: "admin"})
@@ -268,7 +279,7 @@ func TestARunThatIsKilledEverywhereCompletes(t *testing.T) {
 		if storeURL == "" {
 			storeURL = "sqlite:" + filepath.Join(dir, "g.db")
 		}
-		attackedWorld(t, file)
+		builtWorld(t, file, attackWorldByIPv4)
 		before := canonicalWorld(t, file)
 		seed := uint64(time.Now().UnixNano())    //nolint:gosec // any number
 		random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a test
@@ -295,6 +306,7 @@ func TestARunThatIsKilledEverywhereCompletes(t *testing.T) {
 			t.Errorf("only %d kills: the run was over before", kills)
 		}
 		checkContained(t, storeURL, file, run)
+		checkOpened(t, storeURL, file, run)
 		undo := planned(t, storeURL, file, string(run))
 		carryOut(undo, runKills(t)/3)
 		checkReleased(t, storeURL, file, undo, before)
@@ -414,6 +426,27 @@ func checkContained(t *testing.T, storeURL, file string, id respond.RunID) {
 		}
 	}
 	checkProof(t, a)
+}
+
+// checkOpened wants that the run put each interface into the group that opens
+// everything: what closes that group after a kill is tested only then.
+func checkOpened(t *testing.T, storeURL, file string, id respond.RunID) {
+	t.Helper()
+	a, _ := reopen(t, storeURL, file)
+	defer a.Close(context.WithoutCancel(t.Context()))
+	list, err := a.db.Steps(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened := 0
+	for _, r := range list {
+		if strings.HasPrefix(r.Name, "isolate/") && !strings.Contains(r.Message, "in one pass") {
+			opened++
+		}
+	}
+	if opened == 0 {
+		t.Errorf("no interface was opened for its connections to be cut: %+v", list)
+	}
 }
 
 // checkProof verifies the audit chain and the evidence, and that nothing is owed.
