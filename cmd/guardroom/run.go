@@ -203,7 +203,11 @@ func (e *env) runEnd(g respond.Progress) {
 		}
 	}
 	if g.Contained {
-		e.block("contained", "yes, as a second look at AWS has shown")
+		words := "yes"
+		if len(respond.InPart(g.StillOpen)) > 0 {
+			words = "in part"
+		}
+		e.block("contained", words+", as a second look at AWS has shown")
 	}
 	e.items("still open", g.StillOpen, "")
 	var kept, gaps []string
