@@ -27,6 +27,13 @@ func WithIdentity(ctx context.Context, who Identity) context.Context {
 	return context.WithValue(ctx, whoKey{}, who)
 }
 
+// Proven reports whether the request of this context is made by one person, who
+// proved to be that one.
+func Proven(ctx context.Context) bool {
+	who, _ := ctx.Value(whoKey{}).(Identity)
+	return who.approver().Own
+}
+
 func identityOf(r *http.Request) Identity {
 	who, _ := r.Context().Value(whoKey{}).(Identity)
 	return who

@@ -43,6 +43,9 @@ func (d *desk) approve(ctx context.Context, id respond.PlanID, a respond.Approva
 		} else if sw.Off {
 			return offFault(sw)
 		}
+		if why := d.protected(tx.Now()); why != "" && row.UndoOf == "" && row.State == respond.PlanWaiting && row.Needed < 2 {
+			row.Needed = 2 // the hours began after the plan was made
+		}
 		waited := row.State == respond.PlanWaiting
 		before := len(row.Approvals)
 		approved, err := row.Approve(a, d.rules, tx.Now())
@@ -391,7 +394,7 @@ func (d *desk) UndoRun(ctx context.Context, id respond.RunID, who string) (api.P
 	if err := d.ask(ctx, d.store, &q, undo); err != nil {
 		return none, err
 	}
-	undo.Guards = []respond.Guard{safety.Busy(q)}
+	undo.Guards = append([]respond.Guard{safety.Busy(q)}, d.asked(ctx, undo)...)
 	kept, err := d.keep(ctx, undo, respond.World{Facts: undo.Facts, Before: []byte("{}")}, who)
 	return api.PlanDetail{Row: kept, Plan: undo, Canonical: string(kept.Bytes)}, err
 }
@@ -472,6 +475,13 @@ func (d *desk) wish(ctx context.Context, w store.Wish, confirm func(ctx context.
 			return later("GuardDuty in " + f.AccountID + " does not know the finding")
 		}
 	}
+	made, err := d.madeByItself(ctx)
+	if err != nil {
+		return err
+	}
+	if limit := d.policy.PlansAnHour; limit > 0 && made >= limit {
+		return d.endWish(ctx, w, fmt.Sprintf("no plan was made by itself: %d were made within the hour, and the cap is %d (respond.caps.plans); a person can: guardroom plan create --incident %s", made, limit, w.Incident))
+	}
 	row, plan, err := d.create(ctx, api.PlanRequest{Incident: w.Incident, Playbook: w.Playbook}, incident.Guardroom, true)
 	if err != nil {
 		if c := fault.CodeOf(err); c == fault.Unavailable || c == fault.Internal {
@@ -483,6 +493,31 @@ func (d *desk) wish(ctx context.Context, w store.Wish, confirm func(ctx context.
 		d.log.Warn("whether a rule approves a plan beforehand is not known", "plan", string(row.ID), "error", err)
 	}
 	return d.endWish(ctx, w, "")
+}
+
+// madeByItself counts the plans that guardroom has made by itself within the hour,
+// as far as that matters for the cap.
+func (d *desk) madeByItself(ctx context.Context) (n int, err error) {
+	since := d.now().Add(-d.tempo.Scale(time.Hour))
+	page := store.PlanFilter{Limit: 200}
+	for {
+		list, err := d.store.Plans(ctx, page)
+		if err != nil {
+			return 0, err
+		}
+		for _, p := range list {
+			if p.CreatedAt.Before(since) || n >= d.policy.PlansAnHour {
+				return n, nil
+			}
+			if p.Requester == incident.Guardroom {
+				n++
+			}
+		}
+		if len(list) < page.Limit {
+			return n, nil
+		}
+		page.Before = list[len(list)-1].ID
+	}
 }
 
 func (d *desk) endWish(ctx context.Context, w store.Wish, why string) error {

@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -52,9 +53,13 @@ type desk struct {
 	rules      respond.Rules
 	never      []*rule.Rule
 	before     []preAuthorization
-	news       *bell // rung when something was sent to a run
-	tempo      notify.Tempo
-	seal       sealer
+	hours      []config.ProtectedHours
+	freezes    []config.Freeze
+	// own finds out what guardroom itself lives on.
+	own   func(ctx context.Context) safety.Own
+	news  *bell // rung when something was sent to a run
+	tempo notify.Tempo
+	seal  sealer
 }
 
 // runEnqueuer adds the work of a run inside a transaction.
@@ -100,6 +105,8 @@ func (d *desk) create(ctx context.Context, r api.PlanRequest, who string, byItse
 		return none, nil, err
 	}
 	q.ByItself = byItself
+	q.Protected = d.protected(q.Now)
+	left := d.narrow(ctx, &q, &req, p)
 	look, cancel := context.WithTimeout(ctx, describeLimit)
 	defer cancel()
 	if err := d.furnish(look, req); err != nil {
@@ -125,11 +132,15 @@ func (d *desk) create(ctx context.Context, r api.PlanRequest, who string, byItse
 		plan.LeftOut = append(respond.Unfit(q.Finding), plan.LeftOut...)
 	}
 	plan.DryRun = r.DryRun || d.policy.DryRun
-	q.Target, q.Counts = plan.Target, countsOf(p, plan)
+	plan.Manual = append(plan.Manual, left...)
+	if q.Protected != "" {
+		plan.Approvals = max(plan.Approvals, 2)
+	}
+	q.Target, q.Parts, q.Counts = plan.Target, plan.Parts, countsOf(p, plan)
 	if err := d.ask(ctx, d.store, &q, plan); err != nil {
 		return none, nil, err
 	}
-	plan.Guards = append(safety.Guards(q), draft.Guards...)
+	plan.Guards = append(append(safety.Guards(q), draft.Guards...), d.asked(ctx, plan)...)
 	if plan.DryRun {
 		plan.WillNot = append([]string{"change anything: this is a dry run"}, plan.WillNot...)
 	}
@@ -189,6 +200,59 @@ func (d *desk) question(ctx context.Context, r api.PlanRequest, who string) (q s
 	req = respond.Request{Incident: i, Type: f.Type.Name, Role: f.Role, Target: target, Others: others(targets, target), Policy: policy, Requester: who, Now: d.now()}
 	q = safety.Question{Incident: i, Finding: f, Confirmed: confirmed, Target: target, Class: classOf(p), Policy: policy, Env: d.triager.Env(ctx, f), Never: d.never, Now: d.now()}
 	return q, p, req, nil
+}
+
+// mostParts is how many resources a plan is about at most: each is described by a
+// few dozen calls, and a person must be able to read it.
+const mostParts = 25
+
+// narrow leaves out of a plan over several resources what guardroom lives on, and
+// what is too much for one plan. It says what is left out.
+func (d *desk) narrow(ctx context.Context, q *safety.Question, req *respond.Request, p respond.Playbook) (left []string) {
+	q.Own = d.own(ctx)
+	if _, many := p.(respond.Sequence); !many {
+		return nil
+	}
+	var kept []respond.Target
+	over := 0
+	for _, t := range respond.InOrder(append([]respond.Target{req.Target}, req.Others...)) {
+		switch what := q.Own.Has(t); {
+		case what != "":
+			left = append(left, fmt.Sprintf("not in this plan: %s %s: %s", t.Kind, t.ID, what))
+		case len(kept) == mostParts:
+			over++
+		default:
+			kept = append(kept, t)
+		}
+	}
+	if over > 0 {
+		left = append(left, fmt.Sprintf("not in this plan: %d more resources, because a plan is about %d at most; plan them one by one: --resource ID", over, mostParts))
+	}
+	if len(kept) > 0 {
+		req.Target, req.Others, q.Target = kept[0], kept[1:], kept[0]
+	}
+	return left
+}
+
+// protected says in words why two people must approve what is done now; empty: it
+// is not so.
+func (d *desk) protected(now time.Time) string {
+	for _, f := range d.freezes {
+		if f.Contains(now) {
+			return fmt.Sprintf("the freeze %s until %s (%s)", f.Name, f.To.UTC().Format("2006-01-02 15:04 UTC"), f.Reason)
+		}
+	}
+	for _, p := range d.hours {
+		if !p.Contains(now) {
+			continue
+		}
+		words := strings.TrimSpace(strings.Join(p.Days, " ") + " " + p.Hours + " " + cmp.Or(p.TimeZone, "UTC"))
+		if p.Reason != "" {
+			words += "; " + p.Reason
+		}
+		return fmt.Sprintf("%s (%s)", p.Name, words)
+	}
+	return ""
 }
 
 func others(all []respond.Target, one respond.Target) []respond.Target {
@@ -346,6 +410,18 @@ func (d *desk) plan(p respond.Playbook, r respond.Request, w respond.World, draf
 		Irreversible: some(draft.Irreversible), Manual: draft.Manual, LeftOut: draft.LeftOut, Undo: draft.Undo, ShortestSeconds: draft.ShortestSeconds, LongestSeconds: draft.LongestSeconds,
 		CostCents: draft.CostCents, CostWhy: draft.CostWhy, Facts: some(w.Facts), BeforeSHA256: respond.Digest(w.Before), Simulated: d.aws.Simulated(),
 		Requester: who, Approvals: max(1, d.policy.Approvals), CreatedAt: now, ExpiresAt: now.Add(d.tempo.Scale(d.policy.PlanAge))}
+}
+
+// asked says whether the one who asked is known, where that one may not approve:
+// the socket and a shared token prove no person, so one more must look.
+func (d *desk) asked(ctx context.Context, plan *respond.Plan) []respond.Guard {
+	plan.Proven = api.Proven(ctx)
+	if d.rules.RequesterMayApprove || plan.Proven || plan.Requester == incident.Guardroom {
+		return nil
+	}
+	plan.Approvals++
+	return []respond.Guard{{Name: "who asked", Answer: respond.Warn, Why: plan.Requester + " asked without a personal token, and who asked may not approve: one more person must",
+		Hint: "ask with a personal token: guardroom --server URL plan create …"}}
 }
 
 func some[T any](list []T) []T {

@@ -12,10 +12,15 @@ import (
 	"github.com/guardroom/guardroom/api"
 	"github.com/guardroom/guardroom/cloud/sim"
 	"github.com/guardroom/guardroom/config"
+	"github.com/guardroom/guardroom/finding"
+	"github.com/guardroom/guardroom/incident"
 	"github.com/guardroom/guardroom/internal/fault"
 	"github.com/guardroom/guardroom/respond"
 	"github.com/guardroom/guardroom/respond/ec2"
+	"github.com/guardroom/guardroom/respond/forensics"
+	"github.com/guardroom/guardroom/respond/safety"
 	"github.com/guardroom/guardroom/source"
+	"github.com/guardroom/guardroom/store"
 )
 
 // sequenceOf is an attack sequence over instances and users of the attacked
@@ -165,7 +170,9 @@ func TestOneRunAtATimeForAResourceUnderTwoWorkers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	checkProof(t, first.App)
+	if report, err := first.VerifyAudit(t.Context()); err != nil || !report.OK() {
+		t.Errorf("%+v %v", report, err)
+	}
 }
 
 // userFinding is about an IAM user of the attacked account.
@@ -177,4 +184,241 @@ func userFinding(id int, user, region string) []byte {
 		"service":{"serviceName":"guardduty","detectorId":"d","archived":false,"resourceRole":"TARGET","count":1,"eventFirstSeen":%q,"eventLastSeen":%q,
 		"action":{"actionType":"AWS_API_CALL","awsApiCallAction":{"api":"ListBuckets","serviceName":"s3.amazonaws.com","callerType":"Remote IP","remoteIpDetails":{"ipAddressV4":"203.0.113.7"}}}}}`,
 		victimAccount, region, id, region, id, now, now, user, now, now)
+}
+
+func TestNobodyRespondsToWhatGuardroomLivesOn(t *testing.T) {
+	t.Parallel()
+	r := respondingApp(t, "", func(c *config.Config) {
+		c.Respond.ActRole = "security/guardroom-act"
+		c.Respond.Protect = config.Protect{Resources: []string{"db-7", "arn:aws:iam::*:user/keeper-*"}, ManagementAccount: "999999999999"}
+		c.Sources.S3 = []config.S3Source{{Name: "export", URL: "s3://export-of-tests/x"}}
+	}, nil)
+	ids := r.hosts(t, 3)
+	found := r.desk.own
+	r.desk.own = func(ctx context.Context) safety.Own { // what AWS says of this process, on EC2
+		o := found(ctx)
+		o.Resources = append(o.Resources, safety.Named{Name: ids[0], What: "the machine that guardroom runs on"})
+		o.Resources = append(o.Resources, identityOf("arn:aws:sts::"+victimAccount+":assumed-role/guardroom-host/i-0abc")...)
+		return o
+	}
+	if err := r.world.Edit(func(e *sim.Editor) {
+		for _, name := range []string{"guardroom-host", "guardroom-act"} {
+			e.AddRole(victimAccount, sim.Role{Name: name, Path: map[string]string{"guardroom-act": "/security/"}[name]})
+		}
+		e.AddUser(victimAccount, sim.User{Name: "keeper-2"})
+		e.AddUser("999999999999", sim.User{Name: "root-ish"})
+		e.AddUser(victimAccount, sim.User{Name: "ci"})
+		e.AddBucket(victimAccount, sim.Bucket{Name: "export-of-tests", Region: victimRegion})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	at := incident.Number(0)
+	for _, c := range []struct {
+		name string
+		body func(id int) []byte
+		want string // in the reason of the refusal; empty: it waits
+	}{
+		{"its host", func(id int) []byte { return minerOn(id, ids[0]) }, "the machine that guardroom runs on"},
+		{"another host", func(id int) []byte { return minerOn(id, ids[1]) }, ""},
+		{"a role that it assumes, whatever its path", func(id int) []byte { return roleFinding(id, "guardroom-act") }, "a role of guardroom"},
+		{"the role of its host", func(id int) []byte { return roleFinding(id, "guardroom-host") }, "the identity that guardroom itself has"},
+		{"a user that the configuration protects", func(id int) []byte { return userFinding(id, "keeper-2", victimRegion) }, "respond.protect.resources"},
+		{"another user", func(id int) []byte { return userFinding(id, "ci", victimRegion) }, ""},
+		{"the bucket of the evidence", func(id int) []byte { return bucketFinding(id, "evidence-of-tests") }, "the bucket of the evidence"},
+		{"the bucket that findings come from", func(id int) []byte { return bucketFinding(id, "export-of-tests") }, "reads findings from"},
+		{"the management account", func(id int) []byte {
+			return bytes.ReplaceAll(userFinding(id, "root-ish", victimRegion), []byte(victimAccount), []byte("999999999999"))
+		}, "the management account"},
+	} {
+		at++
+		r.takeBody(t, c.body(0xd000+int(at)), true)
+		p, err := r.desk.CreatePlan(t.Context(), api.PlanRequest{Incident: at}, "kim")
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		if c.want == "" {
+			if p.Row.State != respond.PlanWaiting {
+				t.Errorf("%s: %s %s", c.name, p.Row.State, p.Row.Why)
+			}
+			continue
+		}
+		if p.Row.State != respond.PlanRefused || !strings.Contains(p.Row.Why, c.want) {
+			t.Errorf("%s: %s %s", c.name, p.Row.State, p.Row.Why)
+		}
+		if _, err := r.desk.ApprovePlan(t.Context(), p.Row.ID, p.Row.Digest, "go", raj); fault.CodeOf(err) != fault.Conflict {
+			t.Errorf("%s can be approved: %v", c.name, err)
+		}
+	}
+	// Of several resources its own is left out, and said.
+	r.takeBody(t, sequenceOf(0xd1, ids, nil), true)
+	p := r.planOf(t, api.PlanRequest{Incident: at + 1})
+	if p.Row.State != respond.PlanWaiting || len(p.Plan.Parts) != 2 || !strings.Contains(strings.Join(p.Plan.Manual, "\n"), ids[0]+": "+ids[0]+" is the machine that guardroom runs on") {
+		t.Errorf("%s %s: %v %v", p.Row.State, p.Row.Why, p.Plan.Parts, p.Plan.Manual)
+	}
+	for _, s := range p.Plan.Steps {
+		if strings.Contains(string(s.Params), ids[0]) {
+			t.Errorf("step %s touches it", s.ID)
+		}
+	}
+	for _, c := range r.world.Calls() {
+		if mutating(c.Operation) {
+			t.Errorf("%s was called", c)
+		}
+	}
+}
+
+// minerOn is the miner's finding about another host.
+func minerOn(id int, instance string) []byte {
+	body := bytes.ReplaceAll(minerFinding(), []byte(victimID), []byte(instance))
+	return bytes.ReplaceAll(body, []byte("0f1e2d3c4b5a69788796a5b4c3d2e1f0"), fmt.Appendf(nil, "%032x", id))
+}
+
+func roleFinding(id int, role string) []byte {
+	return bytes.ReplaceAll(userFinding(id, role, victimRegion), []byte(`"userType":"IAMUser"`), []byte(`"userType":"AssumedRole"`))
+}
+
+func bucketFinding(id int, bucket string) []byte {
+	body := bytes.ReplaceAll(userFinding(id, "x", victimRegion), []byte("UnauthorizedAccess:IAMUser/MaliciousIPCaller.Custom"), []byte("Policy:S3/BucketAnonymousAccessGranted"))
+	at, end := bytes.Index(body, []byte(`"resource":`)), bytes.Index(body, []byte(`"service":`))
+	resource := fmt.Sprintf(`"resource":{"resourceType":"S3Bucket","s3BucketDetails":[{"name":%q,"arn":"arn:aws:s3:::%s","type":"Destination"}]},`, bucket, bucket)
+	return append(append(bytes.Clone(body[:at]), resource...), body[end:]...)
+}
+
+func TestWhatAWSSaysOfThisProcessIsAskedOnceAndErrorsAreNoYes(t *testing.T) {
+	t.Parallel()
+	now, asked := time.Now(), 0
+	down := true
+	o := &ownThings{now: func() time.Time { return now }, asks: []*ownAsk{{unknown: "as whom guardroom works", ask: func(context.Context) (safety.Own, error) {
+		asked++
+		if down {
+			return safety.Own{}, errRefused
+		}
+		return safety.Own{Resources: []safety.Named{{Name: "i-1", What: "x"}}}, nil
+	}}}}
+	for range 3 {
+		if got := o.find(t.Context()); len(got.Unknown) != 1 || asked != 1 {
+			t.Errorf("%+v, asked %d times", got, asked)
+		}
+	}
+	down, now = false, now.Add(askAgain)
+	for range 3 {
+		if got := o.find(t.Context()); len(got.Unknown) != 0 || len(got.Resources) != 1 || asked != 2 {
+			t.Errorf("%+v, asked %d times", got, asked)
+		}
+	}
+	if got := databaseOf("postgres://g:x@guardroom.abc.eu-central-1.rds.amazonaws.com:5432/g"); got != "guardroom" {
+		t.Errorf("the database is %q", got)
+	}
+	c := config.Default()
+	c.Audit.Head.S3 = "s3://heads-of-tests/g"
+	bucket := respond.Target{Kind: finding.KindS3Object, ID: "heads-of-tests/g/1", Account: victimAccount}
+	if what := ownOf(c, nil, time.Now).find(t.Context()).Has(bucket); !strings.Contains(what, "audit heads") {
+		t.Errorf("an object among the audit heads: %q", what)
+	}
+	if got := databaseOf("sqlite:/var/lib/g.db"); got != "" {
+		t.Errorf("the database is %q", got)
+	}
+}
+
+func person(name string) api.Approver { return api.Approver{Name: name, How: "token", Own: true} }
+
+func TestTwoPeopleApproveInProtectedHours(t *testing.T) {
+	t.Parallel()
+	always := config.ProtectedHours{Name: "trading", Hours: "00:00-24:00", Reason: "the exchange is open"}
+	r := respondingApp(t, "", func(c *config.Config) {
+		c.Respond.Freezes = []config.Freeze{{Name: "last year", From: config.Time{Time: time.Now().AddDate(-1, 0, 0)}, To: config.Time{Time: time.Now().AddDate(0, -11, 0)}, Reason: "over"}}
+	}, nil)
+	r.take(t, true)
+	before := r.planOf(t, api.PlanRequest{Incident: 1, Playbook: forensics.Name})
+	if before.Row.Needed != 1 {
+		t.Fatalf("%+v", before.Row)
+	}
+	r.desk.hours = []config.ProtectedHours{always}
+	inside := r.planOf(t, api.PlanRequest{Incident: 1, Playbook: ec2.Name})
+	said := false
+	for _, g := range inside.Plan.Guards {
+		said = said || g.Answer == respond.Warn && strings.Contains(g.Why, "trading (00:00-24:00 UTC; the exchange is open): two people must approve")
+	}
+	if !said || inside.Plan.Approvals != 2 || inside.Row.Needed != 2 || inside.Row.State != respond.PlanWaiting {
+		t.Errorf("%+v %+v", inside.Row, inside.Plan.Guards)
+	}
+	for _, p := range []api.PlanDetail{before, inside} {
+		approve := func(by api.Approver) (api.PlanDetail, error) {
+			return r.desk.ApprovePlan(t.Context(), p.Row.ID, p.Row.Digest, "go", by)
+		}
+		if _, err := approve(raj); fault.CodeOf(err) != fault.Denied {
+			t.Errorf("the socket proves no person: %v", err)
+		}
+		for range 2 { // the same person twice is one
+			if got, err := approve(person("kim")); err != nil || got.Row.State != respond.PlanWaiting || len(got.Row.Approvals) != 1 || got.Row.Needed != 2 {
+				t.Fatalf("%+v %v", got.Row, err)
+			}
+		}
+		got, err := approve(person("lee"))
+		if err != nil || got.Row.State != respond.PlanApproved {
+			t.Fatalf("%+v %v", got.Row, err)
+		}
+		run := r.ended(t, got.Row.Run)
+		if p.Row.Playbook != ec2.Name {
+			continue
+		}
+		// What was taken is given back by one.
+		u, err := r.desk.UndoRun(t.Context(), run.ID, "kim")
+		if err != nil || u.Row.Needed != 1 {
+			t.Fatalf("%+v %v", u.Row, err)
+		}
+		if got, err = r.desk.ApprovePlan(t.Context(), u.Row.ID, u.Row.Digest, "over", raj); err != nil {
+			t.Fatal(err)
+		}
+		r.ended(t, got.Row.Run)
+	}
+}
+
+func TestNoRuleApprovesBeforehandInAFreeze(t *testing.T) {
+	t.Parallel()
+	r := respondingApp(t, "", func(c *config.Config) {
+		c.Destinations = []config.Destination{}
+		c.Routes = []config.Route{{Name: "hosts", Stop: true, Playbook: "forensics"}}
+		c.Respond.PreAuthorize = []config.PreAuthorization{{Name: "night", When: `severity >= 7`, Playbooks: []string{"forensics"}, Owner: "soc", Reason: "nobody is awake"}}
+		c.Respond.Freezes = []config.Freeze{{Name: "year end", From: config.Time{Time: time.Now().Add(-time.Hour)}, To: config.Time{Time: time.Now().Add(time.Hour)}, Reason: "the books close"}}
+	}, nil)
+	r.take(t, true)
+	p := r.waitPlan(t)
+	if a := r.wishesOpen(t); a {
+		t.Fatal("the wish is not ended")
+	}
+	if p, err := r.db.GetPlan(t.Context(), p.ID); err != nil || p.State != respond.PlanWaiting || p.Needed != 2 || len(p.Approvals) != 0 {
+		t.Errorf("%+v %v", p, err)
+	}
+}
+
+// waitPlan waits for the first plan.
+func (r responding) waitPlan(t *testing.T) respond.PlanRow {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		list, err := r.db.Plans(t.Context(), store.PlanFilter{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(list) > 0 {
+			return list[0]
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("no plan was made")
+		}
+	}
+}
+
+// wishesOpen waits until no wish is left, and reports whether one is.
+func (r responding) wishesOpen(t *testing.T) bool {
+	t.Helper()
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		list, err := r.db.DueWishes(t.Context(), time.Now().Add(1000*time.Hour), 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(list) == 0 || time.Now().After(deadline) {
+			return len(list) > 0
+		}
+	}
 }

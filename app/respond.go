@@ -36,6 +36,7 @@ func (a *App) buildResponses(ctx context.Context, tempo notify.Tempo) error {
 	clock := playbook.Real{NowFunc: a.now, Scale: a.cfg.Worker.TimeScale}
 	reach, fetching := a.opts.Responses, a.clock.next
 	var simulated *sim.World
+	var asked *cloud.Cloud // as whom this process works
 	switch {
 	case reach != nil:
 	case a.cfg.Respond.Simulate != "":
@@ -51,12 +52,14 @@ func (a *App) buildResponses(ctx context.Context, tempo notify.Tempo) error {
 			}
 		}
 		r := a.cfg.Respond
+		asked = a.cloud
 		reach = a.cloud.Responses(cloud.ResponseRoles{Ours: a.ours, Read: a.cfg.AWS.ReadRole, Act: r.ActRole, Forensics: cmp.Or(r.ForensicsRole, r.ActRole)})
 	}
 	fetch := lambda.HTTP(&http.Client{Timeout: time.Minute, Transport: fetching})
 	d := &desk{store: a.db.DB, engine: runQueue{a.engine}, raise: a.engine, newID: a.ids.New, now: a.now, log: a.log, triager: a.triager,
 		playbooks: playbooks(), actions: actions(fetch), closings: closings(), aws: reach, simulation: simulated, policy: policy,
-		rules: respond.Rules{RequesterMayApprove: policy.RequesterMayApprove}, news: newBell(), tempo: tempo}
+		rules: respond.Rules{RequesterMayApprove: policy.RequesterMayApprove}, news: newBell(), tempo: tempo,
+		hours: a.cfg.Respond.ProtectedHours, freezes: a.cfg.Respond.Freezes, own: ownOf(a.cfg, asked, a.now).find}
 	for _, n := range a.cfg.Respond.NeverTouch {
 		r, err := rule.Compile(n.Name, n.When)
 		if err != nil {
@@ -126,6 +129,7 @@ func policyOf(cfg *config.Config, storePath string) (respond.Policy, error) {
 	p.BreakGlass, p.Own, p.BlockFor, p.DryRun = c.BreakGlass, c.OwnNetworks, c.BlockFor.Std(), c.DryRun
 	p.Approvals, p.RequesterMayApprove, p.PlanAge = c.Approval.People, c.Approval.Requester != "may_not", c.Approval.Within.Std()
 	p.IsolationsAnHour, p.RevocationsAnHour, p.BlocksAnHour, p.ResponsesAnHour = c.Caps.Isolations, c.Caps.Revocations, c.Caps.Blocks, c.Caps.All
+	p.PlansAnHour = c.Caps.Plans
 	if parts := strings.Split(c.IPSet, "/"); len(parts) == 3 {
 		p.IPSet = respond.IPSet{Name: parts[0], ID: parts[1], Scope: parts[2]}
 	}

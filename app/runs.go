@@ -306,6 +306,7 @@ func (r *runs) again(ctx context.Context, plan *respond.Plan) {
 	if len(plan.Parts) > 0 {
 		ask.Resource = ""
 	}
+	ctx = api.WithIdentity(ctx, api.Identity{Name: plan.Requester, Own: plan.Proven})
 	if _, _, err := r.create(ctx, ask, plan.Requester, false); err != nil {
 		r.log.Warn("the plan could not be made anew; a person can", "incident", plan.Incident.String(), "plan", string(plan.ID), "error", err)
 	}

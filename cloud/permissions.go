@@ -98,6 +98,7 @@ func basics() []Permission {
 		{Step: "secrets", As: AsService, Action: "kms:Decrypt", Resource: "the key of the parameter or secret", When: "it is encrypted with a key of yours", Why: "AWS asks for it beside the call"},
 
 		{Step: "account names", As: AsService, Call: "Organizations.DescribeAccount", Action: "organizations:DescribeAccount", Resource: "*", When: "aws.organizations", Why: "to show accounts by name, and to know which are ours; works in the management account or for a delegated administrator"},
+		{Step: "management account", As: AsService, Call: "Organizations.DescribeOrganization", Action: "organizations:DescribeOrganization", Resource: "*", When: "aws.organizations", Why: "to know the management account, in which nothing is ever responded to; every account of an organization may ask"},
 		{Step: "instance tags", As: AsReader, Call: "EC2.DescribeTags", Action: "ec2:DescribeTags", Resource: "*", When: "aws.instance_tags", Why: "to route and show by the tags that an instance has now"},
 	}
 }

@@ -19,6 +19,7 @@ func Sample() *Config {
 	c.Sources.SQS, c.Sources.GuardDuty, c.Sources.S3 = []SQSSource{{}}, []GuardDutySource{{}}, []S3Source{{}}
 	c.Triage.Enrich.Lists = []AddressList{{}}
 	c.Suppress, c.Routes = []Suppression{{}}, []Route{{}}
+	c.Respond.ProtectedHours, c.Respond.Freezes = []ProtectedHours{{}}, []Freeze{{}}
 	c.Respond.NeverTouch, c.Respond.PreAuthorize = []NeverTouch{{}}, []PreAuthorization{{}}
 	c.Destinations = []Destination{{Slack: &Slack{}, Jira: &Jira{}, PagerDuty: &PagerDuty{}, Webhook: &Webhook{}, Email: &Email{}}}
 	c.setListDefaults()

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	_ "time/tzdata" // hours have a time zone, and not every machine knows them
 )
 
 // Respond says how attacked resources are contained and evidence is preserved.
@@ -62,6 +63,14 @@ type Respond struct {
 	// NeverTouch are conditions on findings whose resources are never responded
 	// to; the tag guardroom:never-touch on a resource does the same.
 	NeverTouch []NeverTouch `yaml:"never_touch"`
+	// Protect names what nobody may respond to, beside what guardroom itself lives
+	// on and knows of.
+	Protect Protect `yaml:"protect"`
+	// ProtectedHours are hours of the week in which two people must approve a
+	// plan, and no rule approves one beforehand. An undo is not held up by them.
+	ProtectedHours []ProtectedHours `yaml:"protected_hours"`
+	// Freezes are dates between which the same holds.
+	Freezes []Freeze `yaml:"freezes"`
 	// PreAuthorize are rules that approve plans beforehand. None by default.
 	PreAuthorize []PreAuthorization `yaml:"pre_authorize"`
 	// Evidence says where evidence is kept.
@@ -90,6 +99,9 @@ type Caps struct {
 	Blocks int `yaml:"blocks" positive:"true"`
 	// All responses an hour, over all accounts.
 	All int `yaml:"all" positive:"true"`
+	// Plans that routes have made by themselves, an hour. People may always make
+	// more.
+	Plans int `yaml:"plans" positive:"true"`
 }
 
 // NeverTouch is a rule that forbids responses.
@@ -98,6 +110,80 @@ type NeverTouch struct {
 	Name string `yaml:"name" required:"true"`
 	// When is a condition; see the conditions reference.
 	When string `yaml:"when" required:"true"`
+}
+
+// Protect names what is never responded to. guardroom's own roles, the instance
+// that it runs on, its buckets and its database on RDS are protected by
+// themselves.
+type Protect struct {
+	// ManagementAccount of the organization. Empty: AWS Organizations is asked
+	// where aws.organizations is set.
+	ManagementAccount string `yaml:"management_account"`
+	// Accounts in which nothing is responded to.
+	Accounts []string `yaml:"accounts"`
+	// Resources are ARNs, with * and ?, or ids: of instances, buckets, functions,
+	// databases, users and roles.
+	Resources []string `yaml:"resources"`
+}
+
+// ProtectedHours are hours of the week in which a response costs more than at
+// other times.
+type ProtectedHours struct {
+	// Name of the hours; a plan shows it.
+	Name string `yaml:"name" required:"true"`
+	// Days on which they begin; empty: every day.
+	Days []string `yaml:"days" words:"mon tue wed thu fri sat sun"`
+	// Hours of the day, 08:00-18:00; they may pass midnight.
+	Hours string `yaml:"hours" required:"true"`
+	// TimeZone of the hours, as Europe/Berlin; empty: UTC.
+	TimeZone string `yaml:"time_zone"`
+	// Reason, for those who are asked to approve.
+	Reason string `yaml:"reason"`
+}
+
+// Freeze is a time in which changes are not welcome.
+type Freeze struct {
+	// Name of the freeze; a plan shows it.
+	Name string `yaml:"name" required:"true"`
+	// From is when it begins: a date (its first moment in UTC) or a time.
+	From Time `yaml:"from" required:"true"`
+	// To is when it ends: a date (the end of that day in UTC) or a time.
+	To Time `yaml:"to" required:"true"`
+	// Reason, for those who are asked to approve.
+	Reason string `yaml:"reason" required:"true"`
+}
+
+// Contains reports whether a time is in the hours. What cannot be read holds
+// always: it is there to keep something alive.
+func (p ProtectedHours) Contains(t time.Time) bool {
+	w, err := ParseHours(p.Hours)
+	if err != nil {
+		return true
+	}
+	zone, err := time.LoadLocation(p.TimeZone)
+	if err != nil {
+		return true
+	}
+	t = t.In(zone)
+	if !w.holds(t) {
+		return false
+	}
+	day := t.Weekday()
+	if w.From > w.To && clockOf(t) < w.To {
+		day = (day + 6) % 7 // they began the day before
+	}
+	return len(p.Days) == 0 || slices.Contains(p.Days, strings.ToLower(day.String()[:3]))
+}
+
+// Contains reports whether a time is in the freeze.
+func (f Freeze) Contains(t time.Time) bool { return !t.Before(f.begin()) && !t.After(f.To.Time) }
+
+// begin is the first moment: a date was read as the end of its day.
+func (f Freeze) begin() time.Time {
+	if from := f.From.UTC(); from.Format(time.TimeOnly) == "23:59:59" {
+		return from.Truncate(24 * time.Hour)
+	}
+	return f.From.Time
 }
 
 // PreAuthorization approves plans beforehand: only those that can be undone
@@ -192,6 +278,7 @@ func (r *Respond) setDefaults() {
 	fill(&r.Caps.Revocations, 3)
 	fill(&r.Caps.Blocks, 10)
 	fill(&r.Caps.All, 10)
+	fill(&r.Caps.Plans, 30)
 	fill(&r.Evidence.Lock, "governance")
 	fill(&r.Evidence.LockDays, 30)
 	fill(&r.Evidence.CoolOff, day)
@@ -216,8 +303,16 @@ type Window struct{ From, To time.Duration }
 
 // Contains reports whether a time is in the window.
 func (w Window) Contains(t time.Time) bool {
-	t = t.UTC()
-	at := time.Duration(t.Hour())*time.Hour + time.Duration(t.Minute())*time.Minute
+	return w.holds(t.UTC())
+}
+
+func clockOf(t time.Time) time.Duration {
+	return time.Duration(t.Hour())*time.Hour + time.Duration(t.Minute())*time.Minute
+}
+
+// holds reports whether the clock that t shows is in the window.
+func (w Window) holds(t time.Time) bool {
+	at := clockOf(t)
 	if w.From <= w.To {
 		return w.From <= at && at < w.To
 	}
@@ -278,6 +373,7 @@ func (d *decoder) respond(c *Config, check func(string) error) {
 	for i, n := range r.NeverTouch {
 		d.condition(fmt.Sprintf("respond.never_touch[%d].when", i), n.When, check)
 	}
+	d.protect(r)
 	d.names("respond.pre_authorize", len(r.PreAuthorize), func(i int) string { return r.PreAuthorize[i].Name }, oneLine)
 	for i, p := range r.PreAuthorize {
 		at := fmt.Sprintf("respond.pre_authorize[%d]", i)
@@ -286,6 +382,37 @@ func (d *decoder) respond(c *Config, check func(string) error) {
 			if _, err := ParseHours(p.Hours); err != nil {
 				d.failAt(at+".hours", "write 22:00-06:00, in UTC", "%s", err)
 			}
+		}
+	}
+}
+
+// protect checks what is protected, and when.
+func (d *decoder) protect(r Respond) {
+	if id := r.Protect.ManagementAccount; id != "" {
+		d.account("respond.protect.management_account", id)
+	}
+	for i, id := range r.Protect.Accounts {
+		d.account(fmt.Sprintf("respond.protect.accounts[%d]", i), id)
+	}
+	for i, name := range r.Protect.Resources {
+		if strings.TrimSpace(name) == "" || strings.HasPrefix(name, "arn:") && len(strings.SplitN(name, ":", 6)) != 6 {
+			d.failAt(fmt.Sprintf("respond.protect.resources[%d]", i), "write arn:aws:ec2:*:111122223333:instance/i-0abc, or the id alone", "%q is neither an ARN nor an id", name)
+		}
+	}
+	d.names("respond.protected_hours", len(r.ProtectedHours), func(i int) string { return r.ProtectedHours[i].Name }, oneLine)
+	for i, p := range r.ProtectedHours {
+		at := fmt.Sprintf("respond.protected_hours[%d]", i)
+		if _, err := ParseHours(p.Hours); p.Hours != "" && err != nil {
+			d.failAt(at+".hours", "write 08:00-18:00", "%s", err)
+		}
+		if _, err := time.LoadLocation(p.TimeZone); err != nil || p.TimeZone == "Local" {
+			d.failAt(at+".time_zone", "write Europe/Berlin, or leave it out for UTC", "%q is no time zone", p.TimeZone)
+		}
+	}
+	d.names("respond.freezes", len(r.Freezes), func(i int) string { return r.Freezes[i].Name }, oneLine)
+	for i, f := range r.Freezes {
+		if !f.From.IsZero() && !f.To.IsZero() && !f.begin().Before(f.To.Time) {
+			d.failAt(fmt.Sprintf("respond.freezes[%d].to", i), "it ends after it begins", "the freeze ends on %s and begins on %s", f.To, f.From)
 		}
 	}
 }

@@ -36,6 +36,7 @@ func (s *show) response(ctx context.Context) error {
 		return err
 	}
 	s.scene("17:10", "Ana asks for a plan. That changes nothing: the plan says what would be done, to what is there now.")
+	ctx = api.WithIdentity(ctx, api.Identity{Name: ana, Role: api.ResponderRole, Own: true})
 	d, err := s.room.Responses().CreatePlan(ctx, api.PlanRequest{Incident: i.Number}, ana)
 	if err != nil {
 		return err

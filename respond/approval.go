@@ -67,6 +67,9 @@ type PlanRow struct {
 	Replaces PlanID `json:"replaces,omitempty"`
 }
 
+// clocksApart is how far the clocks of two workers may be apart.
+const clocksApart = time.Minute
+
 // Rules say who may approve.
 type Rules struct {
 	RequesterMayApprove bool
@@ -76,6 +79,12 @@ type Rules struct {
 // only then a run is started, and only once. Repeating an approval by the same
 // person changes nothing.
 func (p *PlanRow) Approve(a Approval, rules Rules, now time.Time) (approved bool, err error) {
+	if now.Before(p.CreatedAt.Add(-clocksApart)) {
+		f := fault.New(fault.Conflict, fmt.Sprintf("plan %s was made at %s, and by the clock of this worker it is %s", p.ID, p.CreatedAt.UTC().Format("15:04:05 UTC"), now.UTC().Format("15:04:05 UTC")),
+			"set the clocks of the workers right: what has expired by one looks fresh by another")
+		f.Safe = "nothing was changed"
+		return false, f
+	}
 	if p.State == PlanWaiting && !now.Before(p.ExpiresAt) {
 		p.expire(now)
 	}

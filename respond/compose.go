@@ -23,6 +23,14 @@ func rank(k finding.ResourceKind) int {
 	return 2
 }
 
+// InOrder returns the targets in the order in which a plan over several responds
+// to them: credentials, then hosts, then data.
+func InOrder(targets []Target) []Target {
+	out := slices.Clone(targets)
+	slices.SortStableFunc(out, func(a, b Target) int { return rank(a.Kind) - rank(b.Kind) })
+	return out
+}
+
 // Sequence is the playbook of several resources at once: credentials first, then
 // hosts, then data. Each resource is described and drafted by its own playbook.
 type Sequence struct {
@@ -67,8 +75,7 @@ func (s Sequence) For(t Target) (Playbook, bool) {
 // Describe implements Playbook. A resource that is not there any more is left
 // out and named; when none is left that is an error.
 func (s Sequence) Describe(ctx context.Context, aws awscalls.AWS, r Request) (World, error) {
-	targets := append([]Target{r.Target}, r.Others...)
-	slices.SortStableFunc(targets, func(a, b Target) int { return rank(a.Kind) - rank(b.Kind) })
+	targets := InOrder(append([]Target{r.Target}, r.Others...))
 	var parts []part
 	var missing []string
 	var first error

@@ -146,10 +146,12 @@ type Plan struct {
 	BeforeSHA256 string `json:"before_sha256"`
 
 	// UndoOf is the run that this plan undoes.
-	UndoOf    RunID     `json:"undo_of,omitempty"`
-	Simulated bool      `json:"simulated,omitempty"`
-	DryRun    bool      `json:"dry_run,omitempty"`
-	Requester string    `json:"requester"`
+	UndoOf    RunID  `json:"undo_of,omitempty"`
+	Simulated bool   `json:"simulated,omitempty"`
+	DryRun    bool   `json:"dry_run,omitempty"`
+	Requester string `json:"requester"`
+	// Proven says that the requester is an identity of its own (a personal token).
+	Proven    bool      `json:"requester_proven,omitempty"`
 	Approvals int       `json:"approvals"` // how many people must approve
 	CreatedAt time.Time `json:"created_at"`
 	ExpiresAt time.Time `json:"expires_at"`

@@ -47,6 +47,8 @@ type Policy struct {
 	// IsolationsAnHour, RevocationsAnHour and BlocksAnHour are caps per account;
 	// ResponsesAnHour is for the whole installation.
 	IsolationsAnHour, RevocationsAnHour, BlocksAnHour, ResponsesAnHour int
+	// PlansAnHour bounds the plans that routes have made by themselves.
+	PlansAnHour int
 	// DryRun makes every plan one that changes nothing.
 	DryRun bool
 }
@@ -115,6 +117,6 @@ func DefaultPolicy() Policy {
 		Forensics: Forensics{Types: []string{"m7i.xlarge", "m6i.xlarge", "m5.xlarge"}, ImageOwners: []string{"amazon"},
 			Image: "ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64", Memory: "auto", Hash: "auto"},
 		PlanAge: 30 * time.Minute, Approvals: 1, RequesterMayApprove: true,
-		IsolationsAnHour: 3, RevocationsAnHour: 3, BlocksAnHour: 10, ResponsesAnHour: 10,
+		IsolationsAnHour: 3, RevocationsAnHour: 3, BlocksAnHour: 10, ResponsesAnHour: 10, PlansAnHour: 30,
 	}
 }

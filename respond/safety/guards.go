@@ -26,6 +26,12 @@ type Question struct {
 	Policy   respond.Policy
 	Env      *rule.Env
 	Never    []*rule.Rule
+	// Parts are the targets of a plan over several resources.
+	Parts []respond.Target
+	// Own is what guardroom itself lives on.
+	Own Own
+	// Protected is in words why now two people must approve; empty: it is not so.
+	Protected string
 	// Active is the run that has the target in hand, and Contained the one that
 	// contained it; empty: none.
 	Active, Contained respond.RunID
@@ -40,7 +46,7 @@ type Question struct {
 
 // Guards answers each guard, in a fixed order.
 func Guards(q Question) []respond.Guard {
-	list := []respond.Guard{neverTouch(q), real(q), confirmed(q), sameAccount(q), open(q), direction(q), Busy(q), contained(q), Cap(q)}
+	list := []respond.Guard{neverTouch(q), own(q), real(q), confirmed(q), sameAccount(q), open(q), direction(q), Busy(q), contained(q), Cap(q), protectedHours(q)}
 	out := list[:0]
 	for _, g := range list {
 		if g.Name != "" {
@@ -74,6 +80,15 @@ func neverTouch(q Question) respond.Guard {
 		}
 	}
 	return pass(name)
+}
+
+// protectedHours: what is done now costs more than at another time.
+func protectedHours(q Question) respond.Guard {
+	const name = "protected hours"
+	if q.Protected == "" || q.Class == respond.Release {
+		return pass(name)
+	}
+	return warn(name, q.Protected+": two people must approve, and no rule approves it beforehand", "approve with personal tokens: guardroom --server URL plan approve …")
 }
 
 // real refuses samples and what GuardDuty archived: they never act.

@@ -70,6 +70,22 @@ func TestGuards(t *testing.T) {
 		{"each resource of a plan counts for the cap of all", mining, func(q *safety.Question) {
 			q.RecentAll, q.Counts = 8, map[respond.Class]int{respond.Isolation: 2, respond.Other: 1}
 		}, "hourly cap", respond.Refuse},
+		{"what guardroom lives on", mining, func(q *safety.Question) {
+			q.Own.Resources = []safety.Named{{Name: "i-0123456789abcdef0", What: "the machine that guardroom runs on"}}
+		}, "guardroom's own", respond.Refuse},
+		{"one of several is what guardroom lives on", mining, func(q *safety.Question) {
+			q.Parts = []respond.Target{q.Target, {Kind: finding.KindAccessKey, ID: "x", ARN: "arn:aws:iam::111122223333:role/ops/guardroom-act", Account: q.Target.Account}}
+			q.Own.Resources = []safety.Named{{Name: "arn:*:iam::*:role/*/guardroom-act", What: "a role of guardroom"}}
+		}, "guardroom's own", respond.Refuse},
+		{"the management account", mining, func(q *safety.Question) {
+			q.Own.Accounts = []safety.Named{{Name: "111122223333", What: "the management account"}}
+		}, "guardroom's own", respond.Refuse},
+		{"an account that is not the management account", mining, func(q *safety.Question) {
+			q.Own.Accounts = []safety.Named{{Name: "999999999999", What: "the management account"}}
+		}, "", respond.Pass},
+		{"what could not be found out is said", mining, func(q *safety.Question) { q.Own.Unknown = []string{"which account manages the organization"} }, "guardroom's own", respond.Warn},
+		{"protected hours are said", mining, func(q *safety.Question) { q.Protected = "trading" }, "protected hours", respond.Warn},
+		{"a release is not held up by protected hours", mining, func(q *safety.Question) { q.Protected, q.Class = "trading", respond.Release }, "", respond.Pass},
 		{"a release has no cap", mining, func(q *safety.Question) {
 			q.Recent, q.RecentAll, q.Class = map[respond.Class]int{respond.Release: 99, respond.Isolation: 99}, 99, respond.Release
 		}, "", respond.Pass},
