@@ -27,7 +27,7 @@ const sdk = "github.com/aws/aws-sdk-go-v2/"
 // services are the names by which the SDK's packages call themselves.
 var services = map[string]string{"autoscaling": "AutoScaling", "ebs": "EBS", "ec2": "EC2", "elasticloadbalancing": "ELB", "elasticloadbalancingv2": "ELBv2",
 	"guardduty": "GuardDuty", "iam": "IAM", "kms": "KMS", "lambda": "Lambda", "organizations": "Organizations", "rds": "RDS", "s3": "S3",
-	"secretsmanager": "SecretsManager", "sqs": "SQS", "ssm": "SSM", "sts": "STS", "wafv2": "WAF", "cloudwatchlogs": "Logs"}
+	"secretsmanager": "SecretsManager", "sqs": "SQS", "ssm": "SSM", "sts": "STS", "wafv2": "WAF", "cloudwatchlogs": "Logs", "cloudtrail": "CloudTrail"}
 
 // Every call needs an Input of the SDK, so the source says what is called.
 func TestThePermissionsAreExactlyWhatTheSourceCalls(t *testing.T) {
