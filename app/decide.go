@@ -364,7 +364,7 @@ func (d *desk) UndoRun(ctx context.Context, id respond.RunID, who string) (api.P
 	}
 	switch {
 	case !run.State.Ended():
-		return none, fault.New(fault.Conflict, fmt.Sprintf("run %s is %s", id, run.State), "wait for its end, or stop it: guardroom run abort "+string(id))
+		return none, fault.New(fault.Conflict, fmt.Sprintf("run %s is %s", id, run.State), "wait for its end, or stop it: guardroom run abort "+string(id)+" --reason …")
 	case run.UndoOf != "":
 		return none, fault.New(fault.Conflict, fmt.Sprintf("run %s is itself the undo of %s", id, run.UndoOf), "to contain again: guardroom plan create --incident "+run.Incident.String())
 	case run.UndoneBy != "":

@@ -110,13 +110,13 @@ func (p *PlanRow) Approve(a Approval, rules Rules, now time.Time) (approved bool
 		return false, fault.New(fault.Denied, a.Who+" asked for plan "+string(p.ID)+" and may not approve it", "another approver must look at it")
 	}
 	if !rules.RequesterMayApprove && !a.Own && a.Rule == "" {
-		return false, fault.New(fault.Denied, "who asked may not approve, and the socket or a shared token proves no person", "approve with a personal token: guardroom --server URL plan approve …")
+		return false, fault.New(fault.Denied, "who asked may not approve, and the socket or a shared token proves no person", "approve with a personal token: guardroom --server URL plan approve PLAN --digest … --reason …")
 	}
 	if slices.ContainsFunc(p.Approvals, func(o Approval) bool { return o.Who == a.Who }) {
 		return false, nil
 	}
 	if p.Needed > 1 && !a.Own {
-		return false, fault.New(fault.Denied, fmt.Sprintf("plan %s needs %d people, and the socket proves no person", p.ID, p.Needed), "approve with a personal token: guardroom --server URL plan approve …")
+		return false, fault.New(fault.Denied, fmt.Sprintf("plan %s needs %d people, and the socket proves no person", p.ID, p.Needed), "approve with a personal token: guardroom --server URL plan approve PLAN --digest … --reason …")
 	}
 	a.Digest, a.At = p.Digest, now
 	p.Approvals = append(p.Approvals, a)

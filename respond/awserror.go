@@ -93,7 +93,7 @@ func Explain(err error, what, safe string) error {
 	case DeniedByAWS(err) && action == "STS.AssumeRole":
 		return playbook.Permanent(fault.Wrap(fault.Denied, err, message, safe, "let the role trust guardroom with sts:AssumeRole and sts:SetSourceIdentity, allow guardroom both on it, and compare aws.external_id"))
 	case DeniedByAWS(err):
-		hint := "compare guardroom iam policy with the role"
+		hint := "compare the role with guardroom iam policy --role act"
 		if action != "" {
 			hint = "the role lacks the permission for " + action + ": " + hint
 		}

@@ -33,7 +33,7 @@ func (b *drafting) guards(callers []kit.Caller) {
 		b.Guarded(g)
 	}
 	if len(w.Unknown) > 0 {
-		b.Guard("not described", respond.Warn, "AWS did not answer about "+kit.Join(w.Unknown), "compare guardroom iam policy with the read role")
+		b.Guard("not described", respond.Warn, "AWS did not answer about "+kit.Join(w.Unknown), "compare the read role with guardroom iam policy --role read")
 	}
 }
 

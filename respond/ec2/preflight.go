@@ -110,7 +110,7 @@ func preflight(x *respond.Exec) (playbook.Outcome, error) {
 	}
 	if denied != nil {
 		return playbook.Outcome{}, playbook.Permanent(fault.Wrap(fault.Denied, respond.Worded(denied), "the act role may not call "+kit.Join(missing)+", so nothing can be isolated",
-			"nothing was changed on the network; what needs none of it goes on", "compare guardroom iam policy with the role"))
+			"nothing was changed on the network; what needs none of it goes on", "compare the role with guardroom iam policy --role act"))
 	}
 	message := respond.Count(len(p.Trials)-len(odd), "call") + " would be allowed"
 	if len(missing) > 0 {
