@@ -2,6 +2,7 @@ package cloud
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -81,6 +82,9 @@ func of(service string, operations ...string) []string {
 	return out
 }
 
+// lockDuration is the condition whose value an installation chooses.
+const lockDuration = "ec2:SnapshotLockDuration"
+
 // ARNs of the policies, and the names that they rely on.
 const (
 	anyInstance  = "arn:aws:ec2:*:*:instance/*"
@@ -106,6 +110,10 @@ const (
 	EvidenceBucket  = "EVIDENCE-BUCKET"
 	WorkstationRole = "WORKSTATION-ROLE"
 	MemoryDocument  = "MEMORY-DOCUMENT"
+	ImageParameter  = "IMAGE-PARAMETER"
+
+	// LockDays is for how many days evidence may be locked where nothing else is said.
+	LockDays = 365
 )
 
 var (
@@ -123,7 +131,9 @@ var (
 	viaEC2    = Condition{"StringLike", "kms:ViaService", []string{"ec2.*.amazonaws.com", "ebs.*.amazonaws.com"}}
 	forAWS    = Condition{"Bool", "kms:GrantIsForAWSResource", []string{"true"}}
 	forEC2    = []Condition{{"StringEquals", "iam:PassedToService", []string{"ec2.amazonaws.com"}}}
-	lockLimit = []Condition{{"NumericLessThanEquals", "ec2:SnapshotLockDuration", []string{"365"}}}
+	lockLimit = []Condition{{"NumericLessThanEquals", lockDuration, []string{strconv.Itoa(LockDays)}}}
+	// known: a snapshot that others made, which we marked with the incident.
+	known = []Condition{{"Null", "aws:ResourceTag/guardroom:incident", []string{"false"}}}
 )
 
 // responding is what responses need. The order of the steps is that of a response.
@@ -166,14 +176,14 @@ func looking() []need {
 			why: "to know with whom images and database snapshots are shared"},
 		{step: "describe buckets", as: reads, calls: of("S3", "GetBucketLocation", "GetBucketPolicy", "GetBucketPolicyStatus", "GetPublicAccessBlock", "GetBucketVersioning", "GetBucketAcl", "GetBucketOwnershipControls", "GetBucketTagging"),
 			resource: "the bucket", arns: []string{anyBucket}, why: "to record what the bucket's doors were"},
-		{step: "describe objects", as: reads, calls: of("S3", "HeadObject", "GetObjectTagging"), resource: "the object", arns: []string{anyObject}, why: "to name the version that is quarantined"},
+		{step: "describe objects", as: reads, calls: of("S3", "GetObjectTagging"), resource: "the object", arns: []string{anyObject}, why: "to name the version that is quarantined; what objects hold is never read"},
 		{step: "describe functions", as: reads, calls: of("Lambda", "GetFunction", "GetFunctionConcurrency", "GetPolicy", "ListEventSourceMappings"), why: "to keep the code and to know what calls it"},
 		{step: "describe blocks", as: reads, calls: of("WAF", "GetIPSet"), resource: "the IP set of guardroom", arns: []string{anySet}, when: "respond.ip_set", why: "to add to the set and to take from it without losing others' entries"},
 		{step: "console", as: reads, calls: of("EC2", "GetConsoleOutput", "GetConsoleScreenshot"), resource: "the instance", arns: []string{anyInstance}, why: "to keep what its screen shows, without touching it"},
 		{step: "memory", as: reads, calls: of("SSM", "ListCommands", "GetCommandInvocation"), when: "respond.forensics.memory", why: "to follow the command, and not to send it twice"},
 		{step: "prove", as: reads, calls: of("Logs", "FilterLogEvents"), resource: "log groups of flow logs", arns: []string{"arn:aws:logs:*:*:log-group:*"}, when: "flow logs in CloudWatch Logs", why: "to prove by flow records that nothing goes through what is isolated"},
 		{step: "prove", as: reads, calls: of("S3", "ListObjectsV2"), resource: "buckets of flow logs", arns: []string{anyBucket}, when: "flow logs in S3", why: "to find the flow records of the time since the isolation"},
-		{step: "prove", as: reads, calls: of("S3", "GetObject"), resource: "flow log files", arns: []string{"arn:aws:s3:::*AWSLogs/*vpcflowlogs/*"}, when: "flow logs in S3", why: "to prove by flow records that nothing goes through what is isolated"},
+		{step: "prove", as: reads, calls: of("S3", "GetObject"), resource: "flow log files", arns: []string{"arn:aws:s3:::*/AWSLogs/*/vpcflowlogs/*", "arn:aws:s3:::*/AWSLogs/aws-account-id=*/aws-service=vpcflowlogs/*"}, when: "flow logs in S3", why: "to prove by flow records that nothing goes through what is isolated; where a key of yours encrypts them, it must let the reader decrypt by its own policy, or they cannot be read, and that is said"},
 		{step: "preflight", as: []string{AsReader, AsActor, AsExaminer}, calls: of("STS", "GetCallerIdentity"), why: "to see in which account calls really end; AWS allows it to everyone"},
 	}
 }
@@ -181,8 +191,8 @@ func looking() []need {
 // containing changes instances and what stands around them.
 func containing() []need {
 	return []need{
-		{step: "mark", as: acts, calls: of("EC2", "CreateTags", "DeleteTags"), resource: "instances, interfaces, volumes, snapshots, groups and ACLs; only tags that begin with guardroom:",
-			arns: []string{anyInstance, anyInterface, anyVolume, anySnapshot, anyGroup, anyACL}, limits: ourTags, why: "to mark what is contained and what was made"},
+		{step: "mark", as: acts, calls: of("EC2", "CreateTags", "DeleteTags"), resource: "instances, interfaces and volumes; only tags that begin with guardroom:",
+			arns: []string{anyInstance, anyInterface, anyVolume}, limits: ourTags, why: "to mark what is contained; not groups, ACLs and snapshots, which by their tag are ours alone"},
 		{step: "protect", as: acts, calls: of("EC2", "ModifyInstanceAttribute"), resource: "the instance and its volumes", arns: []string{anyInstance, anyVolume}, why: "so that nothing is terminated or deleted while it is evidence"},
 		{step: "out of service", as: acts, calls: of("AutoScaling", "DetachInstances", "AttachInstances", "EnterStandby", "ExitStandby", "SuspendProcesses", "ResumeProcesses", "SetInstanceProtection", "UpdateAutoScalingGroup", "TerminateInstanceInAutoScalingGroup"),
 			resource: "the Auto Scaling group", arns: []string{"arn:aws:autoscaling:*:*:autoScalingGroup:*:autoScalingGroupName/*"}, why: "so that the group does not terminate the instance once it stops answering, and gets it back in an undo"},
@@ -196,7 +206,8 @@ func containing() []need {
 			resource: "groups with the tag guardroom:run", arns: []string{anyGroup}, limits: ours, why: "to write the rules of our own groups, and nobody else's"},
 		{step: "isolate", as: acts, calls: of("EC2", "ModifyNetworkInterfaceAttribute"), resource: "interfaces, and the groups that they get", arns: []string{anyInterface, anyGroup, anyInstance},
 			why: "to put the isolating group on each interface; an undo puts back those of before, so the groups cannot be limited to our own"},
-		{step: "network ACL", as: acts, calls: of("EC2", "CreateNetworkAcl"), resource: "the VPC, and an ACL that gets the tag guardroom:run", arns: []string{anyVPC, anyACL}, when: "respond.network_acl", why: "to cut connections that security groups let live"},
+		{step: "network ACL", as: acts, calls: of("EC2", "CreateNetworkAcl"), resource: "the VPC", arns: []string{anyVPC}, when: "respond.network_acl", why: "to cut connections that security groups let live"},
+		{step: "network ACL", as: acts, calls: of("EC2", "CreateNetworkAcl"), resource: "ACLs that get the tag guardroom:run", arns: []string{anyACL}, limits: made, when: "respond.network_acl", why: "to cut connections that security groups let live"},
 		{step: "network ACL", as: acts, calls: of("EC2", "CreateNetworkAclEntry", "DeleteNetworkAclEntry", "ReplaceNetworkAclAssociation"), resource: "the ACL of the subnet", arns: []string{anyACL, anySubnet}, when: "respond.network_acl", why: "to add entries with reserved numbers, and to remove them"},
 		{step: "network ACL", as: acts, calls: of("EC2", "DeleteNetworkAcl"), resource: "ACLs with the tag guardroom:run", arns: []string{anyACL}, limits: ours, when: "respond.network_acl", why: "to remove our own ACL again"},
 		{step: "metadata", as: acts, calls: of("EC2", "ModifyInstanceMetadataOptions"), resource: "the instance", arns: []string{anyInstance}, why: "so that no new credentials come from the metadata service"},
@@ -221,14 +232,18 @@ func preserving() []need {
 		{step: "snapshot", as: acts, calls: of("EC2", "CreateSnapshots", "CreateSnapshot"), resource: "the instance and its volumes", arns: []string{anyInstance, anyVolume}, why: "to preserve every disk in one call, or each by itself"},
 		{step: "snapshot", as: acts, calls: of("EC2", "CreateSnapshots", "CreateSnapshot"), resource: "snapshots that get the tag guardroom:run", arns: []string{anySnapshot}, limits: made, why: "to preserve every disk in one call, or each by itself"},
 		{step: "snapshot", as: actsEx, calls: of("EC2", "CopySnapshot"), resource: "snapshots, and copies that get the tag guardroom:run", arns: []string{anySnapshot}, limits: copied, why: "to encrypt anew what cannot be shared, and to copy into the forensic account"},
-		{step: "lock", as: actsEx, calls: of("EC2", "LockSnapshot"), resource: "snapshots with the tag guardroom:run, for at most 365 days", arns: []string{anySnapshot}, limits: slices.Concat(ours, lockLimit), when: "respond.evidence.lock", why: "so that nobody deletes evidence; nothing here may unlock or delete"},
+		{step: "older snapshots", as: acts, calls: of("EC2", "CreateTags"), resource: "snapshots; the tag guardroom:incident only", arns: []string{anySnapshot}, limits: []Condition{{"ForAllValues:StringEquals", "aws:TagKeys", []string{"guardroom:incident"}}},
+			when: "respond.evidence.older_snapshots", why: "to mark snapshots that others made before they are locked"},
+		{step: "older snapshots", as: acts, calls: of("EC2", "LockSnapshot"), resource: "snapshots with the tag guardroom:incident, for at most so many days", arns: []string{anySnapshot}, limits: slices.Concat(known, lockLimit), when: "respond.evidence.older_snapshots", why: "so that nobody deletes how the disks were before"},
+		{step: "lock", as: actsEx, calls: of("EC2", "LockSnapshot"), resource: "snapshots with the tag guardroom:run, for at most so many days", arns: []string{anySnapshot}, limits: slices.Concat(ours, lockLimit), when: "respond.evidence.lock", why: "so that nobody deletes evidence; nothing here may unlock or delete"},
 		{step: "mark", as: acts, extra: []string{"ec2:CreateTags"}, resource: "what the calls make that preserve and isolate", arns: []string{anySnapshot, anyGroup, anyACL},
 			limits: []Condition{{"StringEquals", "ec2:CreateAction", []string{"CreateSnapshots", "CreateSnapshot", "CopySnapshot", "CreateSecurityGroup", "CreateNetworkAcl"}}}, why: "AWS asks for it beside calls that tag what they make"},
 		{step: "share", as: acts, calls: of("EC2", "ModifySnapshotAttribute"), resource: "snapshots with the tag guardroom:run, with the forensic account only", arns: []string{anySnapshot},
 			limits: slices.Concat(ours, []Condition{{"StringEqualsIfExists", "ec2:Add/userId", []string{ForensicAccount}}}), when: forensic, why: "to lend a snapshot for the time of its copy"},
-		{step: "share", as: acts, calls: of("KMS", "CreateGrant"), resource: "the transfer key", arns: []string{anyKey},
-			limits: []Condition{{"ForAllValues:StringEquals", "kms:GrantOperations", []string{"Decrypt", "DescribeKey", "ReEncryptFrom", "CreateGrant", "GenerateDataKeyWithoutPlaintext", "ReEncryptTo"}}}, when: forensic, why: "to let the forensic account read the snapshot for the time of its copy"},
-		{step: "share", as: acts, calls: of("KMS", "RetireGrant"), resource: "the transfer key", arns: []string{anyKey}, when: forensic, why: "to end that"},
+		{step: "share", as: acts, calls: of("KMS", "CreateGrant"), resource: "the transfer key and the keys of disks, for the forensic account only", arns: []string{anyKey},
+			limits: []Condition{{"StringEquals", "kms:GranteePrincipal", []string{"arn:aws:iam::" + ForensicAccount + ":root"}}, {"Null", "kms:GrantOperations", []string{"false"}},
+				{"ForAllValues:StringEquals", "kms:GrantOperations", []string{"Decrypt", "DescribeKey", "ReEncryptFrom", "ReEncryptTo", "CreateGrant", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext"}}}, when: forensic, why: "to let the forensic account read the snapshot for the time of its copy"},
+		{step: "share", as: acts, calls: of("KMS", "RetireGrant"), resource: "the transfer key and the keys of disks", arns: []string{anyKey}, when: forensic, why: "to end that"},
 		{step: "share", as: actsEx, extra: []string{"kms:DescribeKey", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKeyWithoutPlaintext"}, resource: "the keys of disks, through EC2 only", arns: []string{anyKey}, limits: []Condition{viaEC2}, when: "encrypted disks", why: "AWS asks for it beside the copy of an encrypted snapshot"},
 		{step: "share", as: actsEx, extra: []string{"kms:CreateGrant"}, resource: "the keys of disks, for EC2 only", arns: []string{anyKey}, limits: []Condition{viaEC2, forAWS}, when: "encrypted disks", why: "AWS asks for it beside the copy of an encrypted snapshot, and when an encrypted volume is attached"},
 		{step: "compare", as: acts, calls: of("EBS", "ListSnapshotBlocks", "GetSnapshotBlock"), resource: "snapshots with the tag guardroom:run", arns: []string{anySnapshot}, limits: ours, when: forensic, why: "to compare a copy with its original, block by block"},
@@ -266,7 +281,7 @@ func examining() []need {
 		{step: "prepare", as: exams, calls: of("EC2", "AttachVolume", "DetachVolume", "DeleteVolume", "TerminateInstances", "ModifyInstanceAttribute"), resource: "volumes and workstations with the tag guardroom:run", arns: []string{anyInstance, anyVolume}, limits: ours, when: bench, why: "to attach evidence, and to clean working copies up when their time is over"},
 		{step: "prepare", as: exams, extra: []string{"ec2:CreateTags"}, resource: "what RunInstances, CreateVolume and CopySnapshot make", arns: []string{anyInstance, anyVolume, anySnapshot, anyInterface}, limits: []Condition{{"StringEquals", "ec2:CreateAction", []string{"RunInstances", "CreateVolume", "CopySnapshot"}}}, when: bench, why: "AWS asks for it beside calls that tag what they make"},
 		{step: "prepare", as: exams, extra: []string{"iam:PassRole"}, resource: "the role of the workstation, to EC2 only", arns: []string{"arn:aws:iam::*:role/" + WorkstationRole}, limits: forEC2, when: bench, why: "AWS asks for it beside ec2:RunInstances with a profile"},
-		{step: "prepare", as: exams, calls: of("SSM", "GetParameter"), resource: "public parameters of images", arns: []string{"arn:aws:ssm:*::parameter/aws/service/*"}, when: "respond.forensics.image", why: "to find the image of the workstation when it is started"},
+		{step: "prepare", as: exams, calls: of("SSM", "GetParameter"), resource: "public parameters of images, and your own", arns: []string{"arn:aws:ssm:*::parameter/aws/service/*", "arn:aws:ssm:*:" + ForensicAccount + ":parameter/" + ImageParameter}, when: "respond.forensics.image", why: "to find the image of the workstation when it is started"},
 		{step: "evidence", as: exams, calls: of("S3", "PutObject", "GetObject", "HeadObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "AbortMultipartUpload", "ListParts"), extra: []string{"s3:PutObjectRetention", "s3:GetObjectRetention"},
 			resource: "objects of the evidence bucket", arns: []string{objects}, when: "respond.evidence.url", why: "to keep evidence and to read it again; nothing here may delete it"},
 		{step: "evidence", as: exams, extra: []string{"kms:Decrypt", "kms:GenerateDataKey"}, resource: "the key of the evidence, through S3 only", arns: []string{anyKey}, limits: []Condition{{"StringLike", "kms:ViaService", []string{"s3.*.amazonaws.com"}}}, when: "respond.evidence.kms_key", why: "AWS asks for it beside the objects"},

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -46,11 +47,17 @@ type Denial struct {
 func Denials() []Denial {
 	evidence := []string{"arn:aws:s3:::" + EvidenceBucket, "arn:aws:s3:::" + EvidenceBucket + "/*"}
 	erase := []string{"ec2:DeleteSnapshot", "ec2:UnlockSnapshot", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:BypassGovernanceRetention", "s3:PutObjectLegalHold"}
+	touch := []string{"autoscaling:DetachInstances", "autoscaling:EnterStandby", "autoscaling:SetInstanceProtection", "autoscaling:SuspendProcesses", "autoscaling:TerminateInstanceInAutoScalingGroup",
+		"ec2:AssociateIamInstanceProfile", "ec2:AttachVolume", "ec2:CreateNetworkAclEntry", "ec2:DeleteTags", "ec2:DisassociateAddress", "ec2:DisassociateIamInstanceProfile", "ec2:ModifyImageAttribute", "ec2:ModifyInstanceAttribute", "ec2:ModifyInstanceMetadataOptions",
+		"ec2:ModifyNetworkInterfaceAttribute", "ec2:ModifySnapshotAttribute", "ec2:ReplaceNetworkAclAssociation", "elasticloadbalancing:DeregisterInstancesFromLoadBalancer", "elasticloadbalancing:DeregisterTargets",
+		"iam:PutRolePolicy", "iam:PutUserPolicy", "iam:UpdateAccessKey", "lambda:PutFunctionConcurrency", "rds:ModifyDBClusterSnapshotAttribute", "rds:ModifyDBSnapshotAttribute", "ssm:SendCommand"}
 	return []Denial{
-		{Name: "never touch", As: AsActor, Actions: []string{"ec2:AssociateIamInstanceProfile", "ec2:AttachVolume", "ec2:DeleteTags", "ec2:DisassociateAddress", "ec2:DisassociateIamInstanceProfile", "ec2:ModifyInstanceAttribute", "ec2:ModifyInstanceMetadataOptions", "ec2:ModifyNetworkInterfaceAttribute"},
-			ARNs: []string{"*"}, If: []Condition{{"Null", "aws:ResourceTag/guardroom:never-touch", []string{"false"}}}, Why: "a resource with the tag guardroom:never-touch is nobody's to respond to"},
+		{Name: "never touch", As: AsActor, Actions: touch,
+			ARNs: []string{"*"}, If: []Condition{{"Null", "aws:ResourceTag/guardroom:never-touch", []string{"false"}}}, Why: "a resource with the tag guardroom:never-touch is nobody's to respond to; buckets and sessions show AWS no tags here, and are guarded by guardroom alone"},
 		{Name: "own roles", As: AsActor, Actions: []string{"iam:PutRolePolicy", "iam:DeleteRolePolicy", "iam:PassRole"}, ARNs: []string{"arn:aws:iam::*:role/guardroom*", "arn:aws:iam::*:role/*/guardroom*"},
 			Why: "guardroom must not be turned against its own roles, which are named guardroom…"},
+		{Name: "own users", As: AsActor, Actions: []string{"iam:PutUserPolicy", "iam:DeleteUserPolicy", "iam:UpdateAccessKey"}, ARNs: []string{"arn:aws:iam::*:user/guardroom*", "arn:aws:iam::*:user/*/guardroom*"},
+			Why: "nor against the user that it may run as, which is named guardroom… as well"},
 		{Name: "public", As: AsActor, Actions: []string{"ec2:ModifySnapshotAttribute", "ec2:ModifyImageAttribute"}, ARNs: []string{"*"}, If: []Condition{{"StringEquals", "ec2:Add/group", []string{"all"}}},
 			Why: "nothing is ever shared with everybody, not in an undo either"},
 		{Name: "evidence bucket", As: AsActor, Actions: []string{"s3:DeleteBucketPolicy", "s3:PutBucketPolicy", "s3:PutBucketPublicAccessBlock", "s3:PutBucketVersioning", "s3:PutObjectTagging", "s3:PutObjectVersionTagging"}, ARNs: evidence,
@@ -60,13 +67,72 @@ func Denials() []Denial {
 	}
 }
 
+// Partitions are the parts of AWS that policies can be printed for: everywhere
+// else, China, and GovCloud.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
+func Partitions() []string { return []string{"aws", "aws-cn", "aws-us-gov"} }
+
+// Site is where policies are to hold.
+type Site struct {
+	// Partition is one of Partitions; empty: aws.
+	Partition string
+	// LockDays is for how many days a snapshot may be locked at most, 1 to 36500;
+	// 0: LockDays.
+	LockDays int
+}
+
+func (s Site) check() error {
+	if s.Partition != "" && !slices.Contains(Partitions(), s.Partition) {
+		return fmt.Errorf("there is no partition %q", s.Partition)
+	}
+	if s.LockDays < 0 || s.LockDays > 36500 {
+		return fmt.Errorf("a snapshot is locked for 1 to 36500 days, not for %d", s.LockDays)
+	}
+	return nil
+}
+
+// words are a statement's, as the partition has them.
+func (s Site) words(list []string) []string {
+	out := make([]string, len(list))
+	for i, w := range list {
+		if s.Partition != "" {
+			w = strings.Replace(w, "arn:aws:", "arn:"+s.Partition+":", 1)
+		}
+		if s.Partition == "aws-cn" && strings.HasSuffix(w, ".amazonaws.com") {
+			w += ".cn"
+		}
+		out[i] = w
+	}
+	return out
+}
+
+// at is the statement as it holds at the site.
+func (s Site) at(st Statement) Statement {
+	st.Resource = s.words(st.Resource)
+	for _, keys := range st.Condition {
+		for key, values := range keys {
+			keys[key] = s.words(values)
+			if key == lockDuration && s.LockDays > 0 {
+				keys[key] = []string{strconv.Itoa(s.LockDays)}
+			}
+		}
+	}
+	return st
+}
+
 // Policies are the documents with exactly what a role of responses needs, in an
 // order that is always the same. What does not fit into one managed policy goes
 // on in the next; a role needs all of them.
-func Policies(role awscalls.Role) ([]Policy, error) {
+func Policies(role awscalls.Role, site Site) ([]Policy, error) {
 	statements := statementsOf(role)
 	if len(statements) == 0 {
 		return nil, fmt.Errorf("there is no role %q", role)
+	}
+	if err := site.check(); err != nil {
+		return nil, err
+	}
+	for i := range statements {
+		statements[i] = site.at(statements[i])
 	}
 	var out []Policy
 	current := Policy{Version: policyVersion}
@@ -174,8 +240,8 @@ func sid(step string, used map[string]int) string {
 // account, and only together with the external id. The source identity is the
 // incident that a session is for.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html
-func Trust(account, externalID string) Policy {
-	principal := map[string]string{"AWS": "arn:aws:iam::" + account + ":root"}
+func Trust(account, externalID string, site Site) Policy {
+	principal := map[string]string{"AWS": site.words([]string{"arn:aws:iam::" + account + ":root"})[0]}
 	return Policy{Version: policyVersion, Statement: []Statement{
 		{Sid: "Assume", Effect: "Allow", Principal: principal, Action: []string{"sts:AssumeRole"}, Condition: map[string]map[string][]string{"StringEquals": {"sts:ExternalId": {externalID}}}},
 		{Sid: "Incident", Effect: "Allow", Principal: principal, Action: []string{"sts:SetSourceIdentity"}, Condition: map[string]map[string][]string{"StringLike": {"sts:SourceIdentity": {"INC-*"}}}},

@@ -143,11 +143,11 @@ func TestPoliciesFitIntoManagedPolicies(t *testing.T) {
 	for _, role := range threeRoles {
 		t.Run(string(role), func(t *testing.T) {
 			t.Parallel()
-			list, err := cloud.Policies(role)
+			list, err := cloud.Policies(role, cloud.Site{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			again, err := cloud.Policies(role)
+			again, err := cloud.Policies(role, cloud.Site{})
 			if err != nil || !cmp.Equal(list, again) {
 				t.Error("two times are not the same")
 			}
@@ -177,10 +177,10 @@ func TestPoliciesFitIntoManagedPolicies(t *testing.T) {
 			}
 		})
 	}
-	if _, err := cloud.Policies("root"); err == nil {
+	if _, err := cloud.Policies("root", cloud.Site{}); err == nil {
 		t.Error("there are policies for a role that is none")
 	}
-	if _, err := cloud.Policies(""); err == nil {
+	if _, err := cloud.Policies("", cloud.Site{}); err == nil {
 		t.Error("there are policies for no role")
 	}
 }
@@ -188,7 +188,7 @@ func TestPoliciesFitIntoManagedPolicies(t *testing.T) {
 // granted are the actions that a role's policies allow.
 func granted(t *testing.T, role awscalls.Role, effect string) map[string][]cloud.Statement {
 	t.Helper()
-	list, err := cloud.Policies(role)
+	list, err := cloud.Policies(role, cloud.Site{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +231,7 @@ func TestPoliciesAllowExactlyTheTable(t *testing.T) {
 
 func TestTheReaderChangesNothing(t *testing.T) {
 	t.Parallel()
-	harmless := regexp.MustCompile(`^[a-z0-9]+:(Get|List|Describe|Head|Filter)`)
+	harmless := regexp.MustCompile(`^[a-z0-9]+:(Get|List|Describe|Head|Filter|Lookup)`)
 	for a := range granted(t, awscalls.Read, "Allow") {
 		if !harmless.MatchString(a) && a != "guardduty:ArchiveFindings" {
 			t.Errorf("the role read may %s", a)
@@ -277,6 +277,7 @@ func TestWhatIsDangerousIsLimited(t *testing.T) {
 		{awscalls.Act, "ec2:CreateSecurityGroup", "arn:aws:ec2:*:*:security-group/*", "aws:RequestTag/guardroom:run", []string{"false"}},
 		{awscalls.Act, "ec2:CreateSnapshots", "arn:aws:ec2:*::snapshot/*", "aws:RequestTag/guardroom:run", []string{"false"}},
 		{awscalls.Act, "ec2:LockSnapshot", "arn:aws:ec2:*::snapshot/*", "ec2:SnapshotLockDuration", []string{"365"}},
+		{awscalls.Act, "ec2:CreateNetworkAcl", "arn:aws:ec2:*:*:network-acl/*", "aws:RequestTag/guardroom:run", []string{"false"}},
 		{awscalls.Forensics, "ec2:TerminateInstances", "arn:aws:ec2:*:*:instance/*", "aws:ResourceTag/guardroom:run", []string{"false"}},
 		{awscalls.Forensics, "ec2:DeleteVolume", "arn:aws:ec2:*:*:volume/*", "aws:ResourceTag/guardroom:run", []string{"false"}},
 		{awscalls.Forensics, "ec2:RunInstances", "arn:aws:ec2:*:*:instance/*", "aws:RequestTag/guardroom:run", []string{"false"}},
@@ -302,24 +303,55 @@ func TestWhatIsDangerousIsLimited(t *testing.T) {
 			}
 		})
 	}
+	grants := 0
+	for _, s := range granted(t, awscalls.Act, "Allow")["kms:CreateGrant"] {
+		if len(condition(s, "kms:GrantIsForAWSResource")) > 0 {
+			continue // EC2's own, for as long as it reads or writes a disk
+		}
+		grants++
+		if diff := cmp.Diff([]string{"arn:aws:iam::FORENSIC-ACCOUNT:root"}, s.Condition["StringEquals"]["kms:GranteePrincipal"]); diff != "" {
+			t.Errorf("%s: whom a grant is for: %s", s.Sid, diff)
+		}
+		if diff := cmp.Diff([]string{"false"}, s.Condition["Null"]["kms:GrantOperations"]); diff != "" {
+			t.Errorf("%s: ForAllValues is true where the key is absent: %s", s.Sid, diff)
+		}
+	}
+	if grants != 1 {
+		t.Errorf("%d statements allow grants", grants)
+	}
+	ours := regexp.MustCompile(`:(security-group|network-acl|snapshot)/|^\*$`)
+	for _, a := range []string{"ec2:CreateTags", "ec2:DeleteTags"} {
+		for _, s := range granted(t, awscalls.Act, "Allow")[a] {
+			made := len(condition(s, "ec2:CreateAction")) > 0
+			for _, r := range s.Resource {
+				// What carries the tag guardroom:run is ours to open, share and delete.
+				if ours.MatchString(r) && !made && !slices.Equal(condition(s, "aws:TagKeys"), []string{"guardroom:incident"}) {
+					t.Errorf("%s lets anything become ours by a tag on %s", s.Sid, r)
+				}
+			}
+		}
+	}
 	mark := granted(t, awscalls.Act, "Allow")["ec2:DeleteTags"]
 	if len(mark) != 1 || !slices.Equal(condition(mark[0], "aws:TagKeys"), []string{"guardroom:*"}) {
 		t.Errorf("%+v", mark)
 	}
 	deny := granted(t, awscalls.Act, "Deny")
-	for _, a := range []string{"ec2:ModifyInstanceAttribute", "ec2:ModifyNetworkInterfaceAttribute"} {
+	for _, a := range []string{"ec2:ModifyInstanceAttribute", "ec2:ModifyNetworkInterfaceAttribute", "ec2:ReplaceNetworkAclAssociation", "iam:PutRolePolicy", "iam:PutUserPolicy", "iam:UpdateAccessKey", "lambda:PutFunctionConcurrency",
+		"autoscaling:DetachInstances", "elasticloadbalancing:DeregisterTargets", "ssm:SendCommand"} {
 		if len(deny[a]) == 0 || condition(deny[a][0], "aws:ResourceTag/guardroom:never-touch") == nil {
 			t.Errorf("%s is not denied where the tag forbids it", a)
 		}
 	}
-	if own := deny["iam:PutRolePolicy"]; len(own) == 0 || !slices.Contains(own[0].Resource, "arn:aws:iam::*:role/guardroom*") {
-		t.Errorf("%+v", own)
+	for a, arn := range map[string]string{"iam:PutRolePolicy": "arn:aws:iam::*:role/guardroom*", "iam:PutUserPolicy": "arn:aws:iam::*:user/guardroom*", "iam:UpdateAccessKey": "arn:aws:iam::*:user/guardroom*"} {
+		if !slices.ContainsFunc(deny[a], func(s cloud.Statement) bool { return slices.Contains(s.Resource, arn) && len(s.Condition) == 0 }) {
+			t.Errorf("%s on %s is not denied: %+v", a, arn, deny[a])
+		}
 	}
 }
 
 func TestTheTrustWantsTheExternalID(t *testing.T) {
 	t.Parallel()
-	p := cloud.Trust("111111111111", "the-id")
+	p := cloud.Trust("111111111111", "the-id", cloud.Site{})
 	for _, s := range p.Statement {
 		if s.Principal["AWS"] != "arn:aws:iam::111111111111:root" || len(s.Condition) == 0 {
 			t.Errorf("%+v", s)
@@ -327,5 +359,63 @@ func TestTheTrustWantsTheExternalID(t *testing.T) {
 	}
 	if got := condition(p.Statement[0], "sts:ExternalId"); !slices.Equal(got, []string{"the-id"}) {
 		t.Error(got)
+	}
+}
+
+func TestTheReaderReadsNoContentsOfObjects(t *testing.T) {
+	t.Parallel()
+	for _, a := range []string{"s3:GetObject", "s3:GetObjectVersion"} {
+		for _, s := range granted(t, awscalls.Read, "Allow")[a] {
+			for _, r := range s.Resource {
+				if !strings.Contains(r, "/AWSLogs/") {
+					t.Errorf("%s allows %s on %s", s.Sid, a, r)
+				}
+			}
+		}
+	}
+}
+
+func TestPoliciesHoldInEveryPartition(t *testing.T) {
+	t.Parallel()
+	for _, partition := range cloud.Partitions() {
+		site := cloud.Site{Partition: partition, LockDays: 36500}
+		all := []cloud.Policy{cloud.Trust("111111111111", "id", site)}
+		for _, role := range threeRoles {
+			list, err := cloud.Policies(role, site)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, list...)
+		}
+		for _, p := range all {
+			if n, err := p.Size(); err != nil || n > 6144 {
+				t.Errorf("%s: %d characters: %v", partition, n, err)
+			}
+			b, err := p.JSON()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, arn := range regexp.MustCompile(`arn:[^:"]*:`).FindAllString(string(b), -1) {
+				if arn != "arn:"+partition+":" {
+					t.Errorf("%s: a policy says %s", partition, arn)
+				}
+			}
+			suffix := map[bool]string{true: ".amazonaws.com.cn", false: ".amazonaws.com"}[partition == "aws-cn"]
+			for _, s := range regexp.MustCompile(`"[^"]*\.amazonaws\.com[^"]*"`).FindAllString(string(b), -1) {
+				if !strings.HasSuffix(s, suffix+`"`) {
+					t.Errorf("%s: a policy says %s", partition, s)
+				}
+			}
+			for _, s := range p.Statement {
+				if v := condition(s, "ec2:SnapshotLockDuration"); v != nil && !slices.Equal(v, []string{"36500"}) {
+					t.Errorf("%s locks for %v days at most", s.Sid, v)
+				}
+			}
+		}
+	}
+	for _, site := range []cloud.Site{{Partition: "aws-mars"}, {LockDays: -1}, {LockDays: 36501}} {
+		if _, err := cloud.Policies(awscalls.Act, site); err == nil {
+			t.Errorf("%+v is taken", site)
+		}
 	}
 }

@@ -214,7 +214,8 @@ type RespondEvidence struct {
 	KMSKey string `yaml:"kms_key"`
 	// Lock is the mode in which snapshots are locked. compliance cannot be undone.
 	Lock string `yaml:"lock" words:"governance compliance none"`
-	// LockDays is for how many days.
+	// LockDays is for how many days. For more than 365 the policies of the roles
+	// are printed with guardroom iam policy --lock-days.
 	LockDays int `yaml:"lock_days" positive:"true"`
 	// CoolOff is for how long a lock in compliance mode can be taken back, 1h to 72h.
 	// The locks of objects in the bucket cannot, from their first moment.

@@ -16,9 +16,11 @@ type IamCmd struct {
 
 // IamPolicyCmd prints policies.
 type IamPolicyCmd struct {
-	Role  string `required:"" help:"read, act or forensics." enum:"read,act,forensics"`
-	Part  int    `help:"Only this one of several policies; each is short enough for a managed policy." placeholder:"N"`
-	Trust string `help:"Print who may assume the role instead: guardroom's own account." placeholder:"ACCOUNT"`
+	Role      string `required:"" help:"read, act or forensics." enum:"read,act,forensics"`
+	Part      int    `help:"Only this one of several policies; each is short enough for a managed policy." placeholder:"N"`
+	Partition string `help:"Of AWS: aws, aws-cn or aws-us-gov." enum:"aws,aws-cn,aws-us-gov" default:"aws"`
+	LockDays  int    `help:"Allow locks of snapshots for so many days at most." default:"365" placeholder:"N"`
+	Trust     string `help:"Print who may assume the role instead: guardroom's own account." placeholder:"ACCOUNT"`
 }
 
 // Help shows examples.
@@ -42,13 +44,17 @@ type policyLine struct {
 
 // Run prints the policies of a role. It asks nobody.
 func (c *IamPolicyCmd) Run(e *env) error {
+	if c.LockDays < 1 || c.LockDays > 36500 {
+		return fault.New(fault.Usage, fmt.Sprintf("a snapshot is locked for 1 to 36500 days, not for %d", c.LockDays), "take the value of respond.evidence.lock_days")
+	}
+	site := cloud.Site{Partition: c.Partition, LockDays: c.LockDays}
 	if c.Trust != "" {
 		if !accountForm.MatchString(c.Trust) {
 			return fault.New(fault.Usage, fmt.Sprintf("%q is no AWS account", c.Trust), "an account has twelve digits")
 		}
-		return e.policies("trust", c.Role, 1, []cloud.Policy{cloud.Trust(c.Trust, externalID)})
+		return e.policies("trust", c.Role, 1, []cloud.Policy{cloud.Trust(c.Trust, externalID, site)})
 	}
-	list, err := cloud.Policies(awscalls.Role(c.Role))
+	list, err := cloud.Policies(awscalls.Role(c.Role), site)
 	if err != nil {
 		return err
 	}

@@ -134,14 +134,10 @@ func lockOne(x *respond.Exec, p olderParams, s OldSnapshot, wanted time.Time) (l
 	case err == nil && (have.Mode == "compliance" || enough(have, "governance", wanted)):
 		return have, nil // by somebody else, and better than ours
 	}
-	// The mark comes first: our role may lock only what carries it.
+	// The mark comes first: our role may lock only what carries it. It is that of
+	// the incident alone, for what carries a run's may be shared.
 	_, err = change(x, x.Place(), func(ctx context.Context, c awscalls.EC2) (*ec2.CreateTagsOutput, error) {
-		var tags []types.Tag
-		t := x.Tags(time.Time{})
-		for _, k := range sortedKeys(t) {
-			tags = append(tags, types.Tag{Key: aws.String(k), Value: aws.String(t[k])})
-		}
-		return c.CreateTags(ctx, &ec2.CreateTagsInput{Resources: []string{s.ID}, Tags: tags})
+		return c.CreateTags(ctx, &ec2.CreateTagsInput{Resources: []string{s.ID}, Tags: []types.Tag{{Key: aws.String(respond.TagIncident), Value: aws.String(x.Plan.Incident.String())}}})
 	})
 	if err != nil {
 		return locked{}, explained(err, "mark "+s.ID)

@@ -1,13 +1,13 @@
 package s3
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -36,19 +36,13 @@ func (object) Fits(t respond.Target) bool { return t.Kind == finding.KindS3Objec
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html
 const mostTags = 10
 
-// objectState is a version of an object as AWS shows it.
+// objectState is a version of an object as AWS shows it to a role that may not
+// read what objects hold.
 type objectState struct {
-	Bucket   string            `json:"bucket"`
-	Key      string            `json:"key"`
-	Version  string            `json:"version"` // empty in a bucket that was never versioned
-	ETag     string            `json:"etag"`
-	Size     int64             `json:"size_bytes"`
-	Modified time.Time         `json:"modified"`
-	Type     string            `json:"content_type,omitempty"`
-	SHA256   string            `json:"checksum_sha256,omitempty"`
-	Meta     map[string]string `json:"metadata,omitempty"`
-	LockMode string            `json:"lock_mode,omitempty"`
-	Tags     map[string]string `json:"tags"`
+	Bucket  string            `json:"bucket"`
+	Key     string            `json:"key"`
+	Version string            `json:"version"` // empty in a bucket that was never versioned
+	Tags    map[string]string `json:"tags"`
 }
 
 type objectWorld struct {
@@ -102,7 +96,6 @@ func (o objectState) facts() []respond.Fact {
 	var f kit.Facts
 	f.Add("object", o.Key)
 	f.Add("version", o.Version)
-	f.Add("ETag", o.ETag)
 	for _, k := range slices.Sorted(maps.Keys(o.Tags)) {
 		f.Add("tag "+k, o.Tags[k])
 	}
@@ -117,14 +110,11 @@ func optional(s string) *string {
 }
 
 func describeObject(ctx context.Context, api awscalls.S3, owner, name, key, version string) (objectState, error) {
-	out, err := api.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &name, Key: &key, VersionId: optional(version), ExpectedBucketOwner: &owner, ChecksumMode: types.ChecksumModeEnabled})
+	out, err := api.GetObjectTagging(ctx, &s3.GetObjectTaggingInput{Bucket: &name, Key: &key, VersionId: optional(version), ExpectedBucketOwner: &owner})
 	if err != nil {
 		return objectState{}, err
 	}
-	o := objectState{Bucket: name, Key: key, Version: aws.ToString(out.VersionId), ETag: aws.ToString(out.ETag), Size: aws.ToInt64(out.ContentLength),
-		Modified: aws.ToTime(out.LastModified), Type: aws.ToString(out.ContentType), SHA256: aws.ToString(out.ChecksumSHA256), Meta: out.Metadata, LockMode: string(out.ObjectLockMode)}
-	o.Tags, err = tagsOf(ctx, api, owner, name, key, o.Version)
-	return o, err
+	return objectState{Bucket: name, Key: key, Version: cmp.Or(aws.ToString(out.VersionId), version), Tags: tagMap(out.TagSet)}, nil
 }
 
 func tagsOf(ctx context.Context, api awscalls.S3, owner, name, key, version string) (map[string]string, error) {
@@ -132,9 +122,13 @@ func tagsOf(ctx context.Context, api awscalls.S3, owner, name, key, version stri
 	if err != nil {
 		return nil, err
 	}
+	return tagMap(out.TagSet), nil
+}
+
+func tagMap(set []types.Tag) map[string]string {
 	tags := map[string]string{}
-	for _, t := range out.TagSet {
+	for _, t := range set {
 		tags[aws.ToString(t.Key)] = aws.ToString(t.Value)
 	}
-	return tags, nil
+	return tags
 }

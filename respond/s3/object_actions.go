@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -22,11 +23,11 @@ import (
 func recordObject() respond.Action {
 	return respond.Action{
 		Name:    "s3.record-object",
-		Calls:   map[awscalls.Role][]string{awscalls.Read: {"S3.HeadObject", "S3.GetObjectTagging"}, awscalls.Forensics: kit.KeepCalls()},
+		Calls:   map[awscalls.Role][]string{awscalls.Read: {"S3.GetObjectTagging"}, awscalls.Forensics: kit.KeepCalls()},
 		Options: playbook.Options{Timeout: 2 * time.Minute},
 		Do: kit.Do(func(x *respond.Exec, p objectParams) (playbook.Outcome, error) {
 			o, err := kit.Record(x, kit.Account[objectState]{
-				What: "the object", File: "object.json", Kind: evidence.Metadata, Source: p.ARN + "/" + p.Key, How: "S3.HeadObject, S3.GetObjectTagging",
+				What: "the object", File: "object.json", Kind: evidence.Metadata, Source: p.ARN + "/" + p.Key, How: "S3.GetObjectTagging",
 				Look: func(ctx context.Context) (objectState, error) {
 					api, err := on(ctx, x, awscalls.Read)
 					if err != nil {
@@ -35,7 +36,7 @@ func recordObject() respond.Action {
 					return describeObject(ctx, api, x.Def.Account, p.Bucket, p.Key, p.Version)
 				},
 			})
-			return playbook.Outcome{Message: fmt.Sprintf("%d bytes, %s", o.Size, respond.Count(len(o.Tags), "tag"))}, err
+			return playbook.Outcome{Message: fmt.Sprintf("version %s, %s", cmp.Or(o.Version, "none"), respond.Count(len(o.Tags), "tag"))}, err
 		}),
 	}
 }

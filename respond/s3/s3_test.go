@@ -395,6 +395,23 @@ func TestAnObjectGoesIntoQuarantineByItsVersion(t *testing.T) {
 	}
 }
 
+func TestAnObjectIsDescribedWithoutARightToReadIt(t *testing.T) {
+	t.Parallel()
+	b := objectBench(t, true)
+	version := b.Target.Parts[respond.PartObjectVer]
+	delete(b.Target.Parts, respond.PartObjectVer) // the finding names none: it is the newest
+	w, err := b.Describe()
+	if err != nil || !slices.Contains(w.Facts, respond.Fact{Name: "version", Value: version}) {
+		t.Fatalf("%+v, %v", w.Facts, err)
+	}
+	b.Contain()
+	for _, c := range b.World.Calls() {
+		if c.Place.Role == awscalls.Read && (c.Operation == "HeadObject" || c.Operation == "GetObject") {
+			t.Errorf("the reader calls %s, for which it would have to read objects", c.Operation)
+		}
+	}
+}
+
 func TestTagsThatOthersSetSinceStay(t *testing.T) {
 	t.Parallel()
 	b := objectBench(t, false)

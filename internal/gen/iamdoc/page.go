@@ -29,7 +29,8 @@ Without a read role the service needs the reader's actions itself. Without an ac
 the service and the reader do: findings are archived and heads of the audit chain written, each only where it is configured.
 
 ` + "`guardroom iam policy --role read|act|forensics`" + ` prints the policies below, each short enough for a managed policy; a role
-needs all of them. Words in capitals stand for what is yours:
+needs all of them. ` + "`--partition aws-cn`" + ` or ` + "`aws-us-gov`" + ` prints them for China or GovCloud, where the names of AWS are others, and
+` + "`--lock-days`" + ` for a ` + "`respond.evidence.lock_days`" + ` above 365. Words in capitals stand for what is yours:
 
 | word | is |
 | --- | --- |
@@ -37,6 +38,7 @@ needs all of them. Words in capitals stand for what is yours:
 | ` + "`EVIDENCE-BUCKET`" + ` | the bucket in ` + "`respond.evidence.url`" + ` |
 | ` + "`WORKSTATION-ROLE`" + ` | the role in ` + "`respond.forensics.profile`" + ` |
 | ` + "`MEMORY-DOCUMENT`" + ` | the SSM document for memory |
+| ` + "`IMAGE-PARAMETER`" + ` | the parameter in ` + "`respond.forensics.image`" + `, as ` + "`my/image`" + ` for ` + "`ssm:/my/image`" + `; leave it out for a public one |
 
 `
 
@@ -51,6 +53,14 @@ prints this:
 Narrow the principal to the role that guardroom runs with. guardroom assumes roles only in accounts that stand in its
 configuration, never in one that a finding names. The source identity of the actor and the examiner is the incident, so that
 CloudTrail shows for which one a call was made.
+
+## How much the actor may
+
+A policy that denies is written by the calls that write any policy: whoever has the actor's session may write one that allows, for
+any role or user of the account that is not named guardroom…, and is as powerful as an administrator. So guard it as one: let only
+guardroom's own role assume it, alarm on each AssumeRole of it in CloudTrail, and bound it from outside, by a permissions boundary
+on the roles and users of the account or by a service control policy. The denials above hold what guardroom must not do by mistake;
+they do not hold somebody who rules the actor. Without the playbooks for users and roles leave the steps **revoke** and **user** out.
 `
 
 // Page is docs/reference/iam.md.
@@ -70,7 +80,7 @@ func Page() (string, error) {
 			return "", err
 		}
 	}
-	doc, err := cloud.Trust("111111111111", "the value of aws.external_id").JSON()
+	doc, err := cloud.Trust("111111111111", "the value of aws.external_id", cloud.Site{}).JSON()
 	if err != nil {
 		return "", err
 	}
@@ -136,7 +146,7 @@ func policies(b *strings.Builder, as string, rows []row) error {
 		fmt.Fprintf(b, "\nAll of it in one policy; narrow the resources to yours:\n\n```json\n%s\n```\n\n", doc)
 		return err
 	}
-	list, err := cloud.Policies(role)
+	list, err := cloud.Policies(role, cloud.Site{})
 	if err != nil {
 		return err
 	}
