@@ -421,7 +421,7 @@ func (d *desk) asked(ctx context.Context, plan *respond.Plan) []respond.Guard {
 	}
 	plan.Approvals++
 	return []respond.Guard{{Name: "who asked", Answer: respond.Warn, Why: plan.Requester + " asked without a personal token, and who asked may not approve: one more person must",
-		Hint: "ask with a personal token: guardroom --server URL plan create …"}}
+		Hint: "ask with a personal token: guardroom --server URL plan create --incident INC-…"}}
 }
 
 func some[T any](list []T) []T {

@@ -88,7 +88,7 @@ func protectedHours(q Question) respond.Guard {
 	if q.Protected == "" || q.Class == respond.Release {
 		return pass(name)
 	}
-	return warn(name, q.Protected+": two people must approve, and no rule approves it beforehand", "approve with personal tokens: guardroom --server URL plan approve …")
+	return warn(name, q.Protected+": two people must approve, and no rule approves it beforehand", "approve with personal tokens: guardroom --server URL plan approve PLAN --digest … --reason …")
 }
 
 // real refuses samples and what GuardDuty archived: they never act.
