@@ -3,6 +3,7 @@ package respond
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -60,7 +61,7 @@ func (e *Executor) Execute(c playbook.Context, run RunID, p *Plan) (map[string]p
 		nodes = append(nodes, playbook.Node{Name: s.ID, Options: o, After: s.After, Needs: s.Needs, Do: func(st playbook.Step) (playbook.Outcome, error) {
 			x := &Exec{Step: st, Def: s, Plan: p, RunID: run, Policy: e.Policy, AWS: e.AWS, Owed: e.Owed, limit: o.Timeout, records: c.Record}
 			out, err := a.Do(x)
-			if st.Attempt() >= strangeAnswers && notOfAWS(err) {
+			if st.Attempt() >= strangeAnswers && !s.Contains && notOfAWS(err) {
 				err = playbook.Permanent(Explain(err, s.Title, "what was done before stays; see the run"))
 			}
 			return out, Explain(err, s.Title, "what was done before stays; see the run")
@@ -71,11 +72,20 @@ func (e *Executor) Execute(c playbook.Context, run RunID, p *Plan) (map[string]p
 
 // strangeAnswers is how often a step asks again where something answers that is
 // not AWS, beside the SDK's own repetitions: a proxy, or a double that does not
-// know the call. What waits for such a step must not wait for an hour.
+// know the call. What waits for such a step must not wait for an hour. A step that
+// contains asks for all of its time: it matters more than the wait.
 const strangeAnswers = 3
 
-// notOfAWS reports whether something answered that is not AWS: without a code.
+// notOfAWS reports whether something answered that is not AWS: without a code. A
+// gateway that says that nothing answers behind it is an outage like any other.
 func notOfAWS(err error) bool {
 	var answer *smithyhttp.ResponseError
-	return errors.As(err, &answer) && Code(err) == ""
+	if !errors.As(err, &answer) || answer.Response == nil || answer.Response.Response == nil || Code(err) != "" {
+		return false
+	}
+	switch answer.HTTPStatusCode() {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout, 0:
+		return false
+	}
+	return true
 }

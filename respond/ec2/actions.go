@@ -52,6 +52,7 @@ func Actions() []respond.Action {
 	const short, usual = 2 * time.Minute, 10 * time.Minute
 	quick := playbook.Options{Timeout: short}
 	normal := playbook.Options{Timeout: usual}
+	vital := playbook.Options{Timeout: 30 * time.Minute} // what isolation cannot do without outlasts an outage
 	unprotect := respond.Action{Name: actUnprotect, Options: normal, Do: unlessEnded(inside, restoreAttribute), Calls: calls(reads("EC2.DescribeInstanceAttribute", "EC2.DescribeInstances"), "EC2.ModifyInstanceAttribute")}
 	unvolume := respond.Action{Name: actUnvolume, Options: normal, Do: unlessEnded(inside, restoreVolume), Calls: calls(reads("EC2.DescribeInstances"), "EC2.ModifyInstanceAttribute")}
 	unkeep := respond.Action{Name: actUnkeep, Options: normal, Do: restoreInterface, Calls: calls(reads("EC2.DescribeNetworkInterfaces"), "EC2.ModifyNetworkInterfaceAttribute")}
@@ -93,7 +94,7 @@ func Actions() []respond.Action {
 		respond.Action{Name: actBalancer, Options: quick, Do: outOfBalancer, Undo: undoBalancer, UndoRank: rankBalancers, UndoNeeds: released,
 			Calls: calls(reads("ELB.DescribeLoadBalancers"), "ELB.DeregisterInstancesFromLoadBalancer")},
 		respond.Action{Name: actAddress, Options: quick, Do: disassociate, Undo: undoDisassociate, UndoRank: rankDoors, Calls: calls(reads("EC2.DescribeAddresses"), "EC2.DisassociateAddress")},
-		respond.Action{Name: actGroup, Options: normal, Do: containGroup,
+		respond.Action{Name: actGroup, Options: vital, Do: containGroup,
 			Calls: calls(reads("EC2.DescribeSecurityGroups", "EC2.DescribeSecurityGroupRules"), "EC2.CreateSecurityGroup", "EC2.RevokeSecurityGroupEgress", "EC2.RevokeSecurityGroupIngress")},
 		respond.Action{Name: actThrough, Options: normal, Do: throughGroup,
 			Calls: calls(reads("EC2.DescribeSecurityGroups", "EC2.DescribeSecurityGroupRules"), "EC2.CreateSecurityGroup", "EC2.RevokeSecurityGroupEgress", "EC2.RevokeSecurityGroupIngress", "EC2.AuthorizeSecurityGroupEgress")},
@@ -101,9 +102,9 @@ func Actions() []respond.Action {
 			Calls: calls(reads("EC2.DescribeNetworkInterfaces"), "EC2.ModifyNetworkInterfaceAttribute")},
 		respond.Action{Name: actEmpty, Options: playbook.Options{Timeout: usual, Finishes: true}, Do: emptyThrough,
 			Calls: calls(reads("EC2.DescribeSecurityGroups", "EC2.DescribeSecurityGroupRules", "EC2.DescribeNetworkInterfaces"), "EC2.RevokeSecurityGroupEgress", "EC2.RevokeSecurityGroupIngress")},
-		respond.Action{Name: actOpen, Options: quick, Do: openGroup,
+		respond.Action{Name: actOpen, Options: normal, Do: openGroup,
 			Calls: calls(reads("EC2.DescribeSecurityGroups"), "EC2.CreateSecurityGroup", "EC2.AuthorizeSecurityGroupIngress", "EC2.AuthorizeSecurityGroupEgress")},
-		respond.Action{Name: actIsolate, Options: playbook.Options{Timeout: 30 * time.Minute}, Do: isolate, Undo: undoIsolate, UndoRank: rankIsolate,
+		respond.Action{Name: actIsolate, Options: vital, Do: isolate, Undo: undoIsolate, UndoRank: rankIsolate,
 			Calls: calls(reads("EC2.DescribeNetworkInterfaces", "EC2.DescribeSecurityGroupRules"), "EC2.ModifyNetworkInterfaceAttribute")},
 		respond.Action{Name: actClose, Options: playbook.Options{Timeout: time.Hour, Finishes: true}, Do: closeOpenGroup,
 			Calls: calls(reads("EC2.DescribeSecurityGroups", "EC2.DescribeNetworkInterfaces"), "EC2.DeleteSecurityGroup")},
