@@ -48,7 +48,7 @@ func TestIdleConnectionsThatNothingCutsEndSoonerAndUndoRestoresWhatWasSet(t *tes
 			if slices.ContainsFunc(r.World.Flows(eni), func(f sim.Flow) bool { return f.ID == flow && f.Alive }) {
 				t.Error("the idle connection lives on")
 			}
-			if drift, err := Check(t.Context(), r.AWS, p, records); err != nil || len(drift) > 0 {
+			if drift, err := respond.Check(t.Context(), r.AWS, r.Actions, p, records); err != nil || len(drift) > 0 {
 				t.Errorf("drift %v (%v)", drift, err)
 			}
 			r.well(r.undone(p, records))
@@ -111,7 +111,7 @@ func TestTimeoutsThatSomebodyChangedSinceAreDriftAndStay(t *testing.T) {
 	r.Policy.IdleTimeouts = "auto"
 	p, records := r.contained()
 	r.edit(func(e *sim.Editor) { e.SetTracking(acct, rgn, eni, 777, 30, 60) })
-	if drift, err := Check(t.Context(), r.AWS, p, records); err != nil || len(drift) != 1 || !strings.Contains(drift[0], "timeouts") {
+	if drift, err := respond.Check(t.Context(), r.AWS, r.Actions, p, records); err != nil || len(drift) != 1 || !strings.Contains(drift[0], "timeouts") {
 		t.Errorf("drift %v (%v)", drift, err)
 	}
 	undone := r.undone(p, records)
