@@ -49,8 +49,8 @@ func lead(r message.Run, v *message.View) []message.Text {
 // stageWords is a stage without per cent: those never reach Jira.
 func stageWords(s message.RunStage) string {
 	out := s.Name + ": " + string(s.State)
-	if s.Total > 1 {
-		out += fmt.Sprintf(", %d of %d", s.Done, s.Total)
+	if c := s.Count(); c != "" {
+		out += ", " + c
 	}
 	return out
 }

@@ -28,10 +28,10 @@ func (s *speaker) response(e incident.Entry) (Text, bool) {
 		}
 		return told("Run", e.Text), true
 	case incident.KindEvidenceReady:
-		if known && len(r.Evidence) > 0 {
+		if known && r.State != "" {
 			return s.evidence(r), true
 		}
-		return s.workstations(told("Evidence is ready", e.Text)), true
+		return s.workstations(told("Evidence", e.Text)), true
 	case incident.KindDrift:
 		if strings.HasPrefix(e.Text, containment) {
 			return told("", e.Text), true
@@ -46,15 +46,16 @@ func (s *speaker) response(e incident.Entry) (Text, bool) {
 // containment begins the entries that are sentences about one.
 const containment = "The containment "
 
-// calls reports a run that failed, which people must learn of who do not look.
+// calls reports a run that failed or was aborted, which people must learn of who
+// do not look: they may have read that it was approved.
 func (s *speaker) calls(e incident.Entry) bool {
 	if e.Kind != incident.KindRunEnded {
 		return false
 	}
 	if r, known := s.runOf(e); known && r.State.Ended() {
-		return r.State.Bad()
+		return r.State.Bad() || r.State == RunAborted
 	}
-	return RunState(e.To).Bad()
+	return RunState(e.To).Bad() || RunState(e.To) == RunAborted
 }
 
 // runOf finds the run or the plan that an entry is about: the one whose id it
@@ -72,6 +73,9 @@ func (s *speaker) runOf(e incident.Entry) (Run, bool) {
 }
 
 func (s *speaker) ended(r Run) Text {
+	if t := r.verdict(); !t.IsEmpty() {
+		return t.Words(".")
+	}
 	t := r.Headline()
 	failed := r.failures(1)
 	if len(failed) == 0 {
@@ -85,7 +89,22 @@ func (s *speaker) ended(r Run) Text {
 }
 
 func (s *speaker) evidence(r Run) Text {
-	t := Words(r.prefix() + "Evidence is ready: ").Join(r.Preserved())
+	t := r.Preserved()
+	switch {
+	case t.IsEmpty() && len(r.Gaps) == 0:
+		return Words(r.prefix() + "No evidence was preserved.")
+	case t.IsEmpty():
+		return Words(r.prefix() + "No evidence was preserved: ").Join(ended(r.Gaps[0].Why, maxSentence))
+	case !r.holdsData() && len(r.Gaps) > 0:
+		t = Words(r.prefix() + "No evidence but how the resource was: ").Join(t)
+	case r.incomplete() > 0:
+		t = Words(r.prefix() + "Evidence is incomplete: ").Join(t)
+	default:
+		t = Words(r.prefix() + "Evidence is ready: ").Join(t)
+	}
+	if n := len(r.Gaps); n > 0 {
+		t = t.Words(", " + count(n, "gap", "gaps"))
+	}
 	if w := r.workstation(); !w.IsEmpty() {
 		t = t.Words(". ").Join(w)
 	}

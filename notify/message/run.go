@@ -88,7 +88,20 @@ type RunStage struct {
 	Name        string // ours
 	State       RunState
 	Done, Total int
+	Failed      int // steps that a person must look at
 	Percent     int // -1: AWS gives none
+}
+
+// Count is how many of its steps have ended, or failed: 1 of 4 failed. It is
+// empty for a single step.
+func (s RunStage) Count() string {
+	switch {
+	case s.Total <= 1:
+		return ""
+	case s.Failed > 0:
+		return fmt.Sprintf("%d of %d failed", s.Failed, s.Total)
+	}
+	return fmt.Sprintf("%d of %d", s.Done, s.Total)
 }
 
 // RunStep is one step.
@@ -96,6 +109,7 @@ type RunStep struct {
 	ID, Stage string // ours, but for the name of the resource in the id
 	Title     string // untrusted
 	State     RunState
+	Preserves bool   // it was to preserve evidence
 	Percent   int    // -1: AWS gives none
 	Message   string // untrusted
 	Safe      string // untrusted
@@ -217,22 +231,23 @@ func (r Run) Authority(now time.Time) Text {
 // lines, the most important first.
 func (r Run) Outcome(now time.Time) []Text {
 	var out []Text
+	if t := r.verdict(); !t.IsEmpty() {
+		out = append(out, t)
+	}
+	said := map[string]bool{"": true} // what holds for several steps is said once
 	for _, s := range r.failures(maxFailures) {
 		t := Words("Failed: ").Join(value(s.Title, maxName)).Words(": ").Join(value(s.Message, maxSentence))
 		out = append(out, t)
-		if s.Safe != "" {
+		if !said[s.Safe] {
 			out = append(out, Words("Safe: ").Join(value(s.Safe, maxSentence)))
 		}
-		if s.Hint != "" {
+		if !said[s.Hint] {
 			out = append(out, Words("Next: ").Join(value(s.Hint, maxSentence)))
 		}
+		said[s.Safe], said[s.Hint] = true, true
 	}
-	if r.AbortedBy != "" {
-		t := Words("Aborted by ").Join(who(r.AbortedBy))
-		if r.AbortWhy != "" {
-			t = t.Words(": ").Join(value(r.AbortWhy, maxSentence))
-		}
-		out = append(out, t)
+	if r.AbortedBy != "" && !r.State.Ended() {
+		out = append(out, r.aborted())
 	}
 	if r.Contained {
 		out = append(out, r.containment())

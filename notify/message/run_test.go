@@ -44,6 +44,54 @@ func aRun(state message.RunState) message.Run {
 	return r
 }
 
+// abortedRun was stopped before anything was isolated.
+func abortedRun() message.Run {
+	r := aRun(message.RunAborted)
+	r.Contained, r.Connect, r.AbortedBy, r.AbortWhy = false, "", "raj", "wrong host"
+	r.StillOpen = []string{"eni-1 is open: it is in sg-1", "eni-2 is open: it is in sg-2", "the VPC resolver answers"}
+	r.Evidence = []message.RunEvidence{{Kind: "before image", Title: "the instance as it was"}}
+	r.Gaps = []message.RunGap{{What: "snapshots", Why: "the run was aborted"}}
+	return r
+}
+
+// failedRun could change nothing, because AWS did not answer.
+func failedRun() message.Run {
+	r := aRun(message.RunFailed)
+	r.StillOpen, r.Evidence, r.Connect = nil, nil, ""
+	r.Gaps = []message.RunGap{{What: "snapshots", Why: "AWS did not answer"}}
+	return r
+}
+
+// incompleteRun contained its target, and could not preserve all.
+func incompleteRun() message.Run {
+	r := aRun(message.RunPartFailed)
+	r.Contained = true
+	failed := func(stage, title, message string) {
+		s := r.Steps[0]
+		s.ID, s.Stage, s.Title, s.Message, s.Preserves = title, stage, title, message, true
+		s.Hint = "make a new plan for what is missing"
+		r.Steps = append(r.Steps, s)
+	}
+	s := r.Steps[0]
+	r.Steps = []message.RunStep{s}
+	failed("screenshot", "keep a picture of the console", "EC2.GetConsoleScreenshot: no answer (connection refused)")
+	failed("snapshot locks", "vol-1: lock its snapshot", "EC2.LockSnapshot: no answer (connection refused)")
+	failed("snapshot locks", "vol-2: lock its snapshot", "EC2.LockSnapshot: no answer (connection refused)")
+	r.Steps = r.Steps[1:]
+	r.Stages = []message.RunStage{{Name: "screenshot", State: message.RunFailed, Done: 1, Total: 1, Failed: 1}, {Name: "snapshot locks", State: message.RunFailed, Done: 4, Total: 4, Failed: 2}}
+	return r
+}
+
+func TestAGroupSaysHowManyOfItsStepsFailed(t *testing.T) {
+	t.Parallel()
+	for want, s := range map[string]message.RunStage{
+		"1 of 4 failed": {Done: 4, Total: 4, Failed: 1}, "2 of 3": {Done: 2, Total: 3}, "": {Done: 1, Total: 1, Failed: 1}} {
+		if got := s.Count(); got != want {
+			t.Errorf("%+v says %q, want %q", s, got, want)
+		}
+	}
+}
+
 func TestResponsesAreTold(t *testing.T) {
 	t.Parallel()
 	about := func(seq int64, kind incident.Kind, text, to string) incident.Entry {
@@ -63,6 +111,17 @@ func TestResponsesAreTold(t *testing.T) {
 		{"contained", []message.Run{aRun(message.RunCompleted)}, []incident.Entry{waits, decided, started,
 			about(6, incident.KindContained, "the security groups were looked at again and hold", ""), about(7, incident.KindEvidenceReady, "evidence of "+runID, runID),
 			about(8, incident.KindRunEnded, runID+" completed", "completed")}, func(i *incident.Incident) { i.State, i.ContainedAt = incident.Contained, clock("10:50") }},
+		{"aborted", []message.Run{abortedRun()}, []incident.Entry{decided, started, about(7, incident.KindEvidenceReady, "evidence of "+runID, runID),
+			about(8, incident.KindRunEnded, runID+" aborted", "")}, nil},
+		{"aborted_contained", func() []message.Run {
+			r := aRun(message.RunAborted)
+			r.AbortedBy, r.AbortWhy = "raj", "enough"
+			return []message.Run{r}
+		}(), []incident.Entry{about(8, incident.KindRunEnded, runID+" aborted", "")}, nil},
+		{"not_contained", []message.Run{failedRun()}, []incident.Entry{decided, started, about(7, incident.KindEvidenceReady, "evidence of "+runID, runID),
+			about(8, incident.KindRunEnded, runID+" failed", "")}, nil},
+		{"incomplete", []message.Run{incompleteRun()}, []incident.Entry{about(6, incident.KindContained, "payments-api-3 is contained", ""),
+			about(7, incident.KindEvidenceReady, "evidence of "+runID, runID), about(8, incident.KindRunEnded, runID+" part failed", "")}, nil},
 		{"part_failed", []message.Run{aRun(message.RunPartFailed)}, []incident.Entry{started, about(8, incident.KindRunEnded, runID+" part failed", "part failed")}, nil},
 		{"released", func() []message.Run {
 			r, undo := aRun(message.RunUndone), aRun(message.RunUndone)

@@ -81,8 +81,8 @@ func runStage(x message.Run, s message.RunStage) string {
 		glyph = g
 	}
 	l := "`" + entities(glyph) + "` " + line(s.Name, maxLabel) + ", " + line(string(s.State), maxLabel)
-	if s.Total > 1 && s.State != message.RunWaiting {
-		l += fmt.Sprintf(", %d of %d", s.Done, s.Total)
+	if c := s.Count(); c != "" && s.State != message.RunWaiting {
+		l += ", " + c
 	}
 	if s.State != message.RunRunning && s.State != message.RunUndoing {
 		return l
