@@ -72,6 +72,9 @@ func Transient(err error) bool {
 	return fault.CodeOf(err) == fault.Internal || fault.CodeOf(err) == fault.Unavailable
 }
 
+// hintAgain is for what may pass by itself, while the run lasts.
+const hintAgain = "guardroom run watch shows whether it goes on; AWS is asked again"
+
 // Explain turns an error of AWS into what a person reads. what is a phrase such
 // as "isolate eni-0c1"; safe is what is true now. An error that is explained
 // already, or that ends the run, is returned as it is.
@@ -101,7 +104,7 @@ func Explain(err error, what, safe string) error {
 	case Gone(err):
 		return playbook.Permanent(fault.Wrap(fault.NotFound, err, message, safe, "it does not exist in that account and region any more"))
 	case Transient(err):
-		return fault.Wrap(fault.Unavailable, err, message, safe, "guardroom run watch shows whether it goes on; AWS is asked again")
+		return fault.Wrap(fault.Unavailable, err, message, safe, hintAgain)
 	}
 	return playbook.Permanent(fault.Wrap(fault.Conflict, err, message, safe, "read what AWS says, mend it, and make a new plan for what is missing"))
 }

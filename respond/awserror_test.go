@@ -1,10 +1,14 @@
 package respond_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/aws/smithy-go"
@@ -48,7 +52,13 @@ func TestAReasonIsReadByPeople(t *testing.T) {
 	}{
 		{call(status(403, &smithy.GenericAPIError{Code: "UnauthorizedOperation", Message: "You are not authorized."})), "AWS answered EC2.LockSnapshot with UnauthorizedOperation: You are not authorized."},
 		{call(status(500, errors.New("XML syntax error on line 2"))), "EC2.LockSnapshot was answered with HTTP status 500 and nothing that can be read"},
-		{call(fmt.Errorf("exceeded maximum number of attempts, 5, %w", errors.New("connection refused"))), "EC2.LockSnapshot got no answer: connection refused"},
+		{call(fmt.Errorf("exceeded maximum number of attempts, 5, %w", errors.New("connection refused"))), "EC2.LockSnapshot: no answer (connection refused)"},
+		{call(status(0, &net.OpError{Op: "dial", Addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 6111}, Err: syscall.ECONNREFUSED})), "EC2.LockSnapshot: no answer (connection refused by 127.0.0.1:6111)"},
+		{call(status(0, &net.OpError{Op: "read", Err: syscall.ECONNRESET})), "EC2.LockSnapshot: no answer (the connection was cut)"},
+		{call(status(0, context.DeadlineExceeded)), "EC2.LockSnapshot: no answer (it took too long)"},
+		{call(&net.DNSError{Name: "ec2.nowhere.example"}), "EC2.LockSnapshot: no answer (ec2.nowhere.example has no address)"},
+		{call(status(0, errors.New("use of closed connection"))), "EC2.LockSnapshot: no answer (use of closed connection)"},
+		{call(status(503, io.EOF)), "EC2.LockSnapshot was answered with HTTP status 503 and nothing that can be read"},
 		{errors.New("no room"), "no room"},
 		{fault.New(fault.Conflict, "it is locked", "wait"), "it is locked"},
 	} {

@@ -119,6 +119,8 @@ type StageProgress struct {
 	State Word   `json:"state"`
 	Done  int    `json:"done"`
 	Total int    `json:"total"`
+	// Failed are those that a person must look at.
+	Failed int `json:"failed,omitempty"`
 	// Percent of the slowest running step; -1 where AWS gives none.
 	Percent int `json:"percent"`
 }
@@ -129,6 +131,8 @@ type StepProgress struct {
 	Stage string `json:"stage,omitempty"`
 	Title string `json:"title"`
 	State Word   `json:"state"`
+	// Preserves says that it is there to preserve evidence.
+	Preserves bool `json:"preserves,omitempty"`
 	// Percent is -1 where AWS gives none and the size is not known.
 	Percent int    `json:"percent"`
 	DoneOf  string `json:"done_of,omitempty"` // 12 of 100 GiB

@@ -172,7 +172,11 @@ func (g *Progress) steps(p *Plan, records []playbook.Record, undo, ended bool, n
 			planned[s.ID] = true
 			rec, begun := byName[s.ID]
 			st := stepProgress(rec, undo && s.Effect != NoChange, now)
-			st.ID, st.Stage, st.Title, st.Approval = s.ID, s.Stage, StepTitle(p, s), s.Approval
+			st.ID, st.Stage, st.Title, st.Approval, st.Preserves = s.ID, s.Stage, StepTitle(p, s), s.Approval, s.preserves()
+			st.Message = untitled(st.Message, s.Title, st.Title)
+			if ended && st.Hint == hintAgain {
+				st.Hint = missing(p, s)
+			}
 			if !begun && ended {
 				st.State, st.Message = WordSkipped, "not begun"
 			}
@@ -308,6 +312,9 @@ func stages(steps []StepProgress) []StageProgress {
 		g := &list[i]
 		g.Total++
 		words[name][s.State]++
+		if s.State.Bad() {
+			g.Failed++
+		}
 		if s.State.Ended() {
 			g.Done++
 		} else if s.Percent >= 0 && (g.Percent < 0 || s.Percent < g.Percent) {

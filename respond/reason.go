@@ -1,8 +1,12 @@
 package respond
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"syscall"
 
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -21,6 +25,9 @@ func Reason(err error) string {
 	if call == "" {
 		return err.Error()
 	}
+	if why := noAnswer(err); why != "" {
+		return call + ": no answer (" + why + ")"
+	}
 	var answer *smithyhttp.ResponseError
 	answered := errors.As(err, &answer)
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
@@ -34,9 +41,39 @@ func Reason(err error) string {
 		return fmt.Sprintf("%s was answered with HTTP status %d and nothing that can be read", call, answer.HTTPStatusCode())
 	}
 	if cause := innermost(err); cause != nil {
-		return call + " got no answer: " + cause.Error()
+		return call + ": no answer (" + cause.Error() + ")"
 	}
 	return err.Error()
+}
+
+// noAnswer says in a few words why a call was not answered at all, with the
+// address that was asked where it is known; empty: it was answered, or it is not
+// known why it was not.
+func noAnswer(err error) string {
+	var answer *smithyhttp.ResponseError
+	if errors.As(err, &answer) && answer.HTTPStatusCode() != 0 {
+		return ""
+	}
+	where := ""
+	if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Addr != nil {
+		where = " by " + dial.Addr.String()
+	}
+	var slow net.Error
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "connection refused" + where
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "the connection was cut"
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &slow) && slow.Timeout():
+		return "it took too long"
+	}
+	if name, ok := errors.AsType[*net.DNSError](err); ok {
+		return name.Name + " has no address"
+	}
+	if answer != nil {
+		return innermost(err).Error()
+	}
+	return ""
 }
 
 // innermost is the cause below everything that the SDK wraps.

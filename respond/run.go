@@ -121,5 +121,14 @@ func Result(p *Plan, records map[string]playbook.Record, aborted bool) (state Ru
 	default:
 		state = RunFailed
 	}
-	return state, contained, stillOpen, summarize(state, len(p.Steps), counts, failed)
+	stays := "what was done stays"
+	switch {
+	case contained:
+		stays = "what is contained stays contained"
+	case critical > 0 && criticalDone == 0 && p.UndoOf == "":
+		stays = "nothing was contained"
+	case critical > 0 && p.UndoOf == "":
+		stays = "it is not contained; what was isolated stays so"
+	}
+	return state, contained, stillOpen, summarize(state, len(p.Steps), counts, failed, stays)
 }

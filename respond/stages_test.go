@@ -1,0 +1,78 @@
+package respond
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/guardroom/guardroom/internal/fault"
+	"github.com/guardroom/guardroom/playbook"
+)
+
+// endedRun is a run whose forensic steps AWS did not answer.
+func endedRun(state RunState) Progress {
+	p := watchedPlan()
+	p.Incident, p.Playbook = 42, "ec2-respond"
+	for i := range p.Steps[1:] {
+		p.Steps[i+1].Action = "forensics.lock"
+	}
+	refused := func(s Step, hint string) playbook.Record {
+		return playbook.Record{Name: s.ID, State: playbook.Failed, Message: s.Title + ": EC2.LockSnapshot: no answer", Ended: progressNow,
+			Error: &playbook.Failure{Code: fault.Unavailable, Message: s.Title + ": " + s.Title + ": EC2.LockSnapshot: no answer", Hint: hint}}
+	}
+	records := []playbook.Record{refused(p.Steps[1], hintAgain), {Name: p.Steps[2].ID, State: playbook.Completed, Ended: progressNow}, refused(p.Steps[3], "add it")}
+	return ProgressOf(RunRow{ID: "run_1", Plan: "pln_1", Incident: 42, State: state, StartedAt: progressNow}, watchedRow(), p, records, progressNow)
+}
+
+func TestAStepSaysItsTitleOnceAndWhatHelpsNow(t *testing.T) {
+	t.Parallel()
+	for state, want := range map[RunState]string{RunRunning: hintAgain,
+		RunPartFailed: "the run has ended, and AWS is not asked again; a new plan does what is missing: guardroom plan create --incident INC-42 --playbook forensics --resource i-0f3c"} {
+		g := endedRun(state)
+		s := g.Steps[1]
+		if s.Message != "EC2.LockSnapshot: no answer" || s.Hint != want || !s.Preserves {
+			t.Errorf("%s: %q with the hint %q, preserves %t", state, s.Message, s.Hint, s.Preserves)
+		}
+		if g.Steps[3].Hint != "add it" {
+			t.Errorf("another hint became %q", g.Steps[3].Hint)
+		}
+	}
+}
+
+func TestAStageCountsWhatFailedOfIt(t *testing.T) {
+	t.Parallel()
+	for _, s := range endedRun(RunPartFailed).Stages {
+		if want := map[string]int{"record": 0, "snapshot": 1, "attach": 1}[s.Stage]; s.Failed != want {
+			t.Errorf("%s: %d failed, want %d", s.Stage, s.Failed, want)
+		}
+	}
+}
+
+func TestAnAbortedRunClaimsNoContainmentThatThereIsNot(t *testing.T) {
+	t.Parallel()
+	p := &Plan{Steps: []Step{{ID: "mark", Effect: Reversible}, {ID: "isolate/eni-1", Contains: true, Effect: Reversible}, {ID: "verify", Contains: true, Effect: NoChange}}}
+	for want, done := range map[string][]string{
+		"aborted, nothing was contained":                           {"mark"},
+		"aborted, it is not contained; what was isolated stays so": {"mark", "isolate/eni-1"},
+		"aborted, what is contained stays contained":               {"isolate/eni-1", "verify"},
+	} {
+		records := map[string]playbook.Record{}
+		for _, s := range p.Steps {
+			records[s.ID] = playbook.Record{Name: s.ID, State: playbook.Skipped}
+		}
+		for _, id := range done {
+			records[id] = playbook.Record{Name: id, State: playbook.Completed}
+		}
+		if _, _, _, summary := Result(p, records, true); !strings.HasSuffix(summary, want) {
+			t.Errorf("after %v: %q, want %q", done, summary, want)
+		}
+	}
+}
+
+func TestEveryStageHasWordsThatPeopleKnow(t *testing.T) {
+	t.Parallel()
+	for stage, want := range map[string]string{"open": "passage for the switch", "lock": "snapshot locks", "memory": "memory", "": ""} {
+		if got := StageWords(stage); got != want {
+			t.Errorf("%s is %q, want %q", stage, got, want)
+		}
+	}
+}
