@@ -346,9 +346,12 @@ func (r *runs) finish(ctx context.Context, run respond.RunRow, plan *respond.Pla
 			return err
 		}
 		tx.Audit(audit.Record{Who: incident.Guardroom, Action: "run.ended", Object: "run/" + string(run.ID), Before: string(respond.RunRunning), After: string(state), Why: summary})
-		released := false
+		released, freed := false, ""
 		if now.UndoOf != "" && state == respond.RunCompleted {
 			if released, err = r.undone(ctx, tx, now); err != nil {
+				return err
+			}
+			if freed, err = r.isReleased(ctx, tx, plan, now); err != nil {
 				return err
 			}
 		}
@@ -367,9 +370,9 @@ func (r *runs) finish(ctx context.Context, run respond.RunRow, plan *respond.Pla
 			entries := i.Responded(incident.KindRunEnded, incident.Guardroom, text, at)
 			switch {
 			case contained:
-				entries = append(entries, i.Contain(respond.ContainedWords(nameOf(plan), run.ID, open), at)...)
+				entries = append(entries, i.Contain(isContained(plan, run.ID, open), at)...)
 			case released:
-				entries = append(entries, i.Release(fmt.Sprintf("%s was taken back by %s", now.UndoOf, run.ID), at)...)
+				entries = append(entries, i.Release(freed, at)...)
 			}
 			return entries
 		})
@@ -380,10 +383,36 @@ func nameOf(p *respond.Plan) string {
 	if p == nil {
 		return "the resource"
 	}
-	if p.Target.Name != "" {
-		return fmt.Sprintf("%s (%s)", p.Target.Name, p.Target.ID)
+	return respond.Subject(p)
+}
+
+// isContained says that a containment was verified, and what goes on all the same.
+func isContained(p *respond.Plan, id respond.RunID, open []string) string {
+	text := respond.ContainedWords(nameOf(p), id, open)
+	if p == nil {
+		return text
 	}
-	return p.Target.ID
+	if on := respond.GoesOn(p); on != "" {
+		text += "; " + on
+	}
+	return text
+}
+
+// isReleased says which resource is free again, and who approved that.
+func (r *runs) isReleased(ctx context.Context, tx *store.Tx, plan *respond.Plan, undo respond.RunRow) (string, error) {
+	row, err := tx.LockPlan(ctx, undo.Plan)
+	if err != nil {
+		return "", err
+	}
+	text := nameOf(plan) + " is not contained any more"
+	for i, a := range row.Approvals {
+		if i == 0 {
+			text += "; approved by " + a.Who
+		} else {
+			text += " and " + a.Who
+		}
+	}
+	return fmt.Sprintf("%s (%s took back %s)", text, undo.ID, undo.UndoOf), nil
 }
 
 // undone marks the run that was taken back. It reports whether that had contained
@@ -489,7 +518,7 @@ func (p *progress) contained(ctx context.Context, tx *store.Tx, rec playbook.Rec
 	}
 	tx.Audit(audit.Record{Who: incident.Guardroom, Action: "run.contained", Object: "run/" + string(run.ID), After: run.Target})
 	return p.change(ctx, tx, run.Incident, true, func(i *incident.Incident, at time.Time) []incident.Entry {
-		return i.Contain(respond.ContainedWords(nameOf(p.plan), run.ID, open), at)
+		return i.Contain(isContained(p.plan, run.ID, open), at)
 	})
 }
 

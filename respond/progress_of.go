@@ -76,10 +76,7 @@ func progressOf(row PlanRow, p *Plan) Progress {
 		return g
 	}
 	g.What = what(p.Playbook, p.UndoOf, p)
-	g.Target, g.Account, g.Region = targetName(p.Target), p.Target.Account, p.Target.Region
-	if n := len(p.Parts); n > 0 {
-		g.Target += fmt.Sprintf(" and %d more", n)
-	}
+	g.Target, g.Account, g.Region = Subject(p), p.Target.Account, p.Target.Region
 	g.Simulated, g.DryRun = p.Simulated, p.DryRun
 	g.Expected = span(p.ShortestSeconds, p.LongestSeconds)
 	if p.CostCents > 0 {

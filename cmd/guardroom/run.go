@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/guardroom/guardroom/api"
@@ -78,6 +79,9 @@ func (c *RunShowCmd) Run(ctx context.Context, e *env) error {
 		}
 		if e.JSON {
 			return e.object(d)
+		}
+		if d.Progress.Next == "guardroom run show "+string(d.Run.ID) {
+			d.Progress.Next = "" // it is what was just asked for
 		}
 		for _, l := range e.runLines(d.Progress) {
 			e.printf("%s\n", l)
@@ -195,12 +199,24 @@ func (e *env) runEnd(g respond.Progress) {
 	if g.AbortedBy != "" {
 		e.block("aborted", "by "+g.AbortedBy+": "+g.AbortWhy)
 	}
+	var safe, hints []string // what holds for several errors is said once
+	once := func(list []string, text string) []string {
+		if text == "" || slices.Contains(list, text) {
+			return list
+		}
+		return append(list, text)
+	}
 	for _, s := range g.Steps {
 		if s.State.Bad() {
 			e.block("error", s.Title+": "+s.Message)
-			e.block("safe", s.Safe)
-			e.block("hint", s.Hint)
+			safe, hints = once(safe, s.Safe), once(hints, s.Hint)
 		}
+	}
+	for _, t := range safe {
+		e.block("safe", t)
+	}
+	for _, t := range hints {
+		e.block("hint", t)
 	}
 	if g.Contained {
 		words := "yes"

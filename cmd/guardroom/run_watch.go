@@ -241,7 +241,7 @@ func (v *screenView) fit(lines []string, g respond.Progress) []string {
 	}
 	lines = slices.Clone(lines[:len(lines)-len(g.Steps)])
 	for _, s := range g.Stages {
-		line := fmt.Sprintf("%s %s  %d of %d  %s", s.State.Glyph(), s.Stage, s.Done, s.Total, s.State)
+		line := fmt.Sprintf("%s %s  %d of %d  %s", s.State.Glyph(), respond.StageWords(s.Stage), s.Done, s.Total, s.State)
 		if s.Percent >= 0 && !s.State.Ended() {
 			line += fmt.Sprintf(", %d %%", s.Percent)
 		}
