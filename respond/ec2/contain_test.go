@@ -44,7 +44,7 @@ func TestDefect17And33AContainmentIsolatesEveryInterfaceAndItsUndoGivesTheWorldB
 			t.Errorf("%s goes with the instance", v.ID)
 		}
 	}
-	if w.Tags[respond.TagIncident] != "INC-42" || w.Tags[respond.TagRun] != string(kittest.Run) {
+	if w.Tags[respond.TagIncident] != "INC-42" || w.Tags[respond.TagRun] != string(kittest.Run) || w.Tags[respond.TagStatus] != "contained" {
 		t.Errorf("its tags are %v", w.Tags)
 	}
 	undone := r.undone(p, records)
@@ -421,6 +421,9 @@ func TestDefect52And47VerificationFailsWhenARuleIsLeft(t *testing.T) {
 	}
 	if _, contained, open := r.Result(p, records); contained || !kittest.Has(open, "open: ") {
 		t.Errorf("contained %v, open %v", contained, open)
+	}
+	if got := r.world(r.id).Tags[respond.TagStatus]; got != "not contained" {
+		t.Errorf("its tag says %q", got)
 	}
 }
 

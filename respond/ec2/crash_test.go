@@ -239,7 +239,7 @@ func TestAnAbortAnywhereKeepsTheContainmentAndClosesWhatIsOpen(t *testing.T) {
 		r.revive(r.Journal)
 		r.nothingOpen(at)
 		// What was begun with is closed; nothing new is begun.
-		closing := map[string]bool{"ModifyNetworkInterfaceAttribute": true, "DeleteSecurityGroup": true, "ResumeProcesses": true}
+		closing := map[string]bool{"ModifyNetworkInterfaceAttribute": true, "DeleteSecurityGroup": true, "ResumeProcesses": true, "CreateTags": true}
 		begun := 0
 		for _, c := range r.World.Calls()[then:] {
 			reads := strings.HasPrefix(c.Operation, "Describe") || strings.HasPrefix(c.Operation, "Get") || strings.HasPrefix(c.Operation, "List")
@@ -259,6 +259,9 @@ func TestAnAbortAnywhereKeepsTheContainmentAndClosesWhatIsOpen(t *testing.T) {
 					t.Fatalf("%v: %s counts as isolated and is in %v", at, n.ID, n.Groups)
 				}
 			}
+		}
+		if tag := r.world(r.id).Tags[respond.TagStatus]; tag != "" && (tag == "contained") != (records[StepVerify].State == playbook.Completed) || tag == "containing" && records[StepStatus].State == playbook.Completed {
+			t.Fatalf("%v: the tag says %q, and the second look %s", at, tag, records[StepVerify].State)
 		}
 		r.Pass(time.Minute)
 		if len(records) == 0 || !changed(records) {

@@ -444,6 +444,11 @@ func (b *drafting) last() {
 	}
 	b.Add(respond.Step{ID: StepVerify, Action: actVerify, Stage: StageVerify, Effect: respond.NoChange, Contains: true, After: all, Title: "describe everything again, and say what is still open"},
 		verifyParams{instanceParams: instanceParams{Instance: b.w.InstanceID}, Paths: b.paths()})
+	if s, ok := b.step(StepMark); ok {
+		p, _ := paramsOf[markParams](s)
+		b.Add(respond.Step{ID: StepStatus, Action: actStatus, Stage: StageMark, Effect: respond.Reversible, After: []string{StepVerify}, Needs: []string{StepMark},
+			Title: "tag the same as contained, or as not contained"}, p)
+	}
 }
 
 func (b *drafting) step(id string) (respond.Step, bool) {

@@ -278,7 +278,7 @@ func mark(x *respond.Exec) (playbook.Outcome, error) {
 		return playbook.Outcome{}, err
 	}
 	want := x.Tags(time.Time{})
-	want[respond.TagStatus] = "contained"
+	want[respond.TagStatus] = statusBegun
 	before, err := respond.Once(x, respond.SavedBefore, func() (map[string]map[string]string, error) { return ourTags(x, p.Resources) })
 	if err != nil {
 		return playbook.Outcome{}, err

@@ -52,12 +52,12 @@ func unmark(x *respond.Exec) (playbook.Outcome, error) {
 			is, has := tags[key]
 			switch {
 			case has == had && is == was:
-			case !has || is != ours:
+			case !has || is != ours && !(key == respond.TagStatus && slices.Contains(statuses(), is)):
 				left++ // somebody changed it since
 			case had:
 				put = append(put, types.Tag{Key: aws.String(key), Value: aws.String(was)})
 			default:
-				drop = append(drop, types.Tag{Key: aws.String(key), Value: aws.String(ours)})
+				drop = append(drop, types.Tag{Key: aws.String(key), Value: aws.String(is)})
 			}
 		}
 		if err := retag(x, id, put, drop); err != nil {
