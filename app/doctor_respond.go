@@ -7,16 +7,11 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
-
 	"github.com/guardroom/guardroom/api"
 	"github.com/guardroom/guardroom/internal/fault"
 	"github.com/guardroom/guardroom/respond"
 	"github.com/guardroom/guardroom/respond/awscalls"
+	"github.com/guardroom/guardroom/respond/kit"
 )
 
 // mostAccounts is in how many accounts doctor tries the roles of responses.
@@ -80,25 +75,17 @@ func (a *App) checkRoles(ctx context.Context) []api.Check {
 
 func (a *App) checkRole(ctx context.Context, p awscalls.Place) api.Check {
 	c := api.Check{Area: "respond", What: string(p.Role) + " role in " + p.Account}
-	who, err := a.caller(ctx, p)
+	who, err := kit.Identity(ctx, a.desk.aws, p)
 	if err != nil {
 		c.Message, c.Hint = fault.Of(respond.Explain(err, "assume the role", "")).Error(), "make it with the policy that guardroom iam policy --role "+string(p.Role)+" prints, and let guardroom assume it"
 		return c
 	}
-	if account := aws.ToString(who.Account); account != p.Account {
+	if account := kit.AccountOf(who); account != p.Account {
 		c.Message, c.Hint = "calls end in account "+account, "respond.act_role and respond.forensics_role are names of roles in the account of the finding"
 		return c
 	}
-	c.OK, c.Message = true, "assumed as "+aws.ToString(who.Arn)
+	c.OK, c.Message = true, "assumed as "+who
 	return c
-}
-
-func (a *App) caller(ctx context.Context, p awscalls.Place) (*sts.GetCallerIdentityOutput, error) {
-	client, err := a.desk.aws.STS(ctx, p)
-	if err != nil {
-		return nil, err
-	}
-	return client.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 }
 
 // evidenceAccount is where evidence is examined; empty: it is not known, for that
@@ -129,36 +116,18 @@ func (a *App) checkEvidence(ctx context.Context) api.Check {
 		c.Message, c.Hint = "it was not looked at: in which account it is is not known", "set respond.forensics.account, or name your accounts under accounts:"
 		return c
 	}
-	out, err := a.versioning(ctx, account, e.Bucket)
+	versioned, err := kit.Versioned(ctx, a.desk.aws, awscalls.Place{Account: account, Region: a.someRegion(), Role: awscalls.Read, Incident: "INC-0"}, e.Bucket)
 	switch {
 	case respond.Gone(err):
 		c.OK, c.Warning, c.Message = false, false, "it is not there"
 	case err != nil:
 		c.Message, c.Hint = fault.Of(respond.Explain(err, "ask for its versioning", "")).Error(), "let the read role ask for it (guardroom iam policy --role read), or look by hand"
-	case out.Status != types.BucketVersioningStatusEnabled:
+	case !versioned:
 		c.OK, c.Warning, c.Message = false, false, "it is not versioned: evidence can be overwritten"
 	default:
 		c.Warning, c.Message, c.Hint = false, "it is there and versioned; a lock that it does not know is told with the first object", ""
 	}
 	return c
-}
-
-// versioning asks a bucket where it is, and there whether it is versioned.
-func (a *App) versioning(ctx context.Context, account, bucket string) (*s3.GetBucketVersioningOutput, error) {
-	p := awscalls.Place{Account: account, Region: a.someRegion(), Role: awscalls.Read, Incident: "INC-0"}
-	client, err := a.desk.aws.S3(ctx, p)
-	if err != nil {
-		return nil, err
-	}
-	where, err := client.GetBucketLocation(ctx, &s3.GetBucketLocationInput{Bucket: &bucket})
-	if err != nil {
-		return nil, err
-	}
-	p.Region = cmp.Or(string(where.LocationConstraint), "us-east-1")
-	if client, err = a.desk.aws.S3(ctx, p); err != nil {
-		return nil, err
-	}
-	return client.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: &bucket})
 }
 
 // checkImage looks for the parameter that names the workstation's image.
@@ -169,17 +138,11 @@ func (a *App) checkImage(ctx context.Context) api.Check {
 	if !isParameter || account == "" {
 		return c
 	}
-	client, err := a.desk.aws.SSM(ctx, awscalls.Place{Account: account, Region: a.someRegion(), Role: awscalls.Forensics, Incident: "INC-0"})
-	var out *ssm.GetParameterOutput
-	if err == nil {
-		out, err = client.GetParameter(ctx, &ssm.GetParameterInput{Name: &name})
-	}
+	value, err := kit.Parameter(ctx, a.desk.aws, awscalls.Place{Account: account, Region: a.someRegion(), Role: awscalls.Forensics, Incident: "INC-0"}, name)
 	if err != nil {
 		c.OK, c.Message, c.Hint = false, fault.Of(respond.Explain(err, "read parameter "+name, "")).Error(), "set respond.forensics.image to an AMI or a parameter that the forensics role may read"
 		return c
 	}
-	if out.Parameter != nil {
-		c.Message = name + " names " + aws.ToString(out.Parameter.Value)
-	}
+	c.Message = name + " names " + value
 	return c
 }

@@ -39,7 +39,7 @@ var flaws = []flaw{
 	{17, "an undo that restores a part", []string{"respond/ec2 TestDefect17And33AContainmentIsolatesEveryInterfaceAndItsUndoGivesTheWorldBack", "respond/ec2 TestContainAndUndoGiveBackTheSameWorld"}, ""},
 	{18, "a security group found by its name alone", []string{"respond/ec2 TestDefect18AForeignGroupOfOurNameIsNotAdopted"}, ""},
 	{19, "rules of IPv6 left in the group", []string{"respond/ec2 TestDefect19NoRuleIsLeftInAVPCWithIPv6"}, ""},
-	{20, "a group that opens everything left behind, with a public address", []string{"respond/ec2 TestDefect20TheAddressIsOffBeforeTheInterfaceIsOpened", "respond/ec2 TestDefect08And20ARunThatIsKilledAnywhereGoesOnAndLeavesNothingOpen"}, ""},
+	{20, "a group that opens everything left behind, with a public address", []string{"respond/ec2 TestDefect20TheAddressIsOffBeforeTheInterfaceIsOpened", "respond/ec2 TestDefect08And20ARunThatIsKilledAnywhereGoesOnAndLeavesNothingOpen", "respond/ec2 TestDefect20ARunThatIsKilledWhileMemoryIsTakenLeavesNothingOpen"}, ""},
 	{21, "sessions of the whole role revoked for ever", []string{"respond/ec2 TestDefect21And44OtherHoldersOfTheRoleGoOn", "respond/iam TestDefect21And44OnlyThisSessionIsRevoked"}, ""},
 	{22, "local time written as if it were UTC", []string{"evidence TestDefect22TimesAreWrittenInUTCWhateverTheZoneOfTheHost"}, ""},
 	{23, "keys of AWS handed to the suspect", []string{"respond/forensics TestDefect23NoStepAndNoParameterOfThePlanHoldsASecret", "respond/forensics TestMemoryArrivesIsHashedByUsAndMarkedAsAnUntrustedHosts"}, ""},
@@ -76,11 +76,11 @@ var flaws = []flaw{
 	{54, "one volume and one fixed set of groups", []string{"respond/forensics TestDefect54EveryVolumeIsAttachedToAWorkstationInTheConfiguredGroups"}, ""},
 	{55, "an endpoint that responds without authentication", []string{"api TestWhoIsNobodyIsToldSoBeforeAnythingIsRead"}, ""},
 	{56, "blocks without an end, and numbers that collide", []string{"respond/block TestDefect56ABlockEndsByItselfAndTakesOnlyItsOwn", "respond/block TestDefect56EntriesTakeFreeNumbersAndEnd"}, ""},
-	{57, "runs that hang for days", []string{"app TestDefect57EveryWaitHasADeadline"}, "the alarm: no metric counts runs yet, so nothing can ring but the run's own failure, which is told"},
+	{57, "runs that hang for days", []string{"app TestDefect57EveryWaitHasADeadline", "app TestDefect57WhatIsLateIsToldOnce"}, ""},
 	{58, "approval that is a bare hook", []string{"respond TestAPlanIsApprovedOnce", "respond TestAnApproval", "app TestTwoApprovalsAtOnceStartOneRun"}, ""},
 	{59, "kinds of resources that nothing is said about", []string{"respond/manual TestDefect15And59EachResourceReachesItsOwnPlaybookOrAStatedNotifyOnly"}, ""},
 	{60, "no approval and no undo", []string{"respond/ec2 TestEveryStepNamesAnActionThatHasItsUndoOrNeedsNone", "app TestTheCallsOfAllPlaybooksAndTheirUndosAreExactlyTheTable", "respond TestAnApproval"}, ""},
-	{61, "isolation claimed and not proven", []string{"respond/ec2 TestDefect52And47VerificationFailsWhenARuleIsLeft", "respond/ec2 TestConnectionsThatAreOpenAreCut", "respond/ec2 TestCheckNamesWhatSomebodyPutBackAndRepairsNothing"}, "records of flows: what the network really let through is in logs of AWS, which nothing here reads"},
+	{61, "isolation claimed and not proven", []string{"respond/ec2 TestDefect52And47VerificationFailsWhenARuleIsLeft", "respond/ec2 TestConnectionsThatAreOpenAreCut", "respond/ec2 TestCheckNamesWhatSomebodyPutBackAndRepairsNothing", "respond/ec2 TestDefect61IsolatedIsSaidOnlyWhereFlowRecordsShowIt", "respond/ec2 TestDefect61WhatStillTalksIsOpenWhateverTheGroupsSay"}, ""},
 }
 
 // lastRow is how many such defects are known.

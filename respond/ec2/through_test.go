@@ -217,7 +217,7 @@ func TestMemoryIsTakenThroughEndpointsWhileEverythingElseIsCut(t *testing.T) {
 	if state, contained, _ := x.Result(p, records); state != respond.RunCompleted || !contained {
 		t.Errorf("the run is %s, contained %v", state, contained)
 	}
-	if drift, err := Check(t.Context(), x.AWS, p, records); err != nil || len(drift) > 0 {
+	if drift, err := respond.Check(t.Context(), x.AWS, x.Actions, p, records); err != nil || len(drift) > 0 {
 		t.Errorf("drift %v (%v)", drift, err)
 	}
 	x.well(x.undone(p, records))
