@@ -197,7 +197,7 @@ func (s scenario) verify(b *kittest.Bench, p *respond.Plan, records map[string]p
 		return
 	}
 	for range 2 { // the second finds it done
-		_, err = forensics.PutManifest(ctx, b.AWS, b.Policy, awscalls.Place{Account: p.Target.Account, Region: p.Target.Region, Incident: "INC-42"}, sealed)
+		_, _, err = forensics.PutManifest(ctx, b.AWS, b.Policy, awscalls.Place{Account: p.Target.Account, Region: p.Target.Region, Incident: "INC-42"}, sealed, b.Clock.Now())
 		out.failed("keep the manifest", respond.Explain(err, "keep the manifest", ""))
 	}
 	read := forensics.Reader{AWS: b.AWS, Incident: "INC-42", Home: b.Policy.Forensics.Account}

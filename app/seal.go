@@ -62,9 +62,9 @@ func (r *runs) sealRun(c playbook.Context, run respond.RunRow, plan *respond.Pla
 // cannot, the store has it, and that is said.
 func (r *runs) keepManifest(s playbook.Step, run respond.RunRow, plan *respond.Plan, sealed evidence.Sealed) (string, error) {
 	at := awscalls.Place{Account: plan.Target.Account, Region: plan.Target.Region, Incident: run.Incident.String()}
-	where := ""
+	where, unlocked := "", false
 	err := s.Change(func(ctx context.Context) (err error) {
-		where, err = forensics.PutManifest(ctx, r.aws, r.policy, at, sealed)
+		where, unlocked, err = forensics.PutManifest(ctx, r.aws, r.policy, at, sealed, s.Now())
 		return err
 	})
 	const kept = "in guardroom's store"
@@ -77,6 +77,8 @@ func (r *runs) keepManifest(s playbook.Step, run respond.RunRow, plan *respond.P
 		return kept + " only: " + fault.Of(respond.Explain(err, "write it to the evidence bucket", "it is in the store")).Error(), nil
 	case where == "":
 		return kept, nil
+	case unlocked:
+		return kept + " and at " + where + ", which is not locked: the evidence bucket has no Object Lock", nil
 	}
 	return kept + " and at " + where, nil
 }

@@ -58,7 +58,7 @@ func received(x *respond.Exec, p memoryParams, a acquisition, said hostSays) (pl
 	}
 	v := vault(x)
 	i := evidence.Item{ID: x.Def.ID, Kind: evidence.Memory, Title: "memory of " + p.Instance, Source: p.Instance, Location: location(a.Bucket, a.Key), Version: version, Account: v.Account, Region: v.Region,
-		SizeBytes: size, SHA256: digest, HashOver: "the object's bytes", How: "SSM.SendCommand " + a.Command, Tool: p.tool(), Trust: trustHost, Key: x.Policy.Evidence.KMSKey}
+		SizeBytes: size, SHA256: digest, HashOver: "the object's bytes", How: "SSM.SendCommand " + a.Command, Tool: p.tool(), Trust: trustHost, Key: x.Policy.Evidence.KMSKey, LockMode: a.Mode, LockUntil: a.Until}
 	note := "the host's own hash is the same"
 	switch {
 	case said.SHA256 == "":

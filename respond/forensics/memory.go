@@ -11,6 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
@@ -61,6 +62,9 @@ type acquisition struct {
 	Key      string `json:"key"`
 	Upload   string `json:"upload"`
 	Command  string `json:"command,omitempty"`
+	// Mode and Until are the lock that the object will have; empty: none.
+	Mode  string    `json:"lock_mode,omitempty"`
+	Until time.Time `json:"lock_until,omitzero"`
 	// Vault is where the bucket is; the command is where the owed row is.
 	Vault awscalls.Place `json:"vault"`
 }
@@ -159,19 +163,37 @@ func openUpload(x *respond.Exec, p memoryParams) (acquisition, error) {
 	if x.Load("upload", &a) {
 		return a, nil
 	}
+	var lock stored
+	lock.lock(x)
+	a.Mode, a.Until = lock.Mode, lock.Until
+	err := beginUpload(x, &a)
+	if a.Mode != "" && respond.NoObjectLock(err) {
+		// The bucket has no Object Lock: the object is worth more than its lock.
+		if err := x.Lack("lock of the memory of "+p.Instance, "the evidence bucket has no Object Lock"); err != nil {
+			return a, err
+		}
+		a.Mode, a.Until = "", time.Time{}
+		err = beginUpload(x, &a)
+	}
+	if err != nil {
+		return a, err
+	}
+	return a, x.Save("upload", a)
+}
+
+func beginUpload(x *respond.Exec, a *acquisition) error {
 	in := &s3.CreateMultipartUploadInput{Bucket: aws.String(a.Bucket), Key: aws.String(a.Key), ContentType: aws.String("application/octet-stream")}
 	encrypt(x, &in.ServerSideEncryption, &in.SSEKMSKeyId)
-	err := bucketCall(x, x.Change, func(ctx context.Context, c awscalls.S3) error {
+	if a.Mode != "" {
+		in.ObjectLockMode, in.ObjectLockRetainUntilDate = s3types.ObjectLockMode(strings.ToUpper(a.Mode)), aws.Time(a.Until)
+	}
+	return bucketCall(x, x.Change, func(ctx context.Context, c awscalls.S3) error {
 		out, err := c.CreateMultipartUpload(ctx, in)
 		if err == nil {
 			a.Upload = aws.ToString(out.UploadId)
 		}
 		return err
 	})
-	if err != nil {
-		return a, err
-	}
-	return a, x.Save("upload", a)
 }
 
 const closeUpload = "forensics.memory"

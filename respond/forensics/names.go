@@ -71,6 +71,8 @@ const (
 	savedSnapshot  = "snapshot"    // the id of the snapshot that a step waited for
 	savedMachine   = "workstation" // machine
 	savedVolume    = "volume"      // the id of the evidence volume
+	savedAsked     = "asked"       // that a volume was asked for
+	savedTry       = "try"         // of the workstation: the type and subnet that is tried
 	savedDevice    = "device"      // where it was attached
 	savedLocked    = "locked"      // locked
 	savedImage     = "image"       // the SHA-256 of the image of the snapshot that a step hashed

@@ -37,7 +37,8 @@ func (b *bench) seal(records map[string]playbook.Record) (evidence.Sealed, evide
 }
 
 func (b *bench) keep(s evidence.Sealed) (string, error) {
-	return forensics.PutManifest(b.t.Context(), b.world.AWS(), b.policy, place(awscalls.Read, victim), s)
+	where, _, err := forensics.PutManifest(b.t.Context(), b.world.AWS(), b.policy, place(awscalls.Read, victim), s, b.clock.Now())
+	return where, err
 }
 
 func TestTheManifestAndItsSignatureAreKeptOnceInTheBucket(t *testing.T) {

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -24,9 +26,11 @@ import (
 // configured. It changes the world: steps call it within Change. It may be
 // repeated: what is there with the same bytes is fine, other bytes under its name
 // are refused.
-func PutManifest(ctx context.Context, a awscalls.AWS, p respond.Policy, at awscalls.Place, s evidence.Sealed) (location string, err error) {
+// They are locked as the policy says, counted from now; unlocked says that the
+// bucket cannot.
+func PutManifest(ctx context.Context, a awscalls.AWS, p respond.Policy, at awscalls.Place, s evidence.Sealed, now time.Time) (location string, unlocked bool, err error) {
 	if p.Evidence.Bucket == "" {
-		return "", nil
+		return "", false, nil
 	}
 	at.Role = awscalls.Forensics
 	if p.Forensics.Account != "" {
@@ -37,29 +41,41 @@ func PutManifest(ctx context.Context, a awscalls.AWS, p respond.Policy, at awsca
 	}
 	c, err := a.S3(ctx, at)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	name := path.Join(p.Evidence.Prefix, at.Incident, "manifest", fmt.Sprintf("%04d", s.Revision))
 	sig, err := evidence.Canonical(evidence.Sealed{SHA256: s.SHA256, Revision: s.Revision, Signature: s.Signature})
 	if err != nil {
-		return "", err
+		return "", false, err
+	}
+	var until time.Time
+	if e := p.Evidence; e.LockDays > 0 && (e.LockMode == "governance" || e.LockMode == "compliance") {
+		until = now.UTC().Truncate(time.Second).AddDate(0, 0, e.LockDays)
 	}
 	for _, o := range []struct {
 		key  string
 		data []byte
 	}{{name + ".json", s.Bytes}, {name + ".sig.json", sig}} {
-		if err := putOnce(ctx, c, p, o.key, o.data); err != nil {
-			return "", err
+		err := putOnce(ctx, c, p, o.key, o.data, until)
+		if !until.IsZero() && respond.NoObjectLock(err) {
+			unlocked, until = true, time.Time{}
+			err = putOnce(ctx, c, p, o.key, o.data, until)
+		}
+		if err != nil {
+			return "", false, err
 		}
 	}
-	return "s3://" + p.Evidence.Bucket + "/" + name + ".json", nil
+	return "s3://" + p.Evidence.Bucket + "/" + name + ".json", unlocked, nil
 }
 
-func putOnce(ctx context.Context, c awscalls.S3, p respond.Policy, key string, data []byte) error {
+func putOnce(ctx context.Context, c awscalls.S3, p respond.Policy, key string, data []byte, until time.Time) error {
 	in := &s3.PutObjectInput{Bucket: aws.String(p.Evidence.Bucket), Key: aws.String(key), Body: bytes.NewReader(data), ContentType: aws.String("application/json"),
 		IfNoneMatch: aws.String("*"), ChecksumAlgorithm: s3types.ChecksumAlgorithmSha256, ChecksumSHA256: aws.String(base64Of(evidence.Digest(data)))}
 	if p.Evidence.KMSKey != "" {
 		in.ServerSideEncryption, in.SSEKMSKeyId = s3types.ServerSideEncryptionAwsKms, aws.String(p.Evidence.KMSKey)
+	}
+	if !until.IsZero() {
+		in.ObjectLockMode, in.ObjectLockRetainUntilDate = s3types.ObjectLockMode(strings.ToUpper(p.Evidence.LockMode)), aws.Time(until)
 	}
 	_, err := c.PutObject(ctx, in)
 	if !respond.Is(err, "PreconditionFailed", "ConditionalRequestConflict") {

@@ -129,10 +129,10 @@ func owe(x *respond.Exec, by func(func(context.Context) error) error, o opened) 
 
 func owedID(run respond.RunID, step string) string { return string(run) + "/" + step }
 
-// granted are what an account needs of the key of a snapshot to copy it, and to
+// allowed are what an account needs of the key of a snapshot to copy it, and to
 // make volumes of it.
 // https://docs.aws.amazon.com/ebs/latest/userguide/ebs-modifying-snapshot-permissions.html
-var granted = []kmstypes.GrantOperation{kmstypes.GrantOperationDescribeKey, kmstypes.GrantOperationDecrypt, kmstypes.GrantOperationReEncryptFrom, kmstypes.GrantOperationReEncryptTo,
+var allowed = []kmstypes.GrantOperation{kmstypes.GrantOperationDescribeKey, kmstypes.GrantOperationDecrypt, kmstypes.GrantOperationReEncryptFrom, kmstypes.GrantOperationReEncryptTo,
 	kmstypes.GrantOperationGenerateDataKey, kmstypes.GrantOperationGenerateDataKeyWithoutPlaintext, kmstypes.GrantOperationCreateGrant}
 
 // grant lets the forensic account use the key of the snapshot for this copy. That
@@ -176,7 +176,7 @@ func createGrant(ctx context.Context, a awscalls.AWS, place awscalls.Place, o op
 	if err != nil {
 		return "", err
 	}
-	in := &kms.CreateGrantInput{KeyId: aws.String(o.Key), GranteePrincipal: aws.String("arn:" + partition(place.Region) + ":iam::" + o.With + ":root"), Name: aws.String(o.Name), Operations: granted}
+	in := &kms.CreateGrantInput{KeyId: aws.String(o.Key), GranteePrincipal: aws.String("arn:" + partition(place.Region) + ":iam::" + o.With + ":root"), Name: aws.String(o.Name), Operations: allowed}
 	if o.Retiring != "" {
 		in.RetiringPrincipal = aws.String(o.Retiring)
 	}

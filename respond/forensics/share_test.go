@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -143,4 +144,58 @@ func (a asUser) STS(context.Context, awscalls.Place) (awscalls.STS, error) { ret
 
 func (a asUser) GetCallerIdentity(context.Context, *sts.GetCallerIdentityInput, ...func(*sts.Options)) (*sts.GetCallerIdentityOutput, error) {
 	return &sts.GetCallerIdentityOutput{Account: aws.String(victim), Arn: aws.String(a.arn)}, nil
+}
+
+func TestACopyThatFailsBecauseTheGrantIsYoungIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name    string
+		copies  int // that fail
+		state   playbook.State
+		attempt int
+	}{{"once", 1, playbook.Completed, 2}, {"for ever", 99, playbook.Failed, 4}} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t, quick, toLab, awsKey)
+			b.draft()
+			source, n := "", 0
+			b.life.script = func(phase sim.Phase, call sim.Call) error {
+				in, ok := call.Input.(*ec2.CopySnapshotInput)
+				if !ok || phase != sim.Before {
+					return nil
+				}
+				if call.Place.Account == victim { // the copy under the transfer key is what is shared
+					return nil
+				}
+				if b.rekeyed(in) && n < c.copies {
+					source, n = *in.SourceSnapshotId, n+1
+					in.KmsKeyId = aws.String("arn:aws:kms:" + region + ":" + lab + ":key/none") // the copy ends in an error
+				}
+				return nil
+			}
+			records := b.run()
+			r := records["copy/"+b.volumes[0]]
+			made := 0
+			for _, call := range b.calls("EC2.CopySnapshot") {
+				if aws.ToString(call.Input.(*ec2.CopySnapshotInput).SourceSnapshotId) == source {
+					made++
+				}
+			}
+			if source == "" || r.State != c.state || made != c.attempt {
+				t.Fatalf("%d copies of %q, the step is %s: %s", made, source, r.State, r.Message)
+			}
+			if why := b.gap(records, "of "+source); why == "" {
+				t.Error("the copy that failed is no gap")
+			}
+			if len(b.grants()) != 0 || len(b.owed.left()) != 0 {
+				t.Errorf("grants %q, owed %q", b.grants(), b.owed.left())
+			}
+		})
+	}
+}
+
+// rekeyed reports whether a copy is of the snapshot under the transfer key. It is
+// asked within a call, so it goes by the description alone.
+func (b *bench) rekeyed(in *ec2.CopySnapshotInput) bool {
+	return strings.Contains(aws.ToString(in.Description), b.volumes[0])
 }

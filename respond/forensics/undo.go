@@ -28,7 +28,10 @@ const (
 type workingParams struct {
 	Volume      string `json:"volume,omitempty"`
 	Workstation string `json:"workstation"`
-	Run         string `json:"run"` // whose tag it must carry
+	// Lost is the step that asked for it and heard no answer: whether there is
+	// one, and which, its tags say.
+	Lost string `json:"lost,omitempty"`
+	Run  string `json:"run"` // whose tag it must carry
 }
 
 func undoStep(s respond.Step, id, action, title string, effect respond.Effect, p workingParams, calls ...string) []respond.Step {
@@ -56,7 +59,13 @@ func undoVolume(s respond.Step, rec playbook.Record) ([]respond.Step, error) {
 		return nil, fmt.Errorf("read the parameters of step %s: %w", s.ID, err)
 	}
 	var id string
-	if !rec.Load(savedVolume, &id) {
+	var asked bool
+	switch {
+	case rec.Load(savedVolume, &id):
+	case rec.Load(savedAsked, &asked):
+		return undoStep(s, of("delete", p.Volume.ID), actDelete, "look for a working copy of "+p.Volume.ID+", which was asked for without an answer, and delete it; its snapshot stays", respond.Irreversible,
+			workingParams{Lost: s.ID}, "EC2.DetachVolume", "EC2.DeleteVolume"), nil
+	default:
 		return nil, nil
 	}
 	return undoStep(s, of("delete", id), actDelete, fmt.Sprintf("delete %s, the working copy of %s; its snapshot stays", id, p.Volume.ID), respond.Irreversible,
@@ -66,7 +75,13 @@ func undoVolume(s respond.Step, rec playbook.Record) ([]respond.Step, error) {
 // undoLaunch terminates our workstation.
 func undoLaunch(s respond.Step, rec playbook.Record) ([]respond.Step, error) {
 	var m machine
-	if !rec.Load(savedMachine, &m) {
+	var try int
+	switch {
+	case rec.Load(savedMachine, &m):
+	case rec.Load(savedTry, &try):
+		return undoStep(s, of("terminate", "lost"), actTerminate, "look for a workstation, which was asked for without an answer, and terminate it", respond.Irreversible,
+			workingParams{Lost: s.ID}, "EC2.ModifyInstanceAttribute", "EC2.TerminateInstances"), nil
+	default:
 		return nil, nil
 	}
 	return undoStep(s, of("terminate", m.ID), actTerminate, "terminate the workstation "+m.ID, respond.Irreversible,
@@ -81,6 +96,14 @@ func release(x *respond.Exec, action string, what func(ctx context.Context, c aw
 		return playbook.Outcome{}, err
 	}
 	p.Run = string(x.Plan.UndoOf)
+	if p.Lost != "" {
+		if err := find(x, &p); err != nil {
+			return playbook.Outcome{}, err
+		}
+		if p.Volume+p.Workstation == "" {
+			return playbook.Outcome{Message: "nothing was made"}, nil
+		}
+	}
 	err := x.Poll(func() (bool, error) {
 		var done bool
 		err := x.Change(func(ctx context.Context) error {
@@ -97,6 +120,35 @@ func release(x *respond.Exec, action string, what func(ctx context.Context, c aw
 		return playbook.Outcome{}, err
 	}
 	return playbook.Outcome{Message: text}, x.Custody(action, x.Def.ID, p.Volume+p.Workstation, "", "undo of "+p.Run)
+}
+
+// find looks by its tags for what a step asked for and heard no answer of.
+func find(x *respond.Exec, p *workingParams) error {
+	by := []types.Filter{{Name: aws.String("tag:" + respond.TagRun), Values: []string{p.Run}}, {Name: aws.String("tag:" + respond.TagStep), Values: []string{p.Lost}}}
+	return x.Look(func(ctx context.Context) error {
+		c, err := x.AWS.EC2(ctx, x.Place())
+		if err != nil {
+			return err
+		}
+		p.Volume, p.Workstation = "", ""
+		if x.Def.Action == actDelete {
+			out, err := c.DescribeVolumes(ctx, &ec2.DescribeVolumesInput{Filters: by})
+			if err == nil && len(out.Volumes) > 0 {
+				p.Volume = aws.ToString(out.Volumes[0].VolumeId)
+			}
+			return err
+		}
+		out, err := c.DescribeInstances(ctx, &ec2.DescribeInstancesInput{Filters: append(by, types.Filter{Name: aws.String("instance-state-name"), Values: []string{"pending", "running", "stopping", "stopped"}})})
+		if err != nil {
+			return err
+		}
+		for _, r := range out.Reservations {
+			for _, i := range r.Instances {
+				p.Workstation = aws.ToString(i.InstanceId)
+			}
+		}
+		return nil
+	})
 }
 
 func undoDetach(x *respond.Exec) (playbook.Outcome, error) {

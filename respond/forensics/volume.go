@@ -34,6 +34,9 @@ func makeVolume(x *respond.Exec) (playbook.Outcome, error) {
 		return playbook.Outcome{}, err
 	}
 	if !x.Load(savedVolume, &id) {
+		if err := x.Save(savedAsked, true); err != nil { // its answer may be lost
+			return playbook.Outcome{}, err
+		}
 		out, err := change(x, x.Place(), func(ctx context.Context, c awscalls.EC2) (*ec2.CreateVolumeOutput, error) {
 			in := &ec2.CreateVolumeInput{SnapshotId: aws.String(snapshot), AvailabilityZone: aws.String(m.Zone), VolumeType: types.VolumeTypeGp3, Encrypted: aws.Bool(true),
 				ClientToken:       aws.String(x.Token("volume")),
@@ -93,10 +96,19 @@ func available(x *respond.Exec, id string) error {
 	})
 }
 
-// deviceNames are those that AWS recommends for EBS volumes. They are hints: a
+// deviceNames are those that AWS recommends for EBS volumes, and then those that
+// it allows besides: types there are take more than eleven. They are hints: a
 // Nitro instance shows the volume by its id.
 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/device_naming.html
-var deviceNames = []string{"/dev/sdf", "/dev/sdg", "/dev/sdh", "/dev/sdi", "/dev/sdj", "/dev/sdk", "/dev/sdl", "/dev/sdm", "/dev/sdn", "/dev/sdo", "/dev/sdp"}
+var deviceNames = slices.Concat(lettered("/dev/sd", 'f', 'p'), lettered("/dev/sd", 'b', 'e'), lettered("/dev/xvdb", 'a', 'z'))
+
+func lettered(prefix string, from, to rune) []string {
+	var out []string
+	for c := from; c <= to; c++ {
+		out = append(out, prefix+string(c))
+	}
+	return out
+}
 
 // stuck is how long an attachment may take before a person should look.
 const stuck = 5 * time.Minute

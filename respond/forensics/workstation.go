@@ -88,13 +88,13 @@ func obtain(x *respond.Exec, p machineParams, img Image) (machine, error) {
 		return machine{}, playbook.Permanent(fault.New(fault.Usage, "no type or subnet is configured for the workstation", "set forensics.types and forensics.subnets"))
 	}
 	try := 0
-	x.Load("try", &try)
+	x.Load(savedTry, &try)
 	var refusals map[string]string
 	if !x.Load("refusals", &refusals) {
 		refusals = map[string]string{}
 	}
 	for ; try < n*rounds; try++ {
-		if err := x.Save("try", try); err != nil {
+		if err := x.Save(savedTry, try); err != nil {
 			return machine{}, err
 		}
 		typ, subnet := p.Types[try%n/len(p.Subnets)], p.Subnets[try%len(p.Subnets)]
@@ -111,7 +111,7 @@ func obtain(x *respond.Exec, p machineParams, img Image) (machine, error) {
 		}
 		if try%n == n-1 && try < n*rounds-1 {
 			x.Progress(playbook.Progress{Message: "no capacity in any type and subnet; all are tried again"})
-			if err := x.Save("try", try+1); err != nil {
+			if err := x.Save(savedTry, try+1); err != nil {
 				return machine{}, err
 			}
 			if err := x.Sleep(roundPause); err != nil {
