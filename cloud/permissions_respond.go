@@ -13,6 +13,7 @@ type need struct {
 	as       []string
 	calls    []string
 	extra    []string // actions that AWS asks for beside the calls
+	without  []string // actions of the calls that are not needed
 	resource string   // in words; empty: *
 	arns     []string
 	limits   []Condition
@@ -33,6 +34,9 @@ func (n need) lines() []Permission {
 		p := Permission{Step: n.step, As: as, Resource: resource, ARNs: n.arns, If: n.limits, When: when, Why: n.why}
 		for _, c := range n.calls {
 			for _, a := range actionsOf(c) {
+				if slices.Contains(n.without, a) {
+					continue
+				}
 				p.Call, p.Action = c, a
 				out = append(out, p)
 			}
@@ -183,7 +187,7 @@ func looking() []need {
 		{step: "memory", as: reads, calls: of("SSM", "ListCommands", "GetCommandInvocation"), when: "respond.forensics.memory", why: "to follow the command, and not to send it twice"},
 		{step: "prove", as: reads, calls: of("Logs", "FilterLogEvents"), resource: "log groups of flow logs", arns: []string{"arn:aws:logs:*:*:log-group:*"}, when: "flow logs in CloudWatch Logs", why: "to prove by flow records that nothing goes through what is isolated"},
 		{step: "prove", as: reads, calls: of("S3", "ListObjectsV2"), resource: "buckets of flow logs", arns: []string{anyBucket}, when: "flow logs in S3", why: "to find the flow records of the time since the isolation"},
-		{step: "prove", as: reads, calls: of("S3", "GetObject"), resource: "flow log files", arns: []string{"arn:aws:s3:::*/AWSLogs/*/vpcflowlogs/*", "arn:aws:s3:::*/AWSLogs/aws-account-id=*/aws-service=vpcflowlogs/*"}, when: "flow logs in S3", why: "to prove by flow records that nothing goes through what is isolated; where a key of yours encrypts them, it must let the reader decrypt by its own policy, or they cannot be read, and that is said"},
+		{step: "prove", as: reads, calls: of("S3", "GetObject"), without: []string{"s3:GetObjectVersion"}, resource: "flow log files", arns: []string{"arn:aws:s3:::*/AWSLogs/*/vpcflowlogs/*", "arn:aws:s3:::*/AWSLogs/aws-account-id=*/aws-service=vpcflowlogs/*"}, when: "flow logs in S3", why: "to prove by flow records that nothing goes through what is isolated; where a key of yours encrypts them, it must let the reader decrypt by its own policy, or they cannot be read, and that is said"},
 		{step: "preflight", as: []string{AsReader, AsActor, AsExaminer}, calls: of("STS", "GetCallerIdentity"), why: "to see in which account calls really end; AWS allows it to everyone"},
 	}
 }
