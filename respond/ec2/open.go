@@ -18,6 +18,7 @@ import (
 
 // named finds a convert group again, whose id may have been lost.
 type named struct {
+	ID   string `json:"id,omitempty"` // where it was heard
 	VPC  string `json:"vpc"`
 	Name string `json:"name"`
 	Run  string `json:"run"`
@@ -119,7 +120,14 @@ func closeOpenGroup(x *respond.Exec) (playbook.Outcome, error) {
 		return skipped("no convert group was made")
 	}
 	n := named{VPC: p.VPC, Name: convertOf(x, p.Again), Run: string(x.RunID)}
-	err := x.Finish(func(ctx context.Context) error { return deleteGroup(ctx, x.AWS, x.Place(), n) })
+	rec.Load(savedGroup, &n.ID)
+	var asked bool
+	rec.Load(savedMade, &asked)
+	var hidden time.Time // until then
+	if asked && rec.State != playbook.Completed && (rec.Error == nil || rec.Error.Code != fault.Denied) {
+		hidden = rec.Ended.Add(appears)
+	}
+	err := x.Finish(func(ctx context.Context) error { return deleteGroup(ctx, x.AWS, x.Place(), n, x.Now().Before(hidden)) })
 	if respond.Is(err, "DependencyViolation") {
 		return playbook.Outcome{}, fault.Wrap(fault.Unavailable, respond.Worded(err), n.Name+" is still used", "it is owed and will be deleted", "it is asked again")
 	}
@@ -132,8 +140,12 @@ func closeOpenGroup(x *respond.Exec) (playbook.Outcome, error) {
 	return done(n.Name + " in " + p.VPC + " is deleted")
 }
 
-// deleteGroup deletes our convert group where there is one.
-func deleteGroup(ctx context.Context, a awscalls.AWS, place awscalls.Place, n named) error {
+// appears is how long a group that was made may stay invisible.
+const appears = time.Minute
+
+// deleteGroup deletes our convert group where there is one. Young says that one
+// may have been made which AWS does not show yet: then none is no answer.
+func deleteGroup(ctx context.Context, a awscalls.AWS, place awscalls.Place, n named, young bool) error {
 	r, c, err := both(ctx, a, place, awscalls.AWS.EC2)
 	if err != nil {
 		return err
@@ -142,10 +154,13 @@ func deleteGroup(ctx context.Context, a awscalls.AWS, place awscalls.Place, n na
 	if err != nil {
 		return err
 	}
+	list = slices.DeleteFunc(list, func(g types.SecurityGroup) bool {
+		return str(g.GroupName) != n.Name || tagsOf(g.Tags)[respond.TagRun] != n.Run
+	})
+	if len(list) == 0 && n.ID == "" && young {
+		return fault.New(fault.Unavailable, "AWS may not show "+n.Name+" yet", "it is owed, and asked again")
+	}
 	for _, g := range list {
-		if str(g.GroupName) != n.Name || tagsOf(g.Tags)[respond.TagRun] != n.Run {
-			continue
-		}
 		// AWS refuses to delete a group that is used; what stands in for AWS may not.
 		used, err := listInterfaces(ctx, r, filter("group-id", str(g.GroupId)))
 		if err != nil {
@@ -163,12 +178,12 @@ func deleteGroup(ctx context.Context, a awscalls.AWS, place awscalls.Place, n na
 }
 
 // closeOwedGroup is the closing of a convert group.
-func closeOwedGroup(ctx context.Context, a awscalls.AWS, o respond.Owed, _ time.Time) error {
+func closeOwedGroup(ctx context.Context, a awscalls.AWS, o respond.Owed, now time.Time) error {
 	var n named
 	if err := json.Unmarshal(o.Params, &n); err != nil {
 		return err
 	}
-	return deleteGroup(ctx, a, o.Place, n)
+	return deleteGroup(ctx, a, o.Place, n, now.Before(o.OpenedAt.Add(appears)))
 }
 
 // both gives the clients of the reader and of the actor.
