@@ -7,6 +7,7 @@ import (
 
 	"github.com/guardroom/guardroom/cloud/sim"
 	"github.com/guardroom/guardroom/internal/fault"
+	"github.com/guardroom/guardroom/playbook"
 	"github.com/guardroom/guardroom/respond"
 	"github.com/guardroom/guardroom/respond/awscalls"
 )
@@ -15,7 +16,7 @@ import (
 // stays owed until then.
 func TestAGroupThatIsNotShownYetStaysOwed(t *testing.T) {
 	t.Parallel()
-	w, err := sim.New(sim.Options{})
+	w, err := sim.New(sim.Options{Clock: playbook.NewVirtual(time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC))})
 	if err != nil {
 		t.Fatal(err)
 	}
