@@ -101,6 +101,8 @@ func Explain(err error, what, safe string) error {
 			hint = "the role lacks the permission for " + action + ": " + hint
 		}
 		return playbook.Permanent(fault.Wrap(fault.Denied, err, message, safe, hint))
+	case Is(err, "NoSuchBucket"):
+		return playbook.Permanent(fault.Wrap(fault.NotFound, err, message, safe, "the bucket is not there: compare respond.evidence.url, or make it; the resource is not meant"))
 	case Gone(err):
 		return playbook.Permanent(fault.Wrap(fault.NotFound, err, message, safe, "it does not exist in that account and region any more"))
 	case Transient(err):

@@ -68,12 +68,16 @@ func (w *World) home(ctx context.Context, p respond.Policy, account, region stri
 	if err != nil {
 		return err
 	}
-	if len(p.Forensics.Subnets) > 0 && p.Forensics.Subnets[0] == forensicSubnet {
-		if _, err := c.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{SubnetIds: []string{forensicSubnet}}); respond.Gone(err) {
+	if len(p.Forensics.Subnets) > 0 {
+		if _, err := c.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{SubnetIds: p.Forensics.Subnets[:1]}); respond.Gone(err) {
 			err := w.Edit(func(e *Editor) {
 				e.AddVPC(account, region, VPCSpec{ID: forensicVPC, CIDR: "10.99.0.0/16"})
-				e.AddSubnet(account, region, SubnetSpec{ID: forensicSubnet, VPC: forensicVPC, AZ: "a", CIDR: "10.99.1.0/24", Route: "none"})
-				e.AddSecurityGroup(account, region, SecurityGroupSpec{ID: forensicGroup, VPC: forensicVPC, Name: "forensic", Description: "workstations"})
+				for i, id := range p.Forensics.Subnets {
+					e.AddSubnet(account, region, SubnetSpec{ID: id, VPC: forensicVPC, AZ: string(rune('a' + i%3)), CIDR: fmt.Sprintf("10.99.%d.0/24", i+1), Route: "none"})
+				}
+				for i, id := range p.Forensics.SecurityGroups {
+					e.AddSecurityGroup(account, region, SecurityGroupSpec{ID: id, VPC: forensicVPC, Name: strings.Repeat("forensic-", i) + "forensic", Description: "workstations"})
+				}
 				if name, is := strings.CutPrefix(p.Forensics.Image, "ssm:"); is && !e.hasParameter(account, region, name) {
 					ami := e.AddImage(account, region, ImageSpec{Name: "al2023-forensic", Owner: "137112412989", Alias: "amazon", Public: true, RootSize: 8})
 					e.AddParameter(account, region, Parameter{Name: name, Value: ami})
@@ -84,21 +88,26 @@ func (w *World) home(ctx context.Context, p respond.Policy, account, region stri
 			}
 		}
 	}
-	if p.Evidence.Bucket != evidenceBucket {
+	if p.Evidence.Bucket == "" {
 		return nil
 	}
 	o, err := w.AWS().S3(ctx, at)
 	if err != nil {
 		return err
 	}
-	name := evidenceBucket
+	name, where := p.Evidence.Bucket, p.Evidence.Region
+	if where == "" {
+		where = region
+	}
 	_, err = o.GetBucketLocation(ctx, &s3.GetBucketLocationInput{Bucket: &name})
 	absent := respond.Gone(err)
 	return w.Edit(func(e *Editor) {
 		if absent {
-			e.AddBucket(account, Bucket{Name: evidenceBucket, Region: evidenceRegion, Versioning: "Enabled", ObjectLock: true})
+			e.AddBucket(account, Bucket{Name: name, Region: where, Versioning: "Enabled", ObjectLock: true})
 		}
-		e.admit(evidenceBucket, account)
+		if absent || name == evidenceBucket {
+			e.admit(name, account)
+		}
 	})
 }
 

@@ -120,3 +120,33 @@ func TestEveryFurnishedAccountKeepsEvidenceInTheOneBucketAndNobodyElseDoes(t *te
 		t.Errorf("an account that nothing was furnished in: %v", err)
 	}
 }
+
+func TestWhatTheConfigurationNamesIsFurnishedUnderItsOwnName(t *testing.T) {
+	t.Parallel()
+	w, p := furnished(t)
+	p.Evidence.Bucket, p.Evidence.Region = "evidence-x", "eu-west-1"
+	p.Forensics.Subnets, p.Forensics.SecurityGroups = []string{"subnet-0aa", "subnet-0bb"}, []string{"sg-0aa", "sg-0bb"}
+	at := awscalls.Place{Account: "111111111111", Region: "eu-west-1", Role: awscalls.Forensics, Incident: "INC-1"}
+	for range 2 {
+		if err := w.Furnish(t.Context(), p, []respond.Target{{Kind: finding.KindLambda, ID: "f", Account: at.Account, Region: at.Region}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o, err := w.AWS().S3(t.Context(), at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &p.Evidence.Bucket, Key: aws.String("INC-1/x"), Body: strings.NewReader("x")}); err != nil {
+		t.Error(err)
+	}
+	c, err := w.AWS().EC2(t.Context(), at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := c.DescribeSubnets(t.Context(), &ec2.DescribeSubnetsInput{SubnetIds: p.Forensics.Subnets}); err != nil || len(out.Subnets) != 2 {
+		t.Errorf("subnets: %v", err)
+	}
+	if out, err := c.DescribeSecurityGroups(t.Context(), &ec2.DescribeSecurityGroupsInput{GroupIds: p.Forensics.SecurityGroups}); err != nil || len(out.SecurityGroups) != 2 {
+		t.Errorf("security groups: %v", err)
+	}
+}

@@ -186,7 +186,7 @@ func defangToken(t string) string {
 	}, t)
 	name := strings.Trim(t, ".")
 	last := strings.LastIndexByte(name, '.')
-	if last < 0 || !topLevel(name[last+1:]) {
+	if last < 0 || !topLevel(name[last+1:]) || noHost(name) {
 		return t
 	}
 	if _, err := netip.ParseAddr(name); err == nil {
@@ -194,6 +194,30 @@ func defangToken(t string) string {
 	}
 	at := strings.Index(t, name)
 	return t[:at] + strings.ReplaceAll(name, ".", "[.]") + t[at+len(name):]
+}
+
+// noHost reports names with a full stop that no client takes for a host, because
+// there is no such top-level domain and none like it: a call of AWS such as
+// EC2.LockSnapshot, and a file such as console.txt.
+func noHost(s string) bool {
+	first, last, ok := strings.Cut(s, ".")
+	if !ok || strings.Contains(last, ".") {
+		return false
+	}
+	switch last {
+	case "json", "txt", "gz", "log", "yaml", "jpg":
+		return first != ""
+	}
+	if first == "" || first[0] < 'A' || first[0] > 'Z' {
+		return false
+	}
+	for _, verb := range []string{"Describe", "Get", "List", "Head", "Put", "Create", "Delete", "Modify", "Lock", "Copy", "Run", "Start", "Stop", "Terminate", "Attach", "Detach", "Authorize", "Revoke",
+		"Associate", "Disassociate", "Filter", "Lookup", "Assume", "Send", "Register", "Deregister", "Update", "Replace"} {
+		if rest, ok := strings.CutPrefix(last, verb); ok && len(rest) > 3 && rest[0] >= 'A' && rest[0] <= 'Z' {
+			return true
+		}
+	}
+	return false
 }
 
 // topLevel reports whether s could be a top-level domain: two characters or

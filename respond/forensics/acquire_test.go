@@ -526,6 +526,33 @@ func TestWhatAWSShowsIsKeptInTheBucketAndUserDataNowhereElse(t *testing.T) {
 	}
 }
 
+func TestABucketThatIsNotThereIsNamedAndNotTheInstance(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, with(func(p *respond.Policy) { p.Evidence.Bucket = "evidence-typo" }))
+	records := b.run()
+	for _, id := range []string{forensics.StepScreenshot, forensics.StepConsole, forensics.StepMetadata} {
+		rec := records[id]
+		if rec.State != playbook.Completed || !strings.Contains(rec.Message, "in the record of this step, SHA-256 ") || strings.Contains(rec.Message, "terminated") {
+			t.Errorf("%s is %s: %s", id, rec.State, rec.Message)
+		}
+		var kept []byte
+		if !rec.Load("data", &kept) || len(kept) == 0 {
+			t.Errorf("%s kept nothing", id)
+		}
+		_, gaps, custody := respond.EvidenceOf(rec)
+		if len(gaps) != 1 || !strings.Contains(gaps[0].Why, "evidence-typo") || !strings.Contains(gaps[0].Why, "NoSuchBucket") || len(custody) != 1 {
+			t.Errorf("%s: gaps %+v, custody %+v", id, gaps, custody)
+		}
+	}
+	secret := records[forensics.StepUserData]
+	if secret.State != playbook.Failed || !strings.Contains(secret.Error.Hint, "the bucket is not there") || secret.Load("data", new([]byte)) {
+		t.Errorf("the user data: %s, %+v", secret.State, secret.Error)
+	}
+	if records[forensics.StepSnapshots].State != playbook.Completed {
+		t.Errorf("the snapshots: %s", records[forensics.StepSnapshots].Message)
+	}
+}
+
 func TestDefect12EachItemIsTaggedHashedLockedAndEncryptedOrSaysWhyNot(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, small, with(func(p *respond.Policy) { p.Forensics.Hash, p.Evidence.KMSKey = "auto", "" }))

@@ -77,6 +77,7 @@ const (
 	savedLocked    = "locked"      // locked
 	savedImage     = "image"       // the SHA-256 of the image of the snapshot that a step hashed
 	savedReport    = "report"
+	savedData      = "data" // what the evidence bucket did not take
 )
 
 // of is the id of a step about one volume.

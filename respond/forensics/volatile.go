@@ -43,8 +43,10 @@ func show(x *respond.Exec, s showing) (playbook.Outcome, error) {
 	switch {
 	case respond.Is(err, "UnsupportedOperation", "InvalidRequest", "IncorrectInstanceState", "IncorrectState*"):
 		why = short(err)
-	case respond.Gone(err):
+	case respond.Is(err, "InvalidInstanceID*"):
 		return playbook.Outcome{}, gone(p.Instance, x.Def.Region)
+	case err != nil && strings.HasPrefix(respond.Called(err), "S3.") && !ended(err) && (!respond.Transient(err) || x.Attempt() >= 3):
+		return inStore(x, s, p.Instance, err)
 	case err != nil:
 		return playbook.Outcome{}, err
 	}
@@ -56,6 +58,39 @@ func show(x *respond.Exec, s showing) (playbook.Outcome, error) {
 		return playbook.Outcome{}, err
 	}
 	return playbook.Outcome{Message: fmt.Sprintf("kept %d bytes, SHA-256 %s", o.Bytes, o.SHA256)}, x.Custody("acquired", i.ID, p.Instance, i.Location, s.title)
+}
+
+// mostInStore is how many bytes the record of a step takes at most.
+const mostInStore = 512 << 10
+
+// inStore keeps in the record of the step what the evidence bucket did not take:
+// nobody can take a picture of that moment again. The user data may hold secrets
+// and is kept in the bucket or not at all.
+func inStore(x *respond.Exec, s showing, instance string, refused error) (playbook.Outcome, error) {
+	refused = respond.Explain(refused, "write "+s.file+" to the evidence bucket "+x.Policy.Evidence.Bucket, "the instance is as it was")
+	if local(x) == StepUserData {
+		return playbook.Outcome{}, refused
+	}
+	var data []byte
+	if !x.Load(savedData, &data) {
+		found, err := look(x, x.Place(), func(ctx context.Context, c awscalls.EC2) (data []byte, err error) {
+			data, _, err = s.get(ctx, c, instance)
+			return data, err
+		})
+		if err != nil || len(found) == 0 || len(found) > mostInStore {
+			return playbook.Outcome{}, refused
+		}
+		data = found
+		if err := x.Save(savedData, data); err != nil {
+			return playbook.Outcome{}, err
+		}
+	}
+	if err := x.Lack(s.title+" in the evidence bucket", fault.Of(refused).Error()); err != nil {
+		return playbook.Outcome{}, err
+	}
+	digest := evidence.Digest(data)
+	return playbook.Outcome{Message: fmt.Sprintf("kept %d bytes in the record of this step, SHA-256 %s; the evidence bucket did not take it", len(data), digest)},
+		x.Custody("acquired", x.Def.ID, instance, "the record of the step", s.title+", SHA-256 "+digest)
 }
 
 // screenshot keeps a picture of the console.
