@@ -39,6 +39,9 @@ func (v view) tracked(w *World, n Interface) string {
 	if !widened {
 		why = append(why, "connections that were open may live on until they are idle: they were neither opened and cut nor cut by a network ACL that denies everything")
 	}
+	if late := v.late(n); late != "" {
+		why = append(why, late)
+	}
 	return strings.Join(why, "; ")
 }
 
@@ -120,6 +123,8 @@ func (v view) driftOf(w *World, s respond.Step, r playbook.Record, say func(stri
 		if p, err := paramsOf[volumeParams](s); err == nil && slices.ContainsFunc(w.Volumes, func(have Volume) bool { return have.ID == p.Volume && have.DeleteOnTermination }) {
 			say("%s would be deleted with the instance", p.Volume)
 		}
+	case actIdle:
+		driftOfIdle(w, s, say)
 	case actACL:
 		v.driftOfACL(w, s, r, say)
 	}
