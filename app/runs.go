@@ -13,6 +13,7 @@ import (
 	"github.com/guardroom/guardroom/api"
 	"github.com/guardroom/guardroom/audit"
 	"github.com/guardroom/guardroom/durable"
+	"github.com/guardroom/guardroom/evidence"
 	"github.com/guardroom/guardroom/incident"
 	"github.com/guardroom/guardroom/internal/fault"
 	"github.com/guardroom/guardroom/playbook"
@@ -424,6 +425,10 @@ func (r *runs) undone(ctx context.Context, tx *store.Tx, undo respond.RunRow) (r
 	}
 	released = old.Contained
 	old.State, old.UndoneBy, old.Contained, old.NextCheck = respond.RunUndone, undo.ID, false, time.Time{}
+	old.UndoneAt = tx.Now()
+	if err := removed(ctx, tx, old); err != nil {
+		return false, err
+	}
 	tx.Audit(audit.Record{Who: incident.Guardroom, Action: "run.undone", Object: "run/" + string(old.ID), After: string(old.State), Why: "by " + string(undo.ID)})
 	if err := tx.PutRun(ctx, old); err != nil || !released {
 		return false, err
@@ -433,6 +438,25 @@ func (r *runs) undone(ctx context.Context, tx *store.Tx, undo respond.RunRow) (r
 		return false, err
 	}
 	return !slices.ContainsFunc(list, func(o respond.RunRow) bool { return o.Contained && o.UndoneBy == "" }), nil
+}
+
+// removed says of the working copies of a run that was undone that they are gone.
+func removed(ctx context.Context, tx *store.Tx, old respond.RunRow) error {
+	list, err := tx.Evidence(ctx, old.Incident)
+	if err != nil {
+		return err
+	}
+	var gone []evidence.Item
+	for _, p := range list {
+		if p.Run == old.ID && p.Working {
+			p.Working, p.Gap = false, evidence.RemovedBy(string(old.UndoneBy), old.UndoneAt)
+			gone = append(gone, p.Item)
+		}
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	return tx.PutEvidence(ctx, old.Incident, old.ID, gone)
 }
 
 // progress is told each record of a run in the transaction that keeps it.

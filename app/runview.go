@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/guardroom/guardroom/evidence"
 	"github.com/guardroom/guardroom/incident"
 	"github.com/guardroom/guardroom/notify/message"
 	"github.com/guardroom/guardroom/respond"
@@ -99,7 +100,11 @@ func messageRun(p respond.Progress) message.Run {
 			Message: s.Message, Safe: s.Safe, Hint: s.Hint, Took: s.Took})
 	}
 	for _, i := range p.Evidence {
-		r.Evidence = append(r.Evidence, message.RunEvidence{Kind: string(i.Kind), Title: i.Title, Location: i.Location, SHA256: i.SHA256, Gap: i.Gap})
+		e := message.RunEvidence{Kind: string(i.Kind), Title: i.Title, Location: i.Location, SHA256: i.SHA256, Gap: i.Gap}
+		if evidence.IsRemoved(i.Gap) {
+			e.Gone = i.Gap
+		}
+		r.Evidence = append(r.Evidence, e)
 	}
 	for _, g := range p.Gaps {
 		r.Gaps = append(r.Gaps, message.RunGap{What: g.What, Why: g.Why})

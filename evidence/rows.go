@@ -29,7 +29,17 @@ type RunGap struct {
 }
 
 // Removed is the gap of a working copy that was cleaned up.
-const Removed = "removed after its retention date"
+const Removed = removed + "after its retention date"
+
+const removed = "removed "
+
+// RemovedBy is the gap of a working copy that the undo of its run removed.
+func RemovedBy(run string, at time.Time) string {
+	return removed + "by " + run + " at " + at.UTC().Format("2006-01-02 15:04 UTC")
+}
+
+// IsRemoved reports whether a gap says that the item is not there any more.
+func IsRemoved(gap string) bool { return strings.HasPrefix(gap, removed) }
 
 // RunOf is the run that made an item of a manifest, or that wrote a line of
 // custody; empty for what people did.
@@ -109,7 +119,7 @@ func (c *comparison) items() {
 // differ names the fields in which a row differs from the sealed item. A working
 // copy that was cleaned up since is one no more, and says so.
 func (c *comparison) differ(was, row Item) []string {
-	if was.Working && !row.Working && row.Gap == Removed && c.v.released(row.Location) {
+	if was.Working && !row.Working && IsRemoved(row.Gap) && c.v.released(row.Location) {
 		row.Working, row.Gap = was.Working, was.Gap
 	}
 	a, b := fields(was), fields(row)

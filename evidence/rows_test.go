@@ -115,7 +115,7 @@ func TestAWorkingCopyThatWasReleasedIsNoChangeOfItsRow(t *testing.T) {
 	i := evidence.Item{ID: "run_1/volume", Kind: evidence.Volume, Location: "vol-1", CreatedAt: noon, Working: true, WorkingUntil: noon, Gap: "it is a working copy"}
 	m := build(t, nil, evidence.Parts{Case: evidence.Case{Incident: "INC-42"}, Run: "run_1", Items: []evidence.Item{i}})
 	line := evidence.Custody{At: noon.Add(time.Hour), Who: "guardroom/run_1", Action: "released", Item: "run_1/volume", From: "vol-1"}
-	i.Working, i.Gap = false, evidence.Removed
+	i.Working, i.Gap = false, evidence.RemovedBy("run_2", noon.Add(time.Hour))
 	r := evidence.Rows{Items: []evidence.Item{i}}
 	first := sealed(t, m, nil)
 	if got := problems(t, first, r); len(got) != 1 || !strings.Contains(got[0], "working") {

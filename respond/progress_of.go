@@ -40,6 +40,11 @@ func ProgressOf(r RunRow, row PlanRow, p *Plan, records []playbook.Record, now t
 	}
 	if r.UndoOf != "" || r.UndoneBy != "" {
 		g.Cost, g.Connect = "", "" // the workstation is gone, and what it cost
+		for i, e := range g.Evidence {
+			if e.Working && r.UndoneBy != "" {
+				g.Evidence[i].Working, g.Evidence[i].Gap = false, evidence.RemovedBy(string(r.UndoneBy), r.UndoneAt)
+			}
+		}
 	}
 	g.Next = r.next(g.State)
 	return g

@@ -61,6 +61,7 @@ type RunRow struct {
 	AbortedAt time.Time `json:"aborted_at,omitzero"`
 	UndoOf    RunID     `json:"undo_of,omitempty"`
 	UndoneBy  RunID     `json:"undone_by,omitempty"`
+	UndoneAt  time.Time `json:"undone_at,omitzero"`
 	Summary   string    `json:"summary,omitempty"`
 	// Contained says that the isolation was verified; StillOpen is what it could not close.
 	Contained bool      `json:"contained,omitempty"`

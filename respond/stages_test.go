@@ -1,9 +1,11 @@
 package respond
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
+	"github.com/guardroom/guardroom/evidence"
 	"github.com/guardroom/guardroom/internal/fault"
 	"github.com/guardroom/guardroom/playbook"
 )
@@ -35,6 +37,19 @@ func TestAStepSaysItsTitleOnceAndWhatHelpsNow(t *testing.T) {
 		if g.Steps[3].Hint != "add it" {
 			t.Errorf("another hint became %q", g.Steps[3].Hint)
 		}
+	}
+}
+
+func TestAfterAnUndoNoProgressShowsAWorkingCopyAsThere(t *testing.T) {
+	t.Parallel()
+	items, err := json.Marshal([]evidence.Item{{ID: "a", Kind: evidence.Snapshot, Location: "snap-1"}, {ID: "w", Kind: evidence.Workstation, Location: "i-0bbb", Region: "eu-west-1", Working: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := RunRow{ID: "run_1", State: RunUndone, UndoneBy: "run_2", UndoneAt: progressNow}
+	g := ProgressOf(run, watchedRow(), watchedPlan(), []playbook.Record{{Name: "attach/vol-1", State: playbook.Completed, Saved: map[string]json.RawMessage{savedEvidence: items}}}, progressNow)
+	if g.Evidence[0].Gap != "" || g.Evidence[1].Gap != "removed by run_2 at 2026-03-01 10:00 UTC" || g.Evidence[1].Working || g.Connect != "" || g.Cost != "" {
+		t.Errorf("evidence %+v, connect %q, cost %q", g.Evidence, g.Connect, g.Cost)
 	}
 }
 

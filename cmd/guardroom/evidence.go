@@ -47,7 +47,9 @@ func (c *EvidenceListCmd) Run(ctx context.Context, e *env) error {
 			wrap().drop("locked until", "kind").below("sha256", "where", "what")
 		for _, i := range d.Items {
 			hash := cell{i.SHA256, short(i.SHA256)}
-			if i.SHA256 == "" {
+			if evidence.IsRemoved(i.Gap) {
+				hash = cell{i.Gap, i.Gap}
+			} else if i.SHA256 == "" {
 				hash = cell{"none: " + i.Gap, "none: " + i.Gap}
 			}
 			locked := ""
@@ -110,6 +112,8 @@ func evidenceWords(i evidence.Item) string {
 	switch {
 	case i.SHA256 != "":
 		s += ", sha256 " + short(i.SHA256)
+	case evidence.IsRemoved(i.Gap):
+		s += ", " + i.Gap
 	case i.Gap != "":
 		s += ", no hash: " + i.Gap
 	}

@@ -124,6 +124,7 @@ type RunEvidence struct {
 	Location string // untrusted
 	SHA256   string // hex; empty: Gap says why
 	Gap      string // untrusted
+	Gone     string // ours: removed by run_… at …
 }
 
 // Line is the item in one line: kind, where it is, and its hash or why there is none.
@@ -137,6 +138,8 @@ func (e RunEvidence) Line() Text {
 	switch {
 	case e.SHA256 != "":
 		t = t.Words(", SHA-256 ").Join(Value(e.SHA256))
+	case e.Gone != "":
+		t = t.Words(", ").Join(value(e.Gone, maxSentence))
 	case e.Gap != "":
 		t = t.Words(", no hash: ").Join(value(e.Gap, maxSentence))
 	}

@@ -125,6 +125,7 @@ func TestResponsesAreTold(t *testing.T) {
 		{"part_failed", []message.Run{aRun(message.RunPartFailed)}, []incident.Entry{started, about(8, incident.KindRunEnded, runID+" part failed", "part failed")}, nil},
 		{"released", func() []message.Run {
 			r, undo := aRun(message.RunUndone), aRun(message.RunUndone)
+			r.Evidence[2].Gone = "removed by run_02 at 2026-11-24 10:52 UTC"
 			undo.ID, undo.What, undo.UndoOf, undo.Evidence, undo.Gaps, undo.Contained = "run_02", "Undo", runID, nil, nil, false
 			return []message.Run{r, undo}
 		}(), []incident.Entry{about(9, incident.KindReleased, "the containment was undone by run_02", "")}, nil},
