@@ -15,6 +15,7 @@ import (
 	"github.com/guardroom/guardroom/audit"
 	"github.com/guardroom/guardroom/cloud/sim"
 	"github.com/guardroom/guardroom/config"
+	"github.com/guardroom/guardroom/evidence"
 	"github.com/guardroom/guardroom/finding"
 	"github.com/guardroom/guardroom/incident"
 	"github.com/guardroom/guardroom/internal/fault"
@@ -449,6 +450,25 @@ func TestAnAbortKeepsTheContainmentAndTheUndoTakesItBack(t *testing.T) {
 	}
 	if i, err := r.db.GetIncident(t.Context(), 1); err != nil || i.State != incident.Open {
 		t.Error(i.State, err)
+	}
+	entries, err := r.db.Timeline(t.Context(), 1, 0)
+	if err != nil || !slices.ContainsFunc(entries, func(e incident.Entry) bool {
+		return e.Kind == incident.KindReleased && strings.Contains(e.Text, " is not contained any more; approved by raj (") && strings.Contains(e.Text, string(again.Row.Run))
+	}) {
+		t.Errorf("nobody is told what is free and who approved it: %+v %v", entries, err)
+	}
+	items, err := r.db.Evidence(t.Context(), 1)
+	for _, i := range items {
+		copied := i.Kind == evidence.Volume || i.Kind == evidence.Workstation
+		if i.Working || copied && !strings.Contains(i.Gap, "removed by "+string(again.Row.Run)+" at ") || !copied && evidence.IsRemoved(i.Gap) {
+			t.Errorf("%s counts as there: %q", i.ID, i.Gap)
+		}
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	if report, err := r.desk.VerifyEvidence(t.Context(), 1, "kim"); err != nil || !report.Good() {
+		t.Errorf("%+v %v", report.Problems, err)
 	}
 	if _, err := r.desk.UndoRun(t.Context(), run.ID, "kim"); fault.CodeOf(err) != fault.Conflict {
 		t.Error(err)
