@@ -146,6 +146,9 @@ func (h *handler) incidentVerb(w http.ResponseWriter, r *http.Request) error {
 	if err := read(r, &c); err != nil {
 		return err
 	}
+	if err := readable(c.Text); err != nil {
+		return err
+	}
 	who, ctx, do := identity(r), r.Context(), h.s.Commands()
 	var i *incident.Incident
 	switch verb := r.PathValue("verb"); verb {
@@ -326,13 +329,14 @@ func (h *handler) importFindings(w http.ResponseWriter, r *http.Request) error {
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxImport))
 	if err != nil {
-		return fault.Wrap(fault.Usage, err, "read the import", "nothing of it was taken", "split the file")
+		return unreadable(err, "read the import", "split the file")
 	}
 	receipt, err := h.s.Take(r.Context(), source.Input{Source: file.Name, Body: body, Position: p.text("position"), FirstLine: line,
 		ReceivedAt: time.Now().UTC(), AsHistory: p.flag("as_history"), ShowSamples: p.flag("samples")})
 	if err != nil {
 		return err
 	}
+	receipt.Incidents, receipt.References, receipt.Reasons = some(receipt.Incidents), some(receipt.References), some(receipt.Reasons)
 	return answer(w, receipt)
 }
 
@@ -556,6 +560,7 @@ func (h *handler) audit(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *handler) verify(w http.ResponseWriter, r *http.Request) error {
+	unhurried(w)
 	report, err := h.s.VerifyAudit(r.Context())
 	if err != nil {
 		return err

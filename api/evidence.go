@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/guardroom/guardroom/evidence"
 	"github.com/guardroom/guardroom/internal/fault"
@@ -60,11 +61,21 @@ func (h *handler) verifyEvidence(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	unhurried(w)
 	report, err := h.s.Responses().VerifyEvidence(r.Context(), n, identity(r))
 	if err != nil {
 		return missing(err, n.String(), "guardroom incident list")
 	}
 	return answer(w, report)
+}
+
+// unhurried lets an answer take as long as it needs: what reads evidence again
+// may do so for hours, and an answer has a deadline otherwise. A writer without
+// one is inside this process.
+func unhurried(w http.ResponseWriter) {
+	c := http.NewResponseController(w)
+	_ = c.SetWriteDeadline(time.Time{})
+	_ = c.SetReadDeadline(time.Time{}) // whose end would look as if the asker had gone
 }
 
 // exportEvidence streams an archive. An error before its first byte is answered
@@ -75,6 +86,7 @@ func (h *handler) exportEvidence(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	unhurried(w)
 	out := &lateHeader{w: w, kind: tar}
 	err = h.s.Responses().ExportEvidence(r.Context(), n, out, identity(r))
 	switch {

@@ -40,6 +40,9 @@ type service struct {
 	hold    func() // runs before each audit record
 	still   int    // so many looks find nothing new in the run
 	export  func(w io.Writer) error
+	slow    func(ctx context.Context) error // what reads evidence or the chain waits for it
+	// tampered: the bytes of the plan are not those of its digest.
+	tampered bool
 
 	mu      sync.Mutex
 	told    []string
@@ -57,6 +60,13 @@ func (s *service) tell(format string, args ...any) error {
 	return s.broken
 }
 
+func (s *service) wait(ctx context.Context) error {
+	if s.slow == nil {
+		return nil
+	}
+	return s.slow(ctx)
+}
+
 func (s *service) saw(filter any) { s.mu.Lock(); s.asked = filter; s.mu.Unlock() }
 
 func (s *service) Reader() api.Reader       { return reader{s} }
@@ -68,7 +78,10 @@ func (s *service) Doctor(context.Context) []api.Check {
 	return []api.Check{{Area: "store", What: "it answers", OK: true}}
 }
 func (s *service) Prune(context.Context) (int, error) { return 3, s.tell("prune") }
-func (s *service) VerifyAudit(context.Context) (audit.Report, error) {
+func (s *service) VerifyAudit(ctx context.Context) (audit.Report, error) {
+	if err := s.wait(ctx); err != nil {
+		return audit.Report{}, err
+	}
 	return audit.Report{Records: 9}, s.broken
 }
 func (s *service) Suppressions() []api.Suppression {
@@ -210,11 +223,17 @@ func (r responder) SetSwitch(_ context.Context, off bool, why, who string) (api.
 	return api.Switch{Off: off, Who: who, Why: why}, r.s.tell("off %v %s by %s", off, why, who)
 }
 
-func (r responder) VerifyEvidence(_ context.Context, n incident.Number, who string) (evidence.Report, error) {
+func (r responder) VerifyEvidence(ctx context.Context, n incident.Number, who string) (evidence.Report, error) {
+	if err := r.s.wait(ctx); err != nil {
+		return evidence.Report{}, err
+	}
 	return evidence.Report{Incident: n.String(), Items: []evidence.Checked{{ID: "snapshot/vol-1", Good: true}}}, r.s.tell("verify %s by %s", n, who)
 }
 
-func (r responder) ExportEvidence(_ context.Context, n incident.Number, w io.Writer, who string) error {
+func (r responder) ExportEvidence(ctx context.Context, n incident.Number, w io.Writer, who string) error {
+	if err := r.s.wait(ctx); err != nil {
+		return err
+	}
 	if err := r.s.tell("export %s by %s", n, who); err != nil {
 		return err
 	}
@@ -371,9 +390,14 @@ func (r reader) Plans(_ context.Context, f store.PlanFilter) ([]respond.PlanRow,
 func (r reader) GetPlan(_ context.Context, id respond.PlanID) (respond.PlanRow, error) {
 	switch id {
 	case "pln_1":
-		return respond.PlanRow{ID: id, Digest: digest, State: respond.PlanWaiting, Bytes: []byte(`{"id":"pln_1","steps":[{"id":"record"}]}`), Before: []byte("secret")}, r.s.broken
+		stored := []byte(`{"id":"pln_1","steps":[{"id":"record"}]}`)
+		sum := respond.Digest(stored)
+		if r.s.tampered {
+			stored[len(stored)-4]++
+		}
+		return respond.PlanRow{ID: id, Digest: sum, State: respond.PlanWaiting, Bytes: stored, Before: []byte("secret")}, r.s.broken
 	case "pln_torn":
-		return respond.PlanRow{ID: id, Bytes: []byte(`{"id`)}, r.s.broken
+		return respond.PlanRow{ID: id, Bytes: []byte(`{"id`), Digest: respond.Digest([]byte(`{"id`))}, r.s.broken
 	}
 	return respond.PlanRow{}, fmt.Errorf("plan %s: %w", id, store.ErrNotFound)
 }

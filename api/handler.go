@@ -8,10 +8,12 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/guardroom/guardroom/incident"
 	"github.com/guardroom/guardroom/internal/fault"
@@ -29,7 +31,11 @@ func Handler(s Service, log *slog.Logger) http.Handler {
 	for _, o := range h.routes() {
 		mux.HandleFunc(o.Method+" "+o.Path, h.guard(o.Role, o.do))
 	}
-	mux.HandleFunc("/", h.guard(Viewer, func(http.ResponseWriter, *http.Request) error {
+	mux.HandleFunc("/", h.guard(Viewer, func(w http.ResponseWriter, r *http.Request) error {
+		if allow := methodsOf(mux, r); len(allow) > 0 {
+			w.Header().Set("Allow", strings.Join(allow, ", "))
+			return &methodError{f: fault.New(fault.Usage, r.Method+" is no method of this path", "use "+strings.Join(allow, " or "))}
+		}
 		return fault.New(fault.NotFound, "there is no such call", "see docs/reference/api.md")
 	}))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -41,6 +47,27 @@ func Handler(s Service, log *slog.Logger) http.Handler {
 		mux.ServeHTTP(w, r)
 	})
 }
+
+// methodsOf are the methods by which a path is there.
+func methodsOf(mux *http.ServeMux, r *http.Request) (allow []string) {
+	for _, m := range []string{http.MethodGet, http.MethodPost} {
+		with := r.Clone(r.Context())
+		with.Method = m
+		if _, pattern := mux.Handler(with); pattern != "/" {
+			allow = append(allow, m)
+		}
+	}
+	return allow
+}
+
+// methodError is the failure of a request by a method that its path does not have.
+type methodError struct{ f *fault.Error }
+
+// Error implements error.
+func (e *methodError) Error() string { return e.f.Error() }
+
+// Unwrap returns the failure as people see it.
+func (e *methodError) Unwrap() error { return e.f }
 
 type handler struct {
 	s   Service
@@ -65,7 +92,7 @@ func (h *handler) guard(least Role, do func(http.ResponseWriter, *http.Request) 
 			return
 		}
 		if err := do(w, r); err != nil {
-			writeFault(w, asFault(err))
+			writeStatus(w, asFault(err), statusOf(err))
 		}
 	}
 }
@@ -102,11 +129,20 @@ func NewFailure(err error) Failure {
 	return out
 }
 
-func writeFault(w http.ResponseWriter, f *fault.Error) {
-	status, ok := statuses[f.Code]
-	if !ok {
-		status = http.StatusInternalServerError
+// statusOf is the HTTP status of an error: most have that of their code.
+func statusOf(err error) int {
+	if _, is := errors.AsType[*methodError](err); is {
+		return http.StatusMethodNotAllowed
 	}
+	if _, is := errors.AsType[*http.MaxBytesError](err); is {
+		return http.StatusRequestEntityTooLarge
+	}
+	return cmp.Or(statuses[asFault(err).Code], http.StatusInternalServerError)
+}
+
+func writeFault(w http.ResponseWriter, f *fault.Error) { writeStatus(w, f, statusOf(f)) }
+
+func writeStatus(w http.ResponseWriter, f *fault.Error, status int) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(NewFailure(f))
@@ -123,7 +159,7 @@ func answer(w http.ResponseWriter, v any) error {
 func read(r *http.Request, v any) error {
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxRequest))
 	if err != nil {
-		return fault.Wrap(fault.Usage, err, "read the request", "", "")
+		return unreadable(err, "read the request", "")
 	}
 	if len(strings.TrimSpace(string(body))) == 0 {
 		return nil
@@ -134,10 +170,75 @@ func read(r *http.Request, v any) error {
 	if err == nil && dec.More() {
 		err = errors.New("more follows the JSON object")
 	}
+	if wrong, is := errors.AsType[*json.UnmarshalTypeError](err); is {
+		return fault.New(fault.Usage, fmt.Sprintf("read the request: %s is %s and not %s", cmp.Or(wrong.Field, "the body"), article(wrong.Value), article(kindOf(wrong.Type))), "see docs/reference/api.md")
+	}
 	if err != nil {
 		return fault.Wrap(fault.Usage, err, "read the request", "nothing was changed", "see docs/reference/api.md")
 	}
 	return nil
+}
+
+// unreadable says why a body could not be read, with the limit where it has one.
+func unreadable(err error, what, hint string) error {
+	if large, is := errors.AsType[*http.MaxBytesError](err); is {
+		return fault.Wrap(fault.Usage, tooLarge{large}, what, "nothing of it was taken", hint)
+	}
+	return fault.Wrap(fault.Usage, err, what, "nothing of it was taken", hint)
+}
+
+// tooLarge says how much a body may hold.
+type tooLarge struct{ *http.MaxBytesError }
+
+// Error implements error.
+func (e tooLarge) Error() string { return fmt.Sprintf("it is larger than %d bytes", e.Limit) }
+
+// Unwrap returns net/http's own, by which the status is found.
+func (e tooLarge) Unwrap() error { return e.MaxBytesError }
+
+// kindOf is what JSON calls a Go type.
+func kindOf(t reflect.Type) string {
+	switch t.Kind() { //nolint:exhaustive // the others are objects
+	case reflect.String:
+		return "string"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice, reflect.Array:
+		return "array"
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64, reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Float32, reflect.Float64:
+		return "number"
+	}
+	return "object"
+}
+
+func article(word string) string {
+	switch {
+	case strings.HasPrefix(word, "true"), strings.HasPrefix(word, "null"):
+		return word
+	case strings.IndexAny(word[:min(1, len(word))], "aeiou") == 0:
+		return "an " + word
+	}
+	return "a " + word
+}
+
+// longestText is how many characters a note or a reason has at most: it is shown
+// in incidents, channels and tickets.
+const longestText = 10_000
+
+// readable refuses a text that nobody would read.
+func readable(text string) error {
+	if n := utf8.RuneCountInString(text); n > longestText {
+		return fault.New(fault.Usage, fmt.Sprintf("the text has %d characters, and may have %d", n, longestText), "nothing was changed; keep the long form elsewhere and name it here")
+	}
+	return nil
+}
+
+// some is never nil, so that JSON has [] for a list without elements.
+func some[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
 }
 
 func number(r *http.Request) (incident.Number, error) {
@@ -185,6 +286,9 @@ func (p *params) number(name string) int64 {
 	n, err := strconv.ParseInt(v, 10, 64)
 	if err != nil && p.err == nil {
 		p.err = fault.New(fault.Usage, fmt.Sprintf("%s=%q is not a number", name, v), "")
+	}
+	if n < 0 && p.err == nil {
+		p.err = fault.New(fault.Usage, fmt.Sprintf("%s=%d is below zero", name, n), "leave it out, or use a number from 0 on")
 	}
 	return n
 }

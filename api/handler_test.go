@@ -53,7 +53,7 @@ var examples = map[string]struct{ target, body, want string }{
 	"GET /v1/findings/{id}/explain":       {"/v1/findings/f/explain", "", `"reason":"<all>"`},
 	"GET /v1/findings/{id}/raw":           {"/v1/findings/f/raw", "", `{"id":"f"}`},
 	"GET /v1/revisions":                   {"/v1/revisions", "", `"raw":{"id":"f"}}` + "\n"},
-	"POST /v1/import":                     {"/v1/import", "{}", `"Accepted":2`},
+	"POST /v1/import":                     {"/v1/import", "{}", `{"accepted":2,"known":0,"ignored":0,"rejected":0,"suppressed":0,"incidents":["INC-7"],"references":[],"reasons":[]}`},
 	"GET /v1/rejected":                    {"/v1/rejected", "", `"rejected":[{"id":"r"`},
 	"GET /v1/rejected/{id}":               {"/v1/rejected/r", "", `"body":"e2Jyb2tlbg=="`},
 	"GET /v1/deliveries":                  {"/v1/deliveries", "", `"deliveries":[{"id":"d"`},
@@ -152,7 +152,7 @@ func TestEveryOperation(t *testing.T) {
 				t.Parallel()
 				for _, method := range []string{"PUT", "DELETE", "PATCH"} {
 					s := &service{}
-					if w := ask(t, s, ana, method, e.target, e.body); w.Code != http.StatusNotFound || len(s.told) > 0 {
+					if w := ask(t, s, ana, method, e.target, e.body); w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") == "" || len(s.told) > 0 {
 						t.Errorf("%s: %d %s %v", method, w.Code, w.Body.String(), s.told)
 					}
 				}
@@ -179,10 +179,10 @@ func TestWhatIsRefusedSaysWhyAndDoesNothing(t *testing.T) {
 		{"a verdict that is none", "POST /v1/incidents/7/close", `{"verdict":"maybe"}`, 400, fault.Usage, `"maybe" is not a verdict`},
 		{"no verdict", "POST /v1/incidents/7/close", "", 400, fault.Usage, "is not a verdict"},
 		{"an unknown field", "POST /v1/incidents/7/note", `{"text":"x","txt":"y"}`, 400, fault.Usage, `unknown field "txt"`},
-		{"JSON of the wrong kind", "POST /v1/incidents/7/note", `["x"]`, 400, fault.Usage, "cannot unmarshal"},
+		{"JSON of the wrong kind", "POST /v1/incidents/7/note", `["x"]`, 400, fault.Usage, "the body is an array and not an object"},
 		{"JSON that is cut", "POST /v1/incidents/7/note", `{"text":"x`, 400, fault.Usage, "unexpected EOF"},
 		{"two commands in one", "POST /v1/incidents/7/note", `{"text":"x"} {"text":"y"}`, 400, fault.Usage, "more follows"},
-		{"a command of 2 MB", "POST /v1/incidents/7/note", `{"text":"` + strings.Repeat("x", 2<<20) + `"}`, 400, fault.Usage, "too large"},
+		{"a command of 2 MB", "POST /v1/incidents/7/note", `{"text":"` + strings.Repeat("x", 2<<20) + `"}`, 413, fault.Usage, "larger than 1048576 bytes"},
 		{"a severity that is none", "GET /v1/incidents?min_severity=loud", "", 400, fault.Usage, `"loud" is not a severity`},
 		{"a state that is none", "GET /v1/incidents?state=open,opne", "", 400, fault.Usage, `"opne" is not a state`},
 		{"a limit that is no number", "GET /v1/incidents?limit=many", "", 400, fault.Usage, `limit="many" is not a number`},

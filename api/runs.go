@@ -69,6 +69,10 @@ func runID(r *http.Request) respond.RunID   { return respond.RunID(r.PathValue("
 // planDetail reads a plan as it is stored.
 func planDetail(row respond.PlanRow) (PlanDetail, error) {
 	d := PlanDetail{Row: row, Canonical: string(row.Bytes)}
+	if got := respond.Digest(row.Bytes); got != row.Digest {
+		return d, fault.Wrap(fault.Corrupt, nil, fmt.Sprintf("the stored bytes of plan %s have the digest %s and not %s", row.ID, got, row.Digest),
+			"it is not shown, so that nobody approves what was not planned", "the store was changed by hand, or is damaged: guardroom audit verify; make the plan again")
+	}
 	if err := json.Unmarshal(row.Bytes, &d.Plan); err != nil {
 		return d, fault.Wrap(fault.Corrupt, err, "read plan "+string(row.ID), "nothing was changed", "guardroom audit verify")
 	}
@@ -108,7 +112,7 @@ func reason(r *http.Request) (string, error) {
 	if strings.TrimSpace(c.Reason) == "" {
 		return "", fault.New(fault.Usage, "this needs a reason", "nothing was changed; say why, for those who ask later")
 	}
-	return c.Reason, nil
+	return c.Reason, readable(c.Reason)
 }
 
 func (h *handler) approvePlan(w http.ResponseWriter, r *http.Request) error {
@@ -121,6 +125,9 @@ func (h *handler) approvePlan(w http.ResponseWriter, r *http.Request) error {
 	}
 	if strings.TrimSpace(c.Reason) == "" {
 		return fault.New(fault.Usage, "an approval needs a reason", "say why, for those who ask later")
+	}
+	if err := readable(c.Reason); err != nil {
+		return err
 	}
 	d, err := h.s.Responses().ApprovePlan(r.Context(), planID(r), c.Digest, c.Reason, identityOf(r).approver())
 	if err != nil {

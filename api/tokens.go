@@ -74,8 +74,9 @@ func (e Entrance) there(ctx context.Context) (bool, error) {
 }
 
 func (e Entrance) identify(r *http.Request) (Identity, error) {
-	given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !ok || given == "" {
+	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	given = strings.TrimLeft(given, " ")
+	if !strings.EqualFold(scheme, "Bearer") || given == "" {
 		return Identity{}, nil
 	}
 	// Hashes have equal lengths, so that the comparison tells nothing.

@@ -118,8 +118,11 @@ func (d *decoder) bucket(path, s string) {
 	}
 	rest, ok := strings.CutPrefix(s, "s3://")
 	name, _, _ := strings.Cut(rest, "/")
-	if !ok || !bucketName.MatchString(name) {
+	switch {
+	case !ok || name == "":
 		d.failAt(path, "write s3://bucket/prefix", "%q is not a bucket with a prefix", s)
+	case !bucketName.MatchString(name):
+		d.failAt(path, "it has 3 to 63 characters: lower case, digits, . and -, with a letter or a digit at both ends", "%q is not the name of a bucket", name)
 	}
 }
 

@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -30,6 +31,22 @@ func ParseNumber(s string) (Number, error) {
 		return 0, fmt.Errorf("%q is not an incident number; it looks like INC-42", s)
 	}
 	return Number(n), nil
+}
+
+// UnmarshalJSON reads a number, and the form that people say too: 42, "INC-42".
+func (n *Number) UnmarshalJSON(b []byte) error {
+	if len(b) == 0 || b[0] != '"' {
+		if json.Unmarshal(b, (*int64)(n)) != nil {
+			return fmt.Errorf("%s is not an incident number; it looks like 42 or INC-42", b)
+		}
+		return nil
+	}
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return fmt.Errorf("%s is not an incident number; it looks like 42 or INC-42", b)
+	}
+	*n, err = ParseNumber(s)
+	return err
 }
 
 // State is where an incident stands.

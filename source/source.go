@@ -73,19 +73,19 @@ type Input struct {
 
 // Receipt counts what became of an input.
 type Receipt struct {
-	Accepted   int // new findings and new revisions
-	Known      int // had them already
-	Ignored    int // events of GuardDuty that are not findings
-	Rejected   int // parked where `guardroom finding rejected list` shows them
-	Suppressed int // accepted, but a rule keeps it quiet (also counted in Accepted)
+	Accepted   int `json:"accepted"`   // new findings and new revisions
+	Known      int `json:"known"`      // had them already
+	Ignored    int `json:"ignored"`    // events of GuardDuty that are not findings
+	Rejected   int `json:"rejected"`   // parked where `guardroom finding rejected list` shows them
+	Suppressed int `json:"suppressed"` // accepted, but a rule keeps it quiet (also counted in Accepted)
 	// Incidents are the numbers (INC-42) that were opened or updated, without
 	// repetition, at most 1,000.
-	Incidents []string
+	Incidents []string `json:"incidents"`
 	// References are S3 objects that the body points to; the source must fetch
 	// and take them before it acknowledges.
-	References []Reference
+	References []Reference `json:"references"`
 	// Reasons holds one line for each rejected item, at most 20.
-	Reasons []string
+	Reasons []string `json:"reasons"`
 }
 
 // Add counts o into r.
@@ -110,7 +110,11 @@ const (
 )
 
 // Reference is an S3 object that holds findings.
-type Reference struct{ Bucket, Key, Region string }
+type Reference struct {
+	Bucket string `json:"bucket"`
+	Key    string `json:"key"`
+	Region string `json:"region,omitempty"`
+}
 
 // String is the object's URL.
 func (r Reference) String() string { return "s3://" + r.Bucket + "/" + r.Key }
