@@ -10,7 +10,7 @@ import (
 
 // Cases is the whole contract.
 func Cases() []Case {
-	return slices.Concat(instanceCases(), networkCases(), groupCases(), volumeCases(), snapshotCases(), fleetCases(), identityCases(), agentCases(), bucketCases(), dataCases())
+	return slices.Concat(instanceCases(), networkCases(), groupCases(), volumeCases(), snapshotCases(), fleetCases(), identityCases(), agentCases(), bucketCases(), dataCases(), recordCases())
 }
 
 // Words that are short, because cases say them often.

@@ -54,6 +54,11 @@ type Scenery interface {
 	Document(name string)
 	Parameter(name, value string)
 
+	// Logged writes lines to a stream of CloudWatch Logs, Happened an event to the
+	// history of CloudTrail.
+	Logged(group, stream string, lines ...string)
+	Happened(user, key, name string)
+
 	// Move lets time pass.
 	Move(d time.Duration)
 	// As is the same scenery in another account.

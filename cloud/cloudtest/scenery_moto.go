@@ -3,6 +3,7 @@ package cloudtest
 import (
 	"archive/zip"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,6 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	logtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancing"
@@ -293,4 +296,26 @@ func (m *MotoScenery) Document(string) {} // the proxy takes any
 func (m *MotoScenery) Parameter(name, value string) {
 	m.t.Helper()
 	built[*ssm.PutParameterOutput](m, "a parameter")(ssm.NewFromConfig(m.Config).PutParameter(m.t.Context(), &ssm.PutParameterInput{Name: aws.String(name), Value: aws.String(value), Type: ssmtypes.ParameterTypeString}))
+}
+
+// Logged implements Scenery.
+func (m *MotoScenery) Logged(group, stream string, lines ...string) {
+	m.t.Helper()
+	ctx, c := m.t.Context(), cloudwatchlogs.NewFromConfig(m.Config)
+	if _, err := c.CreateLogGroup(ctx, &cloudwatchlogs.CreateLogGroupInput{LogGroupName: &group}); err != nil {
+		if _, there := errors.AsType[*logtypes.ResourceAlreadyExistsException](err); !there {
+			m.t.Fatalf("build a log group: %v", err)
+		}
+	}
+	built[*cloudwatchlogs.CreateLogStreamOutput](m, "a log stream")(c.CreateLogStream(ctx, &cloudwatchlogs.CreateLogStreamInput{LogGroupName: &group, LogStreamName: &stream}))
+	var events []logtypes.InputLogEvent
+	for _, l := range lines {
+		events = append(events, logtypes.InputLogEvent{Message: aws.String(l), Timestamp: aws.Int64(time.Now().UnixMilli())}) // moto takes no other time
+	}
+	built[*cloudwatchlogs.PutLogEventsOutput](m, "lines of a log")(c.PutLogEvents(ctx, &cloudwatchlogs.PutLogEventsInput{LogGroupName: &group, LogStreamName: &stream, LogEvents: events}))
+}
+
+// Happened implements Scenery.
+func (m *MotoScenery) Happened(user, key, name string) {
+	m.Proxy.AddEvent(proxy.Event{ID: name + "-" + user, Name: name, Source: "ec2.amazonaws.com", Username: user, AccessKey: key, Record: `{"eventName":"` + name + `"}`, At: time.Now(), Account: m.account, Region: Region})
 }

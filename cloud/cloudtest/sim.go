@@ -251,3 +251,15 @@ func (c *simScenery) Document(name string) {
 func (c *simScenery) Parameter(name, value string) {
 	c.edit(func(e *sim.Editor) { e.AddParameter(c.account, Region, sim.Parameter{Name: name, Value: value}) })
 }
+
+// Logged implements Scenery.
+func (c *simScenery) Logged(group, stream string, lines ...string) {
+	c.edit(func(e *sim.Editor) { e.AddLogEvents(c.account, Region, group, stream, c.clock.Now(), lines...) })
+}
+
+// Happened implements Scenery.
+func (c *simScenery) Happened(user, key, name string) {
+	c.edit(func(e *sim.Editor) {
+		e.AddTrailEvents(c.account, Region, sim.TrailEvent{Name: name, Source: "ec2.amazonaws.com", User: user, AccessKey: key})
+	})
+}
