@@ -129,7 +129,7 @@ func (d *desk) create(ctx context.Context, r api.PlanRequest, who string, byItse
 	}
 	plan := d.plan(p, req, world, draft, who)
 	if r.Resource == "" {
-		plan.LeftOut = append(respond.Unfit(q.Finding), plan.LeftOut...)
+		plan.LeftOut = slices.Concat(respond.Unfit(q.Finding), plan.LeftOut, unplanned(r.Incident, plan, req.Others))
 	}
 	plan.DryRun = r.DryRun || d.policy.DryRun
 	plan.Manual = append(plan.Manual, left...)
@@ -191,7 +191,7 @@ func (d *desk) question(ctx context.Context, r api.PlanRequest, who string) (q s
 			return q, p, req, err
 		}
 	default:
-		at := slices.IndexFunc(d.playbooks, func(p respond.Playbook) bool { return p.Fits(target) && suits(p, policy) })
+		at := slices.IndexFunc(d.playbooks, func(p respond.Playbook) bool { return p.Fits(target) && suits(p, policy) && !tooWide(p, f.Type.Name) })
 		if at < 0 {
 			return q, p, req, fault.New(fault.Conflict, fmt.Sprintf("no playbook fits %s %s", target.Kind, target.ID), "guardroom playbook list")
 		}

@@ -59,6 +59,10 @@ func (a *App) checkStore(ctx context.Context) []api.Check {
 		return []api.Check{failed("store", a.db.Place(), err, "is the database there and healthy?")}
 	}
 	checks := []api.Check{{Area: "store", What: a.db.Place(), OK: true, Message: "open, " + respond.Count(int(head.Seq), "audit record")}}
+	if err := a.db.TryWrite(ctx); err != nil {
+		message, hint := writable(err)
+		checks = append(checks, api.Check{Area: "store", What: "writing", Message: message, Hint: hint})
+	}
 	report, err := a.VerifyAudit(ctx)
 	switch {
 	case err != nil:

@@ -190,3 +190,14 @@ func TestExpectedTimesAreRanges(t *testing.T) {
 		}
 	}
 }
+
+func TestTheTargetIsOneOfThePartsOfItsPlan(t *testing.T) {
+	t.Parallel()
+	one, two := Target{ID: "ci-bot"}, Target{ID: "i-1"}
+	for n, want := range map[int]string{1: "ci-bot", 2: "ci-bot and 1 more"} {
+		p := &Plan{Target: one, Parts: []Target{one, two}[:n]}
+		if got := ProgressOfPlan(PlanRow{}, p, time.Now()).Target; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

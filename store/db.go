@@ -105,6 +105,15 @@ func (db *DB) Write(ctx context.Context, fn func(tx *Tx) error) error {
 	})
 }
 
+// TryWrite finds out whether the store can be written, by a transaction that
+// changes nothing. It blocks as long as a Write does, and may be repeated.
+func (db *DB) TryWrite(ctx context.Context) error {
+	return db.Write(ctx, func(tx *Tx) error {
+		_, err := tx.exec(ctx, "UPDATE audit_head SET seq = seq WHERE one = 1")
+		return err
+	})
+}
+
 // Tx is one transaction. It is not safe for concurrent use.
 type Tx struct {
 	q

@@ -91,7 +91,7 @@ func planHead(row respond.PlanRow, p *respond.Plan, g respond.Progress) []string
 		if len(more) > 0 {
 			target += " (" + strings.Join(more, ", ") + ")"
 		}
-		if n := len(p.Parts); n > 0 {
+		if n := len(p.Parts) - 1; n > 0 { // the target is one of them
 			target += fmt.Sprintf(" and %d more", n)
 		}
 		head = append(head, "target "+clean(target))
