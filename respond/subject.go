@@ -14,7 +14,7 @@ func Subject(p *Plan) string {
 		return s
 	}
 	name := targetName(p.Target)
-	if n := len(p.Parts); n > 0 {
+	if n := len(p.Parts) - 1; n > 0 { // the target is one of them
 		name += fmt.Sprintf(" and %d more", n)
 	}
 	return name
