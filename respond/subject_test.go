@@ -9,9 +9,9 @@ func TestAPlanIsNamedByWhatItContains(t *testing.T) {
 	for want, p := range map[string]*Plan{
 		"deploy":                             {Target: role},
 		"session ana of role deploy":         {Target: role, Steps: one},
-		"deploy and 1 more":                  {Target: role, Steps: one, Parts: []Target{{ID: "i-1"}}},
+		"deploy and 1 more":                  {Target: role, Steps: one, Parts: []Target{role, {ID: "i-1"}}},
 		"payments-api-3 (i-0f3c)":            {Target: Target{ID: "i-0f3c", Name: "payments-api-3"}},
-		"payments-api-3 (i-0f3c) and 2 more": {Target: Target{ID: "i-0f3c", Name: "payments-api-3"}, Parts: make([]Target, 2)},
+		"payments-api-3 (i-0f3c) and 2 more": {Target: Target{ID: "i-0f3c", Name: "payments-api-3"}, Parts: make([]Target, 3)},
 	} {
 		if got := Subject(p); got != want {
 			t.Errorf("named %q, want %q", got, want)
