@@ -185,14 +185,11 @@ func (d *desk) start(ctx context.Context, tx *store.Tx, row *respond.PlanRow, pl
 
 // held are the names under which a run holds its resources, each once: what the
 // finding calls them, and their ARNs. Two findings may name one user in two regions,
-// or by two keys.
+// or by two keys. A run on an object holds its bucket, for its policy.
 func held(plan *respond.Plan) []string {
 	var out []string
 	for _, t := range append([]respond.Target{plan.Target}, plan.Parts...) {
-		out = append(out, t.Key())
-		if t.ARN != "" {
-			out = append(out, t.ARN)
-		}
+		out = append(out, t.Holds()...)
 	}
 	slices.Sort(out)
 	return slices.Compact(out)

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/guardroom/guardroom/finding"
@@ -39,6 +40,22 @@ type Target struct {
 // Key names the target for what happens to one target at a time.
 func (t Target) Key() string {
 	return fmt.Sprintf("%s/%s/%s/%s", t.Account, t.Region, t.Kind, t.ID)
+}
+
+// Holds are the names under which a run holds the target, so that no other run
+// has it in hand: its key and its ARN, and for an object also the ARN of its
+// bucket, whose policy its quarantine changes.
+func (t Target) Holds() []string {
+	out := []string{t.Key()}
+	if t.ARN == "" {
+		return out
+	}
+	out = append(out, t.ARN)
+	if t.Kind == finding.KindS3Object {
+		bucket, _, _ := strings.Cut(t.ARN, "/") // no name of a bucket has a slash
+		out = append(out, bucket)
+	}
+	return out
 }
 
 // Effect says what a step does to the world, for people.

@@ -42,3 +42,18 @@ func TestAResourceWhoseNameAWSWouldNotTakeIsNamedAndNotDroppedSilently(t *testin
 		t.Error(list)
 	}
 }
+
+func TestARunOnAnObjectHoldsItsBucketToo(t *testing.T) {
+	t.Parallel()
+	bucket := respond.Target{Kind: finding.KindS3Bucket, ID: "files", ARN: "arn:aws:s3:::files", Account: "111122223333", Region: "eu-west-1"}
+	object := respond.Target{Kind: finding.KindS3Object, ID: "files/a/b.exe", ARN: "arn:aws:s3:::files/a/b.exe", Account: "111122223333", Region: "eu-west-1"}
+	if diff := cmp.Diff([]string{"111122223333/eu-west-1/" + string(finding.KindS3Object) + "/files/a/b.exe", object.ARN, bucket.ARN}, object.Holds()); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{bucket.Key(), bucket.ARN}, bucket.Holds()); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"//EC2/i-1"}, respond.Target{Kind: "EC2", ID: "i-1"}.Holds()); diff != "" {
+		t.Error(diff)
+	}
+}

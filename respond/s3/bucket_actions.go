@@ -104,9 +104,45 @@ func restorePolicy() respond.Action {
 		Calls:   map[awscalls.Role][]string{awscalls.Read: {"S3.GetBucketPolicy"}, awscalls.Act: {"S3.PutBucketPolicy", "S3.DeleteBucketPolicy"}},
 		Options: playbook.Options{Timeout: brief},
 		Do: kit.Do(func(x *respond.Exec, b kit.Back[bucketParams, kit.Document]) (playbook.Outcome, error) {
-			return kit.Restore(x, policySetting(x, b.Of.Bucket), b.Before, b.After)
+			s := policySetting(x, b.Of.Bucket)
+			var now kit.Document
+			err := x.Look(func(ctx context.Context) (err error) {
+				now, err = s.Look(ctx)
+				return err
+			})
+			if err != nil {
+				return playbook.Outcome{}, err
+			}
+			if s.Same(now, b.Before) || s.Same(now, b.After) || b.Of.Statement == nil {
+				return kit.Restore(x, s, b.Before, b.After)
+			}
+			return takeStatementOut(x, s, b, now)
 		}),
 	}
+}
+
+// takeStatementOut takes our statement, and nothing else, out of a policy that was
+// changed since: by a colleague, or by another run that contains something of the
+// same bucket.
+func takeStatementOut(x *respond.Exec, s kit.Setting[kit.Document], b kit.Back[bucketParams, kit.Document], now kit.Document) (playbook.Outcome, error) {
+	if !hasStatement(now, b.Of.Statement) {
+		if hasSid(now, b.Of.Sid) {
+			return playbook.Outcome{}, kit.Changed("statement " + b.Of.Sid + " in " + s.What)
+		}
+		return playbook.Outcome{Message: "statement " + b.Of.Sid + " is not in " + s.What + " any more; the rest is left as it is"}, nil
+	}
+	rest, err := withoutStatement(now, b.Before, b.Of.Statement)
+	if err != nil {
+		return playbook.Outcome{}, err
+	}
+	if s.Same(rest, b.Before) {
+		rest = b.Before // byte for byte
+	}
+	out, err := kit.Restore(x, s, rest, now)
+	if err == nil {
+		out.Message = "statement " + b.Of.Sid + " is out of " + s.What + "; what was changed in it since stays"
+	}
+	return out, err
 }
 
 // blockSetting is the public access block of a bucket; nil is absent.

@@ -100,7 +100,7 @@ func (b bucket) words(d *kit.Draft, s bucketWorld) {
 		}
 	}
 	d.WillNot = append(d.WillNot, "no object, version, ACL, lifecycle rule or replication is changed", "copies that were made before are out of reach")
-	d.Undo = "puts the public access block back first, then the policy as it was, byte for byte, where it still equals what guardroom wrote"
+	d.Undo = "puts the public access block back first, then the policy as it was, byte for byte, where it still equals what guardroom wrote; where it was changed since, takes out our statement only"
 	if b.publicOnly {
 		d.WillNot = append(d.WillNot, "nobody of this account loses access; other accounts do only where the policy is public")
 	} else {

@@ -28,7 +28,8 @@ func (object) Draft(w respond.World, r respond.Request) (respond.Draft, error) {
 	d := kit.NewDraft(t, Actions())
 	d.Guarded(kit.NeverTouch(o.Tags), kit.NeverTouch(o.bucket.Tags), ownBucket(o.Bucket, r.Policy))
 	d.Guarded(o.exempt.guards(r.Policy)...)
-	p := objectParams{Bucket: o.Bucket, ARN: o.bucket.ARN, Key: o.Key, Version: o.Version, Value: r.Incident.Number.String(), Sid: sid("Quarantine", r)}
+	p := objectParams{Bucket: o.Bucket, ARN: o.bucket.ARN, Key: o.Key, Version: o.Version, Value: r.Incident.Number.String(), Sid: sid("Quarantine", r) + respond.Digest([]byte(o.Key + "\x00" + o.Version))[:8]}
+	// The name is that of the object as well: the undo of one leaves what keeps others of the incident.
 	p.Statement = denyTagged(p.Sid, p.ARN, p.Value, o.exempt.all())
 	d.Guarded(tagGuard(o, p))
 
@@ -45,7 +46,7 @@ func (object) Draft(w respond.World, r respond.Request) (respond.Draft, error) {
 		d.WillNot = append(d.WillNot, "the bucket was never versioned: whoever writes the object anew takes the tag off with it")
 	}
 	d.Manual = append(d.Manual, "List replicas and caches of the object: a replica has tags of its own.", "Look in CloudTrail data events who uploaded it.")
-	d.Undo = "takes our tag off this version, leaving tags that others set since, then puts the policy back as it was, byte for byte"
+	d.Undo = "takes our tag off this version, leaving tags that others set since, then puts the policy back as it was, byte for byte; where it was changed since, takes out our statement only"
 	d.ShortestSeconds, d.LongestSeconds = 5, 120
 	return d.Draft, nil
 }

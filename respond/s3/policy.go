@@ -3,6 +3,7 @@ package s3
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/guardroom/guardroom/internal/fault"
 	"github.com/guardroom/guardroom/playbook"
@@ -48,6 +49,43 @@ func withStatement(before kit.Document, sid string, statement json.RawMessage) (
 	return kit.Text(out), nil
 }
 
+// withoutStatement is the policy without exactly that statement. Everything else
+// stays as its author wrote it, one alone outside a list as in before; a policy
+// without any is absent, for AWS refuses one.
+func withoutStatement(now, before kit.Document, statement json.RawMessage) (kit.Document, error) {
+	var top map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(now.Text), &top); err != nil {
+		return now, unreadable(err)
+	}
+	list, err := statements(top["Statement"])
+	if err != nil {
+		return now, unreadable(err)
+	}
+	list = slices.DeleteFunc(list, func(s json.RawMessage) bool { return sameStatement(s, statement) })
+	if len(list) == 0 {
+		return kit.None(), nil
+	}
+	raw, err := json.Marshal(list)
+	if err != nil {
+		return now, unreadable(err)
+	}
+	if len(list) == 1 && isAlone(before) {
+		raw = list[0]
+	}
+	top["Statement"] = raw
+	return kit.Text(kit.MustJSON(top)), nil
+}
+
+// isAlone reports whether a policy has one statement that is in no list.
+func isAlone(d kit.Document) bool {
+	var top struct{ Statement map[string]json.RawMessage }
+	return !d.Absent && json.Unmarshal([]byte(d.Text), &top) == nil && top.Statement != nil
+}
+
+func sameStatement(a, b json.RawMessage) bool {
+	return kit.Canonical(string(a)) == kit.Canonical(string(b))
+}
+
 func unreadable(err error) error {
 	return playbook.Permanent(fault.Wrap(fault.Conflict, err, "read the bucket policy as JSON", "the policy is as it was", "look at the policy by hand"))
 }
@@ -78,20 +116,25 @@ func sidOf(statement json.RawMessage) string {
 
 // hasStatement reports whether a policy holds exactly the statement.
 func hasStatement(d kit.Document, statement json.RawMessage) bool {
+	return slices.ContainsFunc(statementsOf(d), func(s json.RawMessage) bool { return sameStatement(s, statement) })
+}
+
+// hasSid reports whether a policy holds a statement of that name, whatever it says.
+func hasSid(d kit.Document, sid string) bool {
+	return slices.ContainsFunc(statementsOf(d), func(s json.RawMessage) bool { return sidOf(s) == sid })
+}
+
+// statementsOf are the statements of a policy; none of one that cannot be read.
+func statementsOf(d kit.Document) []json.RawMessage {
 	var top struct{ Statement json.RawMessage }
 	if d.Absent || json.Unmarshal([]byte(d.Text), &top) != nil {
-		return false
+		return nil
 	}
 	list, err := statements(top.Statement)
 	if err != nil {
-		return false
+		return nil
 	}
-	for _, s := range list {
-		if kit.Canonical(string(s)) == kit.Canonical(string(statement)) {
-			return true
-		}
-	}
-	return false
+	return list
 }
 
 // denyEverybodyBut is the statement that closes a bucket to all but a list of
