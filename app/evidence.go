@@ -50,7 +50,7 @@ func (d *desk) manifests(ctx context.Context, n incident.Number) ([]evidence.Sea
 
 // VerifyEvidence computes every hash again from what is stored, looks whether all
 // that is named as evidence is there, and compares the store's tables with what
-// was sealed. The digest that each manifest had when it was sealed stands in the
+// was sealed. Copies of manifests are read back from the evidence bucket. The digest that each manifest had when it was sealed stands in the
 // audit chain as well.
 func (d *desk) VerifyEvidence(ctx context.Context, n incident.Number, who string) (evidence.Report, error) {
 	c, err := d.chain(ctx, n)
@@ -74,7 +74,7 @@ func (d *desk) VerifyEvidence(ctx context.Context, n incident.Number, who string
 	}
 	reader := d.reader(n)
 	newest := list[len(list)-1]
-	o := evidence.Options{Earlier: list[:len(list)-1], At: d.now(), Recorded: c.seals[newest.Revision], Rows: &rows, Places: reader}
+	o := evidence.Options{Earlier: list[:len(list)-1], Copies: c.kept(), At: d.now(), Recorded: c.seals[newest.Revision], Rows: &rows, Places: reader}
 	if d.seal.key != nil {
 		o.Trusted = d.seal.key.Public().(ed25519.PublicKey)
 	}
@@ -142,6 +142,7 @@ type chained struct {
 	incident incident.Number
 	last     int64          // the number of the last record that was read
 	seals    map[int]string // digests of manifests, by revision
+	copies   []evidence.KeptCopy
 	lines    map[string]bool
 }
 
@@ -164,6 +165,9 @@ func (c *chained) read(ctx context.Context, db *store.DB) error {
 				c.seals[revision] = r.After
 			}
 		}
+		if number, is := strings.CutPrefix(r.Object, prefix); is && what == "manifest_kept" {
+			c.keptAt(number, r)
+		}
 		who := r.Who
 		if run, is := strings.CutPrefix(r.Object, "run/"); is {
 			who = "guardroom/" + run
@@ -173,6 +177,30 @@ func (c *chained) read(ctx context.Context, db *store.DB) error {
 		c.lines[lineKey(what, who, r.At, r.Before)] = true
 		return true
 	})
+}
+
+// keptAt reads a record about where a copy of a manifest is; one that is there
+// twice is the same copy.
+func (c *chained) keptAt(number string, r audit.Record) {
+	revision, err := strconv.Atoi(number)
+	if err != nil {
+		return
+	}
+	account, region, _ := strings.Cut(r.Why, "/")
+	one := evidence.KeptCopy{Revision: revision, Location: r.After, Account: account, Region: region}
+	if !slices.Contains(c.copies, one) {
+		c.copies = append(c.copies, one)
+	}
+}
+
+// kept are the copies of manifests, each with the digest that was recorded when
+// it was sealed.
+func (c *chained) kept() []evidence.KeptCopy {
+	out := slices.Clone(c.copies)
+	for i := range out {
+		out[i].SHA256 = c.seals[out[i].Revision]
+	}
+	return out
 }
 
 // noted reports whether a line of custody stands in the audit chain as well.
@@ -217,12 +245,16 @@ func (d *desk) ExportEvidence(ctx context.Context, n incident.Number, w io.Write
 	if err != nil {
 		return err
 	}
+	c, err := d.chain(ctx, n)
+	if err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp("", "guardroom-export-")
 	if err != nil {
 		return fmt.Errorf("make a folder for the export: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	out, err := evidence.Export(ctx, filepath.Join(dir, n.String()), list, d.reader(n))
+	out, err := evidence.Export(ctx, filepath.Join(dir, n.String()), list, c.kept(), d.reader(n))
 	if err != nil {
 		return err
 	}

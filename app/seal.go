@@ -65,7 +65,10 @@ func (r *runs) keepManifest(s playbook.Step, run respond.RunRow, plan *respond.P
 	where, unlocked := "", false
 	err := s.Change(func(ctx context.Context) (err error) {
 		where, unlocked, err = forensics.PutManifest(ctx, r.aws, r.policy, at, sealed, s.Now())
-		return err
+		if err != nil || where == "" {
+			return err
+		}
+		return r.noteCopy(ctx, run.Incident, sealed, where, forensics.ManifestPlace(r.policy, at))
 	})
 	const kept = "in guardroom's store"
 	switch {
@@ -81,6 +84,15 @@ func (r *runs) keepManifest(s playbook.Step, run respond.RunRow, plan *respond.P
 		return kept + " and at " + where + ", which is not locked: the evidence bucket has no Object Lock", nil
 	}
 	return kept + " and at " + where, nil
+}
+
+// noteCopy writes into the audit chain where the copy of a manifest is, for
+// evidence verify to read it back there. A crash may make it do so twice.
+func (r *runs) noteCopy(ctx context.Context, n incident.Number, sealed evidence.Sealed, where string, at awscalls.Place) error {
+	return r.store.Write(ctx, func(tx *store.Tx) error {
+		tx.Audit(audit.Record{Who: incident.Guardroom, Action: "evidence.manifest_kept", Object: sealedObject(n, sealed.Revision), After: where, Why: at.Account + "/" + at.Region})
+		return nil
+	})
 }
 
 // sealNow builds and stores the manifest. Its outcome is Skipped where the run

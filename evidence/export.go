@@ -25,8 +25,9 @@ type Exported struct {
 // Export writes the manifests, oldest first, and every object of the newest one
 // into a folder that must not exist. It writes under another name beside it and
 // renames at the end, when all is on disk and has the hash that the manifest
-// says; otherwise nothing is left behind. Snapshots stay in AWS and are listed.
-func Export(ctx context.Context, folder string, list []Sealed, objects Objects) (Exported, error) {
+// says; otherwise nothing is left behind. A manifest whose copy is changed or gone
+// is not exported. Snapshots stay in AWS and are listed.
+func Export(ctx context.Context, folder string, list []Sealed, copies []KeptCopy, objects Objects) (Exported, error) {
 	out := Exported{Folder: folder}
 	if len(list) == 0 {
 		return out, fault.New(fault.NotFound, "there is no manifest to export", "the evidence is sealed at the end of a run")
@@ -51,6 +52,9 @@ func Export(ctx context.Context, folder string, list []Sealed, objects Objects) 
 		if err := w.sealed(s); err != nil {
 			return out, err
 		}
+	}
+	if err := w.copies(list, copies, objects); err != nil {
+		return out, err
 	}
 	for n, i := range newest.Items {
 		if !strings.HasPrefix(i.Location, "s3://") {

@@ -43,6 +43,8 @@ type Options struct {
 	Recorded string
 	// Earlier are the manifests before, the first first; they are checked as a chain.
 	Earlier []Sealed
+	// Copies are where the manifests were written outside the store; each is read back.
+	Copies []KeptCopy
 	// At is when the verification began.
 	At time.Time
 	// Done is told each item as it was checked; nil: nobody.
@@ -54,7 +56,7 @@ type Options struct {
 }
 
 // Verify computes every hash again from what is stored and names what differs:
-// an object, a block of a snapshot, the manifest itself. With Rows and Places it
+// an object, a block of a snapshot, the manifest itself and its copies. With Rows and Places it
 // also names rows of the store that are not what was sealed, and snapshots,
 // copies, volumes and locks that are gone. It blocks as long as that takes; what cannot be read is a problem and does not end it. An error is
 // returned only when ctx ends. The items of a manifest that was changed are
@@ -64,6 +66,7 @@ func Verify(ctx context.Context, s Sealed, objects Objects, blocks Blocks, o Opt
 		report: Report{At: o.At, Manifests: len(o.Earlier) + 1, Items: []Checked{}, Problems: []Problem{}}}
 	m, err := v.manifest(s, o)
 	v.report.Incident = m.Case.Incident
+	v.copies(append(append([]Sealed(nil), o.Earlier...), s), o.Copies)
 	if err != nil {
 		return v.report, ctx.Err() // it is named as a problem, and nothing can be read from it
 	}

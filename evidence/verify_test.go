@@ -184,7 +184,7 @@ func TestAnExportIsWholeOrNotThere(t *testing.T) {
 	st, s, _ := scene(t)
 	base := t.TempDir()
 	folder := filepath.Join(base, "case", "INC-42")
-	out, err := evidence.Export(t.Context(), folder, []evidence.Sealed{s}, st)
+	out, err := evidence.Export(t.Context(), folder, []evidence.Sealed{s}, nil, st)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,12 +198,12 @@ func TestAnExportIsWholeOrNotThere(t *testing.T) {
 	if raw, err := os.ReadFile(filepath.Join(folder, "SHA256SUMS")); err != nil || !strings.Contains(string(raw), evidence.Digest([]byte("login:"))+"  001-console.txt\n") {
 		t.Errorf("SHA256SUMS: %s, %v", raw, err)
 	}
-	if _, err := evidence.Export(t.Context(), folder, []evidence.Sealed{s}, st); fault.CodeOf(err) != fault.Conflict {
+	if _, err := evidence.Export(t.Context(), folder, []evidence.Sealed{s}, nil, st); fault.CodeOf(err) != fault.Conflict {
 		t.Errorf("a folder that exists: %v", err)
 	}
 	st.objects["s3://b/console.txt"] = []byte("logout")
 	other := filepath.Join(base, "case", "again")
-	if _, err := evidence.Export(t.Context(), other, []evidence.Sealed{s}, st); fault.CodeOf(err) != fault.Corrupt {
+	if _, err := evidence.Export(t.Context(), other, []evidence.Sealed{s}, nil, st); fault.CodeOf(err) != fault.Corrupt {
 		t.Errorf("an object that was changed: %v", err)
 	}
 	left, err := os.ReadDir(filepath.Join(base, "case"))
@@ -222,7 +222,7 @@ func TestNamesOfExportedFilesStayInTheFolder(t *testing.T) {
 	}
 	s := sealed(t, build(t, nil, parts(items...)), nil)
 	folder := filepath.Join(t.TempDir(), "out")
-	out, err := evidence.Export(t.Context(), folder, []evidence.Sealed{s}, st)
+	out, err := evidence.Export(t.Context(), folder, []evidence.Sealed{s}, nil, st)
 	if err != nil {
 		t.Fatal(err)
 	}

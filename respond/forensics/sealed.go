@@ -32,19 +32,12 @@ func PutManifest(ctx context.Context, a awscalls.AWS, p respond.Policy, at awsca
 	if p.Evidence.Bucket == "" {
 		return "", false, nil
 	}
-	at.Role = awscalls.Forensics
-	if p.Forensics.Account != "" {
-		at.Account = p.Forensics.Account
-	}
-	if p.Evidence.Region != "" {
-		at.Region = p.Evidence.Region
-	}
-	c, err := a.S3(ctx, at)
+	c, err := a.S3(ctx, ManifestPlace(p, at))
 	if err != nil {
 		return "", false, err
 	}
 	name := path.Join(p.Evidence.Prefix, at.Incident, "manifest", fmt.Sprintf("%04d", s.Revision))
-	sig, err := evidence.Canonical(evidence.Sealed{SHA256: s.SHA256, Revision: s.Revision, Signature: s.Signature})
+	sig, err := s.SignatureBytes()
 	if err != nil {
 		return "", false, err
 	}
@@ -66,6 +59,18 @@ func PutManifest(ctx context.Context, a awscalls.AWS, p respond.Policy, at awsca
 		}
 	}
 	return "s3://" + p.Evidence.Bucket + "/" + name + ".json", unlocked, nil
+}
+
+// ManifestPlace is where the manifest about what is at a place is written.
+func ManifestPlace(p respond.Policy, at awscalls.Place) awscalls.Place {
+	at.Role = awscalls.Forensics
+	if p.Forensics.Account != "" {
+		at.Account = p.Forensics.Account
+	}
+	if p.Evidence.Region != "" {
+		at.Region = p.Evidence.Region
+	}
+	return at
 }
 
 func putOnce(ctx context.Context, c awscalls.S3, p respond.Policy, key string, data []byte, until time.Time) error {
