@@ -15,6 +15,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -102,6 +103,9 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	e := newEnv(ctx, &c.Globals, stdin, stdout, stderr)
+	if err := hereOnly(k); err != nil {
+		return e.finish(err)
+	}
 	k.BindTo(ctx, (*context.Context)(nil))
 	err = k.Run(e)
 	// Lambda ends its functions by SIGTERM: there it is the ordinary end.
@@ -141,6 +145,21 @@ func parse(p *kong.Kong, args []string, left *int) (k *kong.Context, code int, d
 		return nil, e.finish(fault.New(fault.Usage, message, helpFor(err))), true
 	}
 	return k, 0, false
+}
+
+// here are the commands that are about this machine, and speak to no service.
+var here = []string{"demo", "serve", "lambda", "config", "iam", "finding parse", "version", "completion"}
+
+// hereOnly refuses --server where it would be taken no notice of. The environment
+// may name a service for all commands.
+func hereOnly(k *kong.Context) error {
+	given := slices.ContainsFunc(k.Path, func(p *kong.Path) bool { return p.Flag != nil && p.Flag.Name == "server" && !p.Resolved })
+	name := k.Command()
+	if given && slices.ContainsFunc(here, func(c string) bool { return name == c || strings.HasPrefix(name, c+" ") }) {
+		words, _, _ := strings.Cut(name, " <")
+		return fault.New(fault.Usage, "guardroom "+words+" is about this machine, and asks no service elsewhere", "leave --server out, or run it there")
+	}
+	return nil
 }
 
 // wantsJSON reports whether --json is among arguments that could not be parsed.

@@ -45,7 +45,7 @@ func (c *ServeCmd) Run(ctx context.Context, e *env) (err error) {
 	for _, w := range cfg.Warnings(e.now()) {
 		log.Warn("the configuration has a weak spot", "path", w.Path, "problem", w.Message, "hint", w.Hint)
 	}
-	a, err := e.build(ctx, cfg, app.Options{Mode: app.ModeServe})
+	a, err := e.build(ctx, cfg, app.Options{Mode: app.ModeServe, Wait: heldFor})
 	if err != nil {
 		return err
 	}
