@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -55,8 +56,8 @@ func (o *ownThings) find(ctx context.Context) safety.Own {
 		}
 		switch {
 		case a.answer != nil:
-			out.Accounts = append(out.Accounts[:len(out.Accounts):len(out.Accounts)], a.answer.Accounts...)
-			out.Resources = append(out.Resources[:len(out.Resources):len(out.Resources)], a.answer.Resources...)
+			out.Accounts = append(slices.Clip(out.Accounts), a.answer.Accounts...)
+			out.Resources = append(slices.Clip(out.Resources), a.answer.Resources...)
 		case a.unknown != "":
 			out.Unknown = append(out.Unknown, a.unknown)
 		}

@@ -51,7 +51,7 @@ const (
 func (r *runs) carryOut(ctx context.Context, item durable.RunItem) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(r.life, cancel)()
+	defer context.AfterFunc(r.life, cancel)() //nolint:contextcheck // a run ends with the service as well as with its work item
 	if r.stops() {
 		return durable.ErrLeft
 	}

@@ -29,14 +29,13 @@ var threeRoles = []awscalls.Role{awscalls.Read, awscalls.Act, awscalls.Forensics
 func interfaceCalls() []string {
 	var out []string
 	services := reflect.TypeFor[awscalls.AWS]()
-	for i := range services.NumMethod() {
-		m := services.Method(i)
+	for m := range services.Methods() {
 		if m.Type.NumOut() != 2 {
 			continue // Simulated
 		}
 		client := m.Type.Out(0)
-		for j := range client.NumMethod() {
-			call := m.Name + "." + client.Method(j).Name
+		for c := range client.Methods() {
+			call := m.Name + "." + c.Name
 			out = append(out, strings.Replace(call, "Presign.Presign", "S3.", 1))
 		}
 	}

@@ -116,7 +116,7 @@ func (s *scope) logged(group string, from, to time.Time) (all []logEvent, there 
 func patternMatches(pattern, line string) bool {
 	words := strings.Fields(line)
 	any, found := false, false
-	for _, term := range strings.Fields(pattern) {
+	for term := range strings.FieldsSeq(pattern) {
 		word, optional := strings.CutPrefix(term, "?")
 		has := slices.Contains(words, strings.Trim(word, `"`))
 		if !optional && !has {

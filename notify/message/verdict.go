@@ -59,7 +59,8 @@ func (r Run) because(aborted bool) Text {
 	case aborted:
 		return Text{}
 	}
-	for _, s := range r.failures(1) {
+	if first := r.failures(1); len(first) > 0 {
+		s := first[0]
 		t := Words(": ").Join(value(s.Title, maxName))
 		if s.Message != "" {
 			t = t.Words(": ").Join(value(strings.TrimRight(s.Message, ". "), maxSentence))
