@@ -120,7 +120,7 @@ func (d *desk) create(ctx context.Context, r api.PlanRequest, who string, byItse
 		}
 		return none, nil, err
 	}
-	draft, err := p.Draft(world, req)
+	draft, err := drafted(p, world, req)
 	if draft.World != nil {
 		world = *draft.World
 	}
@@ -199,7 +199,26 @@ func (d *desk) question(ctx context.Context, r api.PlanRequest, who string) (q s
 	}
 	req = respond.Request{Incident: i, Type: f.Type.Name, Role: f.Role, Target: target, Others: others(targets, target), Policy: policy, Requester: who, Now: d.now()}
 	q = safety.Question{Incident: i, Finding: f, Confirmed: confirmed, Target: target, Class: classOf(p), Policy: policy, Env: d.triager.Env(ctx, f), Never: d.never, Now: d.now()}
+	req.Forbids = forbids(q)
 	return q, p, req, nil
+}
+
+// forbids asks the rules of the configuration about a resource that was described.
+func forbids(q safety.Question) func(respond.Target, respond.World, bool) respond.Guard {
+	return func(t respond.Target, w respond.World, changes bool) respond.Guard {
+		return safety.Never(q, t, w, changes)
+	}
+}
+
+// drafted is what a playbook would do, with the answer whether the configuration
+// forbids it. A plan over several resources asks that for each, and leaves out what
+// is forbidden.
+func drafted(p respond.Playbook, w respond.World, req respond.Request) (respond.Draft, error) {
+	draft, err := p.Draft(w, req)
+	if _, many := p.(respond.Sequence); many || err != nil {
+		return draft, err
+	}
+	return respond.Judged(draft, w, req), nil
 }
 
 // mostParts is how many resources a plan is about at most: each is described by a

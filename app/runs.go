@@ -18,6 +18,7 @@ import (
 	"github.com/guardroom/guardroom/internal/fault"
 	"github.com/guardroom/guardroom/playbook"
 	"github.com/guardroom/guardroom/respond"
+	"github.com/guardroom/guardroom/respond/safety"
 	"github.com/guardroom/guardroom/store"
 )
 
@@ -226,7 +227,8 @@ func troubles(plan *respond.Plan, records map[string]playbook.Record) []string {
 }
 
 // changed describes the world again, before the first change of a run, and says
-// in what it differs from the one that was approved.
+// in what it differs from the one that was approved, and which guards refuse it by
+// now: a colleague may have forbidden it since.
 func (r *runs) changed(c playbook.Context, plan *respond.Plan) ([]string, error) {
 	if plan.UndoOf != "" {
 		return nil, nil // its steps compare by themselves
@@ -244,6 +246,7 @@ func (r *runs) changed(c playbook.Context, plan *respond.Plan) ([]string, error)
 			return playbook.Outcome{}, err
 		}
 		var w respond.World
+		var refused []string
 		err = s.Look(func(short context.Context) (err error) {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(short), describeLimit)
 			defer cancel()
@@ -257,19 +260,31 @@ func (r *runs) changed(c playbook.Context, plan *respond.Plan) ([]string, error)
 					req.Others = append(req.Others, t)
 				}
 			}
-			w, err = p.Describe(ctx, r.aws, req)
+			f, _, err := r.leading(ctx, i)
+			if err != nil {
+				return err
+			}
+			q := safety.Question{Incident: i, Finding: f, Never: r.never}
+			if len(q.Never) > 0 {
+				q.Env = r.triager.Env(ctx, f)
+			}
+			req.Type, req.Role, req.Forbids = f.Type.Name, f.Role, forbids(q)
+			if w, err = p.Describe(ctx, r.aws, req); err != nil {
+				return err
+			}
+			refused, err = refusals(p, w, req, q)
 			return err
 		})
 		if err != nil {
 			return playbook.Outcome{}, respond.Explain(err, "look at the resource again", "nothing was changed")
 		}
-		if respond.WorldDigest(some(w.Facts)) == respond.WorldDigest(plan.Facts) {
+		if respond.WorldDigest(some(w.Facts)) == respond.WorldDigest(plan.Facts) && len(refused) == 0 {
 			return playbook.Outcome{Message: "the world is what was approved"}, nil
 		}
 		if len(w.Unanswered) > 0 {
 			return playbook.Outcome{}, fault.New(fault.Unavailable, "AWS did not answer "+joinShort(w.Unanswered)+", so the resource cannot be compared", "it is asked again")
 		}
-		return playbook.Outcome{State: playbook.Completed, Message: "the world has changed"}, s.Save("differences", respond.Differences(plan.Facts, w.Facts))
+		return playbook.Outcome{State: playbook.Completed, Message: "the world has changed"}, s.Save("differences", append(refused, respond.Differences(plan.Facts, w.Facts)...))
 	})
 	if err != nil {
 		return nil, err
@@ -278,6 +293,21 @@ func (r *runs) changed(c playbook.Context, plan *respond.Plan) ([]string, error)
 	rec.Load("differences", &list)
 	if rec.State == playbook.Failed {
 		list = []string{rec.Message}
+	}
+	return list, nil
+}
+
+// refusals are the guards that refuse now what they let pass when the plan was
+// made: a plan that one refuses is never approved.
+func refusals(p respond.Playbook, w respond.World, req respond.Request, q safety.Question) (list []string, err error) {
+	draft, err := drafted(p, w, req)
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range slices.Concat([]respond.Guard{safety.Archived(q)}, draft.Guards, draft.Refused) {
+		if g.Answer == respond.Refuse {
+			list = append(list, g.Name+": "+g.Why)
+		}
 	}
 	return list, nil
 }

@@ -60,8 +60,9 @@ type Respond struct {
 	Approval Approval `yaml:"approval"`
 	// Caps bound how much is done in an hour.
 	Caps Caps `yaml:"caps"`
-	// NeverTouch are conditions on findings whose resources are never responded
-	// to; the tag guardroom:never-touch on a resource does the same.
+	// NeverTouch are conditions on resources that are never responded to. Each
+	// resource is judged by itself, by the tags that it carries now; the tag
+	// guardroom:never-touch on a resource does the same.
 	NeverTouch []NeverTouch `yaml:"never_touch"`
 	// Protect names what nobody may respond to, beside what guardroom itself lives
 	// on and knows of.
@@ -108,7 +109,9 @@ type Caps struct {
 type NeverTouch struct {
 	// Name of the rule; a refused plan shows it.
 	Name string `yaml:"name" required:"true"`
-	// When is a condition; see the conditions reference.
+	// When is a condition; see the conditions reference. resource, and the only one
+	// of resources, is what is judged. One that asks for tags which nobody could
+	// read forbids.
 	When string `yaml:"when" required:"true"`
 }
 

@@ -138,6 +138,7 @@ func (s Sequence) Draft(w World, r Request) (Draft, error) {
 		return Draft{}, fmt.Errorf("the world of a sequence is %T", w.Value)
 	}
 	var drafts, refused []Draft
+	var why []Guard
 	var accepted []part
 	var kinds []finding.ResourceKind
 	missing := slices.Clone(v.missing)
@@ -146,9 +147,13 @@ func (s Sequence) Draft(w World, r Request) (Draft, error) {
 		if err != nil {
 			return Draft{}, fmt.Errorf("%s %s: %w", p.Target.Kind, p.Target.ID, err)
 		}
+		d = Judged(d, p.world, r)
 		if g := slices.IndexFunc(d.Guards, func(g Guard) bool { return g.Answer == Refuse }); g >= 0 {
 			// What must not be done to one resource holds up none of the others.
 			missing = append(missing, fmt.Sprintf("%s %s: refused by %s: %s", KindWords(p.Target.Kind), p.Target.ID, d.Guards[g].Name, d.Guards[g].Why))
+			no := d.Guards[g]
+			no.Name = p.Target.ID + ": " + no.Name
+			why = append(why, no)
 			refused = append(refused, d)
 			continue
 		}
@@ -162,7 +167,7 @@ func (s Sequence) Draft(w World, r Request) (Draft, error) {
 	if err != nil {
 		return Draft{}, err
 	}
-	out.World = &narrow
+	out.World, out.Refused = &narrow, why
 	out.LeftOut = append(missing, out.LeftOut...)
 	return out, nil
 }

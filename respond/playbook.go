@@ -3,6 +3,7 @@ package respond
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/guardroom/guardroom/finding"
@@ -41,6 +42,10 @@ type Request struct {
 	Requester string
 	// Now is when the plan is made. Nothing that depends on it is a Fact.
 	Now time.Time
+	// Forbids says whether the configuration forbids to respond to a resource as it
+	// was described, where changes says that the draft changes something. It does
+	// no I/O; nil: nothing is forbidden.
+	Forbids func(t Target, w World, changes bool) Guard
 }
 
 // Place is where the calls about the target go.
@@ -59,6 +64,11 @@ type World struct {
 	// Unanswered is what AWS did not answer and may answer later, throttled as it
 	// was. A fact that is missing proves nothing then.
 	Unanswered []string
+	// Tags are what the resource carries now: one map, or more where it inherits
+	// those of what holds it. Nil: they could not be read.
+	Tags []map[string]string
+	// Untouched says that whatever is done changes nothing of the resource itself.
+	Untouched bool
 }
 
 // Draft is what a playbook wants to do.
@@ -69,7 +79,9 @@ type Draft struct {
 	WillNot, AlsoHits, Irreversible []string
 	Manual                          []string
 	// LeftOut is what of the incident is not in the plan, and why.
-	LeftOut                         []string
+	LeftOut []string
+	// Refused are the guards for which resources were left out.
+	Refused                         []Guard
 	Guards                          []Guard
 	Undo                            string
 	ShortestSeconds, LongestSeconds int64
@@ -78,4 +90,15 @@ type Draft struct {
 	// World is what the plan is about, where that is less than what was described: a
 	// resource that is left out may change without making the plan another one.
 	World *World
+}
+
+// Judged is a draft with the answer whether the configuration forbids it. A plan
+// over several resources asks of each by itself.
+func Judged(d Draft, w World, r Request) Draft {
+	if r.Forbids == nil {
+		return d
+	}
+	changes := slices.ContainsFunc(d.Steps, func(s Step) bool { return s.Effect != NoChange })
+	d.Guards = append([]Guard{r.Forbids(d.Target, w, changes)}, d.Guards...)
+	return d
 }

@@ -162,3 +162,11 @@ func lastOf(arn string) string {
 	}
 	return ""
 }
+
+// Named says which of the resources that a finding names the target is: 0 is the
+// primary one, 1 the first of the context; -1: none.
+func Named(f *finding.Finding, t Target) int {
+	return slices.IndexFunc(slices.Concat([]finding.Resource{f.Resource}, f.Context), func(r finding.Resource) bool {
+		return targetOf(f, r).Key() == t.Key()
+	})
+}

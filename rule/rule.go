@@ -19,6 +19,7 @@ type Rule struct {
 	Name, Source string
 	program      *vm.Program
 	parts        []part
+	tags         bool
 }
 
 type part struct {
@@ -96,6 +97,9 @@ func Compile(name, source string) (*Rule, error) {
 	if r.program, err = expr.Compile(source, options()...); err != nil {
 		return nil, compileError(name, source, err)
 	}
+	var m tagFinder
+	ast.Walk(&tree.Node, &m)
+	r.tags = m.found
 	for _, s := range clauses(tree.Node, nil) {
 		text := s.String()
 		if p, err := expr.Compile(text, options()...); err == nil {
@@ -124,6 +128,27 @@ func (m *matchFinder) Visit(node *ast.Node) {
 		m.at, m.found = b.Location(), true
 	}
 }
+
+type tagFinder struct{ found bool }
+
+// Visit looks for resource.tags, resource["tags"], and what is named by more than
+// a word or a number.
+func (m *tagFinder) Visit(node *ast.Node) {
+	n, ok := (*node).(*ast.MemberNode)
+	if !ok {
+		return
+	}
+	switch name := n.Property.(type) {
+	case *ast.StringNode:
+		m.found = m.found || name.Value == "tags"
+	case *ast.IntegerNode:
+	default:
+		m.found = true
+	}
+}
+
+// NeedsTags reports whether the condition asks for tags of resources.
+func (r *Rule) NeedsTags() bool { return r.tags }
 
 func usesMatches(node ast.Node) (file.Location, bool) {
 	var m matchFinder

@@ -65,6 +65,7 @@ type world struct {
 
 	good []netip.Prefix
 	bad  []refusal
+	tags []map[string]string // of the resource; nil: not read
 }
 
 func (actor) Describe(ctx context.Context, a awscalls.AWS, r respond.Request) (respond.World, error) {
@@ -80,7 +81,7 @@ func (actor) Describe(ctx context.Context, a awscalls.AWS, r respond.Request) (r
 		}
 	}
 	if w.Set == nil && (err == nil || respond.Gone(err)) {
-		w.ACLs, w.Why, err = aclsOf(ctx, a, r)
+		w.ACLs, w.tags, w.Why, err = aclsOf(ctx, a, r)
 	}
 	if err != nil {
 		return respond.World{}, respond.Explain(err, "look where the actor could be blocked", "nothing was changed")
@@ -98,26 +99,32 @@ func (actor) Describe(ctx context.Context, a awscalls.AWS, r respond.Request) (r
 	for _, l := range w.ACLs {
 		f.Add("network ACL "+l.ID, l.Subnets...)
 	}
-	return respond.World{Before: before, Facts: f, Value: w}, nil
+	return respond.World{Before: before, Facts: f, Value: w, Tags: w.tags, Untouched: w.Set != nil}, nil
 }
 
-// aclsOf are the network ACLs of the subnets of an instance, or why there are none.
-func aclsOf(ctx context.Context, a awscalls.AWS, r respond.Request) (list []acl, why string, err error) {
+// aclsOf are the network ACLs of the subnets of an instance, with its tags, or why
+// there are none.
+func aclsOf(ctx context.Context, a awscalls.AWS, r respond.Request) (list []acl, tags []map[string]string, why string, err error) {
 	if r.Target.Kind != finding.KindInstance {
-		return nil, "there is no IP set of WAF, and a network ACL can be used for an instance only", nil
+		return nil, nil, "there is no IP set of WAF, and a network ACL can be used for an instance only", nil
 	}
 	p := r.Place(awscalls.Read)
 	api, err := a.EC2(ctx, p)
 	if err != nil {
-		return nil, "", err
+		return nil, nil, "", err
 	}
 	out, err := api.DescribeInstances(ctx, &ec2.DescribeInstancesInput{InstanceIds: []string{r.Target.ID}})
 	if err != nil {
-		return nil, "", err
+		return nil, nil, "", err
 	}
 	var subnets []string
 	for _, res := range out.Reservations {
 		for _, i := range res.Instances {
+			carries := map[string]string{}
+			for _, t := range i.Tags {
+				carries[aws.ToString(t.Key)] = aws.ToString(t.Value)
+			}
+			tags = append(tags, carries)
 			for _, n := range i.NetworkInterfaces {
 				subnets = append(subnets, aws.ToString(n.SubnetId))
 			}
@@ -125,8 +132,8 @@ func aclsOf(ctx context.Context, a awscalls.AWS, r respond.Request) (list []acl,
 	}
 	slices.Sort(subnets)
 	if subnets = slices.Compact(subnets); len(subnets) == 0 {
-		return nil, "instance " + r.Target.ID + " has no network interface", nil
+		return nil, tags, "instance " + r.Target.ID + " has no network interface", nil
 	}
 	list, err = aclsOfSubnets(ctx, api, subnets)
-	return list, "", err
+	return list, tags, "", err
 }

@@ -50,7 +50,7 @@ func (book) Describe(ctx context.Context, a awscalls.AWS, r respond.Request) (re
 	if err != nil {
 		return respond.World{}, fmt.Errorf("keep the description of %s: %w", w.Instance, err)
 	}
-	return respond.World{Before: before, Facts: w.Facts(), Value: w, Unanswered: w.Unanswered}, nil
+	return respond.World{Before: before, Facts: w.Facts(), Value: w, Unanswered: w.Unanswered, Tags: []map[string]string{w.Tags}}, nil
 }
 
 // Draft implements respond.Playbook.

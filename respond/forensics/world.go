@@ -44,6 +44,8 @@ type World struct {
 	Unknown []string `json:"unknown,omitempty"`
 	// Unanswered are those of them that AWS may answer later.
 	Unanswered []string `json:"-"`
+	// Tags of the instance.
+	Tags map[string]string `json:"-"`
 }
 
 // Volume is an attached volume.
@@ -133,7 +135,10 @@ func (w *World) instance(ctx context.Context, c awscalls.EC2) error {
 		return gone(w.Instance, w.Region)
 	}
 	w.ARN = fmt.Sprintf("arn:%s:ec2:%s:%s:instance/%s", partition(w.Region), w.Region, w.Account, w.Instance)
-	w.Name = tagOf(i.Tags, "Name")
+	w.Name, w.Tags = tagOf(i.Tags, "Name"), map[string]string{}
+	for _, t := range i.Tags {
+		w.Tags[aws.ToString(t.Key)] = aws.ToString(t.Value)
+	}
 	if i.State != nil {
 		w.State = string(i.State.Name)
 	}

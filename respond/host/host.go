@@ -81,7 +81,8 @@ func (b both) Describe(ctx context.Context, a awscalls.AWS, r respond.Request) (
 		f.Name = "evidence: " + f.Name
 		facts = append(facts, f)
 	}
-	return respond.World{Before: before, Facts: facts, Value: worlds{contain, acquire.w}, Unanswered: slices.Concat(contain.Unanswered, acquire.w.Unanswered)}, nil
+	return respond.World{Before: before, Facts: facts, Value: worlds{contain, acquire.w}, Unanswered: slices.Concat(contain.Unanswered, acquire.w.Unanswered),
+		Tags: contain.Tags}, nil
 }
 
 // Draft implements respond.Playbook.

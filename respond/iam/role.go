@@ -94,7 +94,7 @@ func (role) Describe(ctx context.Context, a awscalls.AWS, r respond.Request) (re
 	if err != nil {
 		return respond.World{}, fault.Wrap(fault.Internal, err, "write down role "+name, "nothing was changed", "")
 	}
-	return respond.World{Before: before, Facts: s.facts(), Value: roleWorld{s, s.sessionOf(r.Target), kit.Callers(ctx, a, r)}}, nil
+	return respond.World{Before: before, Facts: s.facts(), Value: roleWorld{s, s.sessionOf(r.Target), kit.Callers(ctx, a, r)}, Tags: []map[string]string{s.Tags}}, nil
 }
 
 // facts leaves out the instances: a fleet grows and shrinks by itself.

@@ -87,7 +87,7 @@ func (user) Describe(ctx context.Context, a awscalls.AWS, r respond.Request) (re
 	if err != nil {
 		return respond.World{}, fault.Wrap(fault.Internal, err, "write down user "+name, "nothing was changed", "")
 	}
-	return respond.World{Before: before, Facts: u.facts(), Value: userWorld{u, kit.Callers(ctx, a, r)}}, nil
+	return respond.World{Before: before, Facts: u.facts(), Value: userWorld{u, kit.Callers(ctx, a, r)}, Tags: []map[string]string{u.Tags}}, nil
 }
 
 func (u userState) facts() []respond.Fact {

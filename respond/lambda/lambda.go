@@ -65,6 +65,8 @@ type functionState struct {
 	Sources  []string          `json:"event_sources,omitempty"`
 	Tags     map[string]string `json:"tags,omitempty"`
 	Gaps     []string          `json:"gaps,omitempty"`
+	// Known are the tags where they could be read.
+	Known []map[string]string `json:"-"`
 }
 
 func (function) Describe(ctx context.Context, a awscalls.AWS, r respond.Request) (respond.World, error) {
@@ -87,7 +89,7 @@ func (function) Describe(ctx context.Context, a awscalls.AWS, r respond.Request)
 	if err != nil {
 		return respond.World{}, fault.Wrap(fault.Internal, err, "write down function "+name, "nothing was changed", "")
 	}
-	return respond.World{Before: before, Facts: s.facts(), Value: s}, nil
+	return respond.World{Before: before, Facts: s.facts(), Value: s, Tags: s.Known}, nil
 }
 
 func (s functionState) facts() []respond.Fact {
@@ -123,6 +125,9 @@ func describe(ctx context.Context, api awscalls.Lambda, name string) (functionSt
 	}
 	s := functionState{Name: aws.ToString(c.FunctionName), ARN: aws.ToString(c.FunctionArn), Role: aws.ToString(c.Role), Runtime: string(c.Runtime), Handler: aws.ToString(c.Handler),
 		Package: cmp.Or(string(c.PackageType), "Zip"), Changed: aws.ToString(c.LastModified), SHA256: aws.ToString(c.CodeSha256), Size: c.CodeSize, Timeout: aws.ToInt32(c.Timeout), Tags: out.Tags}
+	if out.TagsError == nil {
+		s.Known = []map[string]string{out.Tags}
+	}
 	if out.Code != nil {
 		s.Image = cmp.Or(aws.ToString(out.Code.ResolvedImageUri), aws.ToString(out.Code.ImageUri))
 	}

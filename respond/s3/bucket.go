@@ -56,6 +56,8 @@ type bucketState struct {
 	Grants     []grant           `json:"acl"`
 	Tags       map[string]string `json:"tags,omitempty"`
 	Gaps       []string          `json:"gaps,omitempty"`
+	// Known are the tags where they could be read.
+	Known []map[string]string `json:"-"`
 }
 
 // block is the public access block.
@@ -93,7 +95,7 @@ func (b bucket) Describe(ctx context.Context, a awscalls.AWS, r respond.Request)
 	if err != nil {
 		return respond.World{}, internal("write down bucket "+s.Name, err)
 	}
-	return respond.World{Before: before, Facts: s.facts(), Value: w}, nil
+	return respond.World{Before: before, Facts: s.facts(), Value: w, Tags: s.Known}, nil
 }
 
 // readBucket describes a bucket, where it is.
@@ -237,12 +239,14 @@ func (s *bucketState) readStatus(ctx context.Context, api awscalls.S3, owner str
 func (s *bucketState) readTags(ctx context.Context, api awscalls.S3, owner string) error {
 	out, err := api.GetBucketTagging(ctx, &s3.GetBucketTaggingInput{Bucket: &s.Name, ExpectedBucketOwner: &owner})
 	if respond.Is(err, "NoSuchTagSet") {
+		s.Known = []map[string]string{{}}
 		return nil
 	}
 	if err != nil {
 		return err
 	}
 	s.Tags = map[string]string{}
+	s.Known = []map[string]string{s.Tags}
 	for _, t := range out.TagSet {
 		s.Tags[aws.ToString(t.Key)] = aws.ToString(t.Value)
 	}

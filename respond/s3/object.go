@@ -89,7 +89,11 @@ func (o object) Describe(ctx context.Context, a awscalls.AWS, r respond.Request)
 	if err != nil {
 		return respond.World{}, internal("write down the object", err)
 	}
-	return respond.World{Before: before, Facts: append(w.facts(), b.facts()...), Value: w}, nil
+	var tags []map[string]string
+	if b.Known != nil {
+		tags = append(slices.Clone(b.Known), w.Tags) // a bucket's tags count for what is in it
+	}
+	return respond.World{Before: before, Facts: append(w.facts(), b.facts()...), Value: w, Tags: tags}, nil
 }
 
 func (o objectState) facts() []respond.Fact {

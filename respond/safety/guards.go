@@ -46,7 +46,7 @@ type Question struct {
 
 // Guards answers each guard, in a fixed order.
 func Guards(q Question) []respond.Guard {
-	list := []respond.Guard{neverTouch(q), own(q), real(q), confirmed(q), sameAccount(q), open(q), direction(q), Busy(q), contained(q), Cap(q), protectedHours(q)}
+	list := []respond.Guard{own(q), Archived(q), confirmed(q), sameAccount(q), open(q), direction(q), Busy(q), contained(q), Cap(q), protectedHours(q)}
 	out := list[:0]
 	for _, g := range list {
 		if g.Name != "" {
@@ -66,22 +66,6 @@ func warn(name, why, hint string) respond.Guard {
 	return respond.Guard{Name: name, Answer: respond.Warn, Why: why, Hint: hint}
 }
 
-// neverTouch refuses what a rule of the configuration forbids. A rule that
-// cannot be evaluated forbids: it is there to keep something alive.
-func neverTouch(q Question) respond.Guard {
-	const name = "never touch"
-	for _, r := range q.Never {
-		match, err := r.Match(q.Env)
-		if err != nil {
-			return refuse(name, fmt.Sprintf("the rule %s could not be evaluated: %v", r.Name, err), "mend respond.never_touch")
-		}
-		if match {
-			return refuse(name, "the rule "+r.Name+" forbids it", "respond by hand, or change respond.never_touch")
-		}
-	}
-	return pass(name)
-}
-
 // protectedHours: what is done now costs more than at another time.
 func protectedHours(q Question) respond.Guard {
 	const name = "protected hours"
@@ -91,8 +75,8 @@ func protectedHours(q Question) respond.Guard {
 	return warn(name, q.Protected+": two people must approve, and no rule approves it beforehand", "approve with personal tokens: guardroom --server URL plan approve PLAN --digest … --reason …")
 }
 
-// real refuses samples and what GuardDuty archived: they never act.
-func real(q Question) respond.Guard {
+// Archived refuses samples and what GuardDuty archived: they never act.
+func Archived(q Question) respond.Guard {
 	const name = "sample or archived"
 	switch {
 	case q.Finding.Sample || q.Incident.Sample:

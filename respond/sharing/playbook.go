@@ -61,7 +61,7 @@ func (b book) Describe(ctx context.Context, a awscalls.AWS, r respond.Request) (
 	var f kit.Facts
 	f.Add(b.noun, t.ARN)
 	f.Add("shared with", words(t.Shares)...)
-	return respond.World{Before: before, Facts: f, Value: t}, nil
+	return respond.World{Before: before, Facts: f, Value: t, Tags: []map[string]string{t.Tags}}, nil
 }
 
 type params struct {

@@ -1,0 +1,64 @@
+package safety
+
+import (
+	"cmp"
+	"fmt"
+
+	"github.com/guardroom/guardroom/respond"
+	"github.com/guardroom/guardroom/rule"
+)
+
+// Never answers whether a rule of the configuration forbids to respond to a
+// resource as it was described, where changes says that the plan changes
+// something. A rule is asked of that resource alone, by the tags that it carries
+// now; the finding may be old, or forged. It forbids as well where it cannot be
+// evaluated, and where it asks for tags that nobody could read: it is there to
+// keep something alive.
+func Never(q Question, t respond.Target, w respond.World, changes bool) respond.Guard {
+	const name = "never touch"
+	for _, r := range q.Never {
+		for _, resource := range asNamed(q, t, w) {
+			env := *q.Env
+			env.Resource, env.Resources, env.Region = resource, []rule.Resource{resource}, cmp.Or(t.Region, env.Region)
+			match, err := r.Match(&env)
+			if err != nil {
+				return refuse(name, fmt.Sprintf("the rule %s could not be evaluated: %v", r.Name, err), "mend respond.never_touch")
+			}
+			if match {
+				return refuse(name, "the rule "+r.Name+" forbids it", "respond by hand, or change respond.never_touch")
+			}
+		}
+		if w.Tags == nil && r.NeedsTags() && changes && !w.Untouched {
+			return refuse(name, fmt.Sprintf("the rule %s asks for tags, and those of %s could not be read", r.Name, t.ID), "let the role that reads see the tags, or respond by hand")
+		}
+	}
+	return pass(name)
+}
+
+// asNamed is the resource as AWS names it and, where that differs, as the finding
+// does, with each set of its tags. What the finding says of tags counts only where
+// AWS said nothing.
+func asNamed(q Question, t respond.Target, w respond.World) []rule.Resource {
+	live := rule.Resource{Kind: string(t.Kind), ID: t.ID, ARN: t.ARN, Name: t.Name, Tags: map[string]string{}}
+	names := []rule.Resource{live}
+	if at := respond.Named(q.Finding, t); at >= 0 && at < len(q.Env.Resources) {
+		said := q.Env.Resources[at]
+		names[0].ARN, names[0].Name, names[0].Tags = cmp.Or(live.ARN, said.ARN), cmp.Or(live.Name, said.Name), said.Tags
+		if said.ID != live.ID || said.ARN != names[0].ARN || said.Name != names[0].Name {
+			names = append(names, said)
+		}
+	}
+	if w.Tags == nil {
+		return names
+	}
+	var out []rule.Resource
+	for _, n := range names {
+		for _, tags := range w.Tags {
+			if n.Tags = tags; tags == nil {
+				n.Tags = map[string]string{}
+			}
+			out = append(out, n)
+		}
+	}
+	return out
+}
