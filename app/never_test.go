@@ -119,7 +119,7 @@ func (r responding) overtaken(t *testing.T, p api.PlanDetail, run respond.RunRow
 	t.Helper()
 	row, err := r.db.GetPlan(t.Context(), p.Row.ID)
 	if err != nil || row.State != respond.PlanChanged || !strings.Contains(row.Why, why) || run.State != respond.RunFailed || !strings.Contains(run.Summary, "nothing was changed") {
-		t.Errorf("%s %q, run %s %q: %v", row.State, row.Why, run.State, run.Summary, err)
+		t.Errorf("%s: %s %q, run %s %q: %v", row.Target, row.State, row.Why, run.State, run.Summary, err)
 	}
 }
 
@@ -136,7 +136,7 @@ func TestWhatIsForbiddenAfterThePlanIsNotTouchedByItsRun(t *testing.T) {
 			t.Fatalf("%s %s", p.Row.State, p.Row.Why)
 		}
 	}
-	r.tagged(t, ids[0], respond.TagNever, "")
+	r.tagged(t, ids[0], respond.TagNever, "yes")
 	r.tagged(t, ids[1], "team", "pay")
 	r.tagged(t, ids[3], respond.TagNever, "yes")
 	r.overtaken(t, one, r.begin(t, one), "never-touch: it carries the tag guardroom:never-touch")
