@@ -1,6 +1,7 @@
 package forensics_test
 
 import (
+	"fmt"
 	"encoding/json"
 	"regexp"
 	"slices"
@@ -251,8 +252,8 @@ func TestMoreVolumesThanNamesAreSaidAndTheOthersAttached(t *testing.T) {
 	t.Parallel()
 	w := described()
 	w.Volumes = nil
-	for n := range 13 {
-		w.Volumes = append(w.Volumes, forensics.Volume{ID: "vol-" + string(rune('a'+n)), Device: "/dev/sd" + string(rune('b'+n)), GiB: 1})
+	for n := range 43 {
+		w.Volumes = append(w.Volumes, forensics.Volume{ID: fmt.Sprintf("vol-%02d", n), Device: fmt.Sprintf("/dev/xvd%c%c", 'a'+n/26, 'a'+n%26), GiB: 1})
 	}
 	d := draft(t, w, policy(), forensics.Hooks{})
 	attached := 0
@@ -261,7 +262,7 @@ func TestMoreVolumesThanNamesAreSaidAndTheOthersAttached(t *testing.T) {
 			attached++
 		}
 	}
-	if attached != 11 || !slices.ContainsFunc(d.WillNot, func(s string) bool { return strings.Contains(s, "at most 11 are attached at once") }) {
+	if attached != 41 || !slices.ContainsFunc(d.WillNot, func(s string) bool { return strings.Contains(s, "at most 41 are attached at once") }) {
 		t.Errorf("%d are attached, and it says %q", attached, d.WillNot)
 	}
 }
