@@ -185,10 +185,18 @@ func (s sight) proven(last []respond.Verdict) []string {
 	for _, v := range s.verdicts {
 		known := slices.ContainsFunc(last, func(l respond.Verdict) bool { return l.What == v.What && !l.ProvenAt.IsZero() })
 		if v.IsProven() && !known {
-			out = append(out, v.What)
+			out = append(out, v.What+witness(v))
 		}
 	}
 	return out
+}
+
+// witness says which logs show it.
+func witness(v respond.Verdict) string {
+	if v.By == "" {
+		return ""
+	}
+	return " (by " + v.By + ")"
 }
 
 // talk says what GuardDuty still sees of what was contained, so long after it that

@@ -20,6 +20,9 @@ type Verdict struct {
 	// Traffic is what goes through it although nothing should, at most a few lines,
 	// made of addresses and numbers only.
 	Traffic []string `json:"traffic,omitempty"`
+	// By names the logs that show the Word, and until when they do, as in
+	// "fl-0c1 until 12:00:00 UTC"; empty: there is none.
+	By string `json:"by,omitempty"`
 	// Until is until when the records of its traffic were looked at.
 	Until time.Time `json:"until,omitzero"`
 	// ProvenAt is when it was first proven that nothing goes through.

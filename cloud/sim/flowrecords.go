@@ -25,13 +25,19 @@ type FlowLogSpec struct {
 	Seconds int32
 	// Parquet, Hive and Hourly are how objects are written.
 	Parquet, Hive, Hourly bool
+	// Made is since when there is one; zero: for a month.
+	Made time.Time
 }
 
 // AddFlowLogOf adds a flow log and returns its id. What goes through interfaces is
 // delivered to its log group some minutes later; a bucket gets nothing by itself.
 func (e *Editor) AddFlowLogOf(accountID, regionName string, l FlowLogSpec) string {
 	s := e.scope(accountID, regionName)
-	return keep(&s.FlowLogs, &flowLog{made: s.past("fl-", "", nil), Resource: l.Resource, Traffic: orText(l.Traffic, "ALL"), Group: l.Group, Destination: l.Bucket,
+	m := s.past("fl-", "", nil)
+	if !l.Made.IsZero() {
+		m.Made = l.Made.UTC()
+	}
+	return keep(&s.FlowLogs, &flowLog{made: m, Resource: l.Resource, Traffic: orText(l.Traffic, "ALL"), Group: l.Group, Destination: l.Bucket,
 		Format: l.Format, Broken: l.Broken, Silent: l.Silent, Seconds: l.Seconds, Parquet: l.Parquet, Hive: l.Hive, Hourly: l.Hourly}).ID
 }
 

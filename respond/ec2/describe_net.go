@@ -427,7 +427,7 @@ func (d *describer) flowLogs(w *World) {
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_FlowLog.html
 func readFlowLog(f types.FlowLog) FlowLog {
 	l := FlowLog{ID: str(f.FlowLogId), Resource: str(f.ResourceId), Traffic: string(f.TrafficType), To: str(f.LogDestination), Kind: string(f.LogDestinationType),
-		Format: str(f.LogFormat), Seconds: aws.ToInt32(f.MaxAggregationInterval)}
+		Format: str(f.LogFormat), Seconds: aws.ToInt32(f.MaxAggregationInterval), Made: aws.ToTime(f.CreationTime)}
 	if l.To == "" {
 		l.To = str(f.LogGroupName)
 	}

@@ -443,7 +443,7 @@ func (b *drafting) last() {
 		}
 	}
 	b.Add(respond.Step{ID: StepVerify, Action: actVerify, Stage: StageVerify, Effect: respond.NoChange, Contains: true, After: all, Title: "describe everything again, and say what is still open"},
-		verifyParams{instanceParams: instanceParams{Instance: b.w.InstanceID}, Paths: b.paths()})
+		verifyParams{instanceParams: instanceParams{Instance: b.w.InstanceID}, Paths: b.paths(), FirstSeen: b.r.Incident.FirstSeen.UTC()})
 	if s, ok := b.step(StepMark); ok {
 		p, _ := paramsOf[markParams](s)
 		b.Add(respond.Step{ID: StepStatus, Action: actStatus, Stage: StageMark, Effect: respond.Reversible, After: []string{StepVerify}, Needs: []string{StepMark},

@@ -15,11 +15,10 @@ import (
 )
 
 const (
-	// deliveredBy is after how long records that have not come are late.
+	// deliveredBy is after how long records that have not come are late. A look
+	// reads again what begins up to an interval and that before the end of the look
+	// before it: records come late, and not in order.
 	deliveredBy = 30 * time.Minute
-	// overlap is how far back a look reads again what the look before it read:
-	// records come minutes late, and not in order.
-	overlap = 20 * time.Minute
 	// defaultInterval is AWS's aggregation interval where nobody chose another.
 	defaultInterval = 10 * time.Minute
 )
@@ -29,7 +28,7 @@ const (
 // traffic fills, and says nothing from them but addresses and numbers.
 // https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs.html
 func prove(x *respond.Exec, last []respond.Verdict) ([]respond.Verdict, error) {
-	var p instanceParams
+	var p verifyParams
 	if err := x.Params(&p); err != nil {
 		return nil, err
 	}
@@ -38,7 +37,7 @@ func prove(x *respond.Exec, last []respond.Verdict) ([]respond.Verdict, error) {
 		return nil, err
 	}
 	v := viewOf(x.Plan, x.Def.Part, x.Record)
-	pr := prover{v: v, w: w, aws: x.AWS, place: x.In(awscalls.Read, x.Def.Account, x.Def.Region), now: x.Now()}
+	pr := prover{v: v, w: w, aws: x.AWS, place: x.In(awscalls.Read, x.Def.Account, x.Def.Region), now: x.Now(), seen: p.FirstSeen}
 	contain := v.containGroups()
 	out := make([]respond.Verdict, 0, len(w.Interfaces))
 	for _, n := range w.Interfaces {
@@ -73,6 +72,7 @@ type prover struct {
 	aws   awscalls.AWS
 	place awscalls.Place
 	now   time.Time
+	seen  time.Time // when the activity was first seen; zero: unknown
 }
 
 // verdict is base, which the description gave, with what the flow records say.
@@ -82,11 +82,12 @@ func (p *prover) verdict(ctx context.Context, n Interface, base respond.Verdict,
 		return base
 	}
 	changed := p.v.changedAt(n)
-	var proofs []string // logs that show nothing
-	var delivered time.Time
+	base.Until = until
+	var proofs, young []string // logs that show nothing, and those of them that prove nothing alone
+	var delivered time.Time    // until when all of them did
 	for _, l := range logs {
 		from := changed.Add(l.interval())
-		if back := until.Add(-overlap); back.After(from) {
+		if back := until.Add(-l.interval() - deliveredBy); back.After(from) {
 			from = back
 		}
 		if !p.now.After(from) {
@@ -95,14 +96,13 @@ func (p *prover) verdict(ctx context.Context, n Interface, base respond.Verdict,
 			continue
 		}
 		t := newTally(n, from)
-		if reason := p.read(ctx, l, n, t); reason != "" {
+		reason := p.read(ctx, l, n, t)
+		switch {
+		case t.accepted > 0: // also where the log could not be read to its end
+			return p.accepted(l, n, base, t, reason)
+		case reason != "":
 			why = append(why, l.ID+": "+reason)
 			base.Pending = true
-			continue
-		}
-		switch {
-		case t.accepted > 0:
-			return p.accepted(n, base, t)
 		case t.unreadable > 0:
 			why = append(why, fmt.Sprintf("%d records of %s cannot be read", t.unreadable, l.ID))
 		case t.skipped > 0:
@@ -111,15 +111,24 @@ func (p *prover) verdict(ctx context.Context, n Interface, base respond.Verdict,
 			why = append(why, l.ID+" has delivered nothing since")
 			base.Pending = true
 		default:
-			proofs, delivered = append(proofs, l.ID), p.now
+			proofs = append(proofs, l.ID)
+			if l.madeAfter(p.seen) {
+				young = append(young, l.ID+" was made at "+l.Made.UTC().Format("2006-01-02 15:04:05")+" UTC, after the activity began, and nothing else shows it")
+			}
+			if end := t.end(l, p.now); delivered.IsZero() || end.Before(delivered) {
+				delivered = end
+			}
 		}
 	}
-	if len(proofs) == 0 {
-		return unproven(base, kit.Join(why), p.now.Sub(changed) < deliveredBy)
+	if !delivered.IsZero() {
+		base.Until = delivered
 	}
-	base.Until, base.Pending = delivered, false
+	if len(proofs) == len(young) {
+		return unproven(base, kit.Join(append(why, young...)), p.now.Sub(changed) < deliveredBy)
+	}
+	base.Pending, base.By = false, kit.Join(proofs)+" until "+clock(delivered)
 	if base.IsPartly() {
-		base.Word += "; since then the flow records of " + kit.Join(proofs) + " show no traffic"
+		base.Word += "; since then the flow records of " + base.By + " show no traffic"
 		return base
 	}
 	base.Word = respond.Isolated
@@ -127,9 +136,11 @@ func (p *prover) verdict(ctx context.Context, n Interface, base respond.Verdict,
 }
 
 // accepted is the verdict where flow records show traffic that was let through.
-func (p *prover) accepted(n Interface, base respond.Verdict, t *tally) respond.Verdict {
-	base.Traffic, base.Until, base.Pending = t.lines(), p.now, false
-	if behind := p.v.cutBehind(p.w, n); behind != "" && t.beyond(outside(p.w, n)) {
+// unread is what kept the log from being read to its end: then nobody knows that
+// nothing comes in.
+func (p *prover) accepted(l FlowLog, n Interface, base respond.Verdict, t *tally, unread string) respond.Verdict {
+	base.Traffic, base.Until, base.Pending, base.By = t.lines(), p.now, false, l.ID+" until "+clock(t.end(l, p.now))
+	if behind := p.v.cutBehind(p.w, n); behind != "" && unread == "" && t.beyond(outside(p.w, n)) {
 		base.Word = respond.Partly("packets leave it and none comes in: " + behind + " drops them where its flow log does not see it; " + t.through())
 		base.Traffic = nil
 		return base
@@ -246,6 +257,10 @@ func (l FlowLog) unusable(account string) string {
 	}
 	return "delivers to " + l.Kind + " (" + l.To + "), which cannot be read"
 }
+
+// madeAfter reports whether a flow log is younger than what it is to witness: who
+// acts there may have made it.
+func (l FlowLog) madeAfter(seen time.Time) bool { return !seen.IsZero() && l.Made.After(seen) }
 
 // interval is the longest that a record is about.
 func (l FlowLog) interval() time.Duration {

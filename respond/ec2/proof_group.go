@@ -22,7 +22,8 @@ const (
 
 // readGroup counts the records of an interface in a log group: those that were
 // accepted, those that AWS left out, and, where there is none of both, whether
-// there is any. Each interface has a stream of its own, whose name begins with
+// there is any, of late or else at all. What was accepted ends it, once a few are
+// known whom it talks to. Each interface has a stream of its own, whose name begins with
 // its id. https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-cwl.html
 func (p *prover) readGroup(ctx context.Context, l FlowLog, n Interface, t *tally) (reason string) {
 	group, _ := l.group()
@@ -31,11 +32,19 @@ func (p *prover) readGroup(ctx context.Context, l FlowLog, n Interface, t *tally
 		return unread("log group "+group, err)
 	}
 	f, _ := readFormat(l.Format)
-	for _, pattern := range []string{"ACCEPT", "SKIPDATA", ""} {
-		if pattern == "" && t.records+t.unreadable > 0 {
+	late := p.now.Add(-l.interval() - deliveredBy)
+	if late.Before(t.from) {
+		late = t.from
+	}
+	for _, ask := range []struct {
+		pattern string
+		from    time.Time
+	}{{"ACCEPT", t.from}, {"SKIPDATA", t.from}, {"", late}, {"", t.from}} {
+		pattern := ask.pattern
+		if t.accepted > 0 || pattern == "" && t.records+t.unreadable > 0 {
 			break
 		}
-		in := &cloudwatchlogs.FilterLogEventsInput{LogGroupName: &group, LogStreamNamePrefix: aws.String(n.ID + "-"), StartTime: aws.Int64(t.from.Add(-early).UnixMilli())}
+		in := &cloudwatchlogs.FilterLogEventsInput{LogGroupName: &group, LogStreamNamePrefix: aws.String(n.ID + "-"), StartTime: aws.Int64(ask.from.Add(-early).UnixMilli())}
 		if pattern != "" {
 			in.FilterPattern = &pattern
 		}
@@ -54,7 +63,7 @@ func (p *prover) readGroup(ctx context.Context, l FlowLog, n Interface, t *tally
 				}
 			}
 			pages, events = pages+1, events+len(out.Events)
-			enough := pattern == "" && t.records > 0 || len(t.peers) >= maxPeers
+			enough := pattern == "" && t.records > 0 || len(t.peers) >= maxPeers || t.in > 0 && len(t.peers) > shownPeers
 			if str(out.NextToken) == "" || enough {
 				break
 			}

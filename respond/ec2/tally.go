@@ -26,6 +26,7 @@ type tally struct {
 	in, out    int
 	peers      map[peer]way
 	first      time.Time // of what was accepted
+	newest     time.Time // start of any
 }
 
 // peer is whom the interface talks to, and about what: the port is that of who
@@ -60,12 +61,24 @@ func (t *tally) take(f flowFormat, line string) {
 		return
 	}
 	t.records++
+	if r.Start.After(t.newest) {
+		t.newest = r.Start
+	}
 	switch {
 	case r.Skipped:
 		t.skipped++
 	case r.Accepted:
 		t.accept(r)
 	}
+}
+
+// end is until when the records that were read say something, and not later than
+// now, whatever a line says.
+func (t *tally) end(l FlowLog, now time.Time) time.Time {
+	if end := t.newest.Add(l.interval()); end.Before(now) {
+		return end
+	}
+	return now
 }
 
 func (t *tally) accept(r flowRecord) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/guardroom/guardroom/playbook"
 	"github.com/guardroom/guardroom/respond"
@@ -15,6 +16,9 @@ type verifyParams struct {
 	instanceParams
 	// Paths are the ways on which AWS tracked connections when the plan was made.
 	Paths []path `json:"paths,omitempty"`
+	// FirstSeen is when the activity was first seen: a flow log that was made later
+	// proves nothing alone.
+	FirstSeen time.Time `json:"first_seen,omitzero"`
 }
 
 // resolver survives every isolation: it is no host in the VPC.

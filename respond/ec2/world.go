@@ -211,7 +211,8 @@ type FlowLog struct {
 	Hive    bool `json:"hive,omitempty"`
 	Hourly  bool `json:"hourly,omitempty"`
 
-	Failed string `json:"-"` // why AWS delivers nothing, as of now
+	Failed string    `json:"-"` // why AWS delivers nothing, as of now
+	Made   time.Time `json:"-"` // since when there is one
 }
 
 // Profile is the instance profile and the role in it.
