@@ -16,9 +16,10 @@ import (
 
 // said puts a record into the stream of the interface that begins at a time.
 func (r *rig) said(at time.Time, action, status string) {
-	line := fmt.Sprintf("2 1 %s 198.51.100.9 10.0.0.1 50000 22 6 1 1 %d %d %s %s", r.eni(), at.Unix(), at.Unix(), action, status)
+	eni := r.eni() // before the edit, which holds the world
+	line := fmt.Sprintf("2 1 %s 198.51.100.9 10.0.0.1 50000 22 6 1 1 %d %d %s %s", eni, at.Unix(), at.Unix(), action, status)
 	r.edit(func(e *sim.Editor) {
-		e.AddLogEvents(acct, rgn, "flows", r.eni()+"-all", r.Clock.Now().Add(-time.Minute), line)
+		e.AddLogEvents(acct, rgn, "flows", eni+"-all", r.Clock.Now().Add(-time.Minute), line)
 	})
 }
 
@@ -141,7 +142,9 @@ func TestALookThatCouldNotReadDoesNotForgetWhatWasLookedAt(t *testing.T) {
 		t.Fatalf("with traffic it is %+v", v)
 	}
 	r.Pass(2 * time.Hour)
-	v = r.proof(p, records, v) // nothing was delivered
+	v = r.proof(p, records, v) // its window begins before the first look, and has that traffic in it
+	r.Pass(time.Hour)
+	v = r.proof(p, records, v) // nothing was delivered since
 	if v.IsOpen() || v.IsProven() {
 		t.Errorf("without records it is %+v", v)
 	}
