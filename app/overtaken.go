@@ -145,4 +145,3 @@ func joinShort(list []string) string {
 	}
 	return s
 }
-
