@@ -22,9 +22,10 @@ func (s *show) response(ctx context.Context) error {
 		return err
 	}
 	ctx, stop := context.WithCancel(ctx)
+	life := ctx // not whose identity asks below
 	var running sync.WaitGroup
-	running.Go(func() { s.room.Respond(ctx) })
-	running.Go(func() { s.room.Beat(ctx) })
+	running.Go(func() { s.room.Respond(life) })
+	running.Go(func() { s.room.Beat(life) })
 	defer running.Wait()
 	defer stop()
 

@@ -68,7 +68,7 @@ func TestWhatIsDrawnFitsTheTerminal(t *testing.T) {
 				t.Errorf("%d columns: %q", w, l)
 			}
 		}
-		if height == 24 && !strings.Contains(out.String(), "> contain  1 of 60  running, 40 %") {
+		if height == 24 && !strings.Contains(out.String(), "> containment  1 of 60  running, 40 %") {
 			t.Errorf("the stages do not stand for the steps:\n%s", out)
 		}
 	}

@@ -149,21 +149,22 @@ func TestWhatHasComeIsCarriedOutOnceAlthoughItsCallerIsGone(t *testing.T) {
 func TestAMomentBetweenTheEffectAndTheAnswer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, proxy.Options{})
-	seen, fault := -1, proxy.Fault{Lost: proxy.AfterIt}
+	seen, fault := make(chan int, 1), proxy.Fault{Lost: proxy.AfterIt}
 	fault.Acted = func(c proxy.Call) {
 		all, err := w.ec2.DescribeVolumes(t.Context(), &ec2.DescribeVolumesInput{})
 		if err != nil {
 			t.Error(err)
+			seen <- -1
 			return
 		}
-		seen = len(all.Volumes)
+		seen <- len(all.Volumes)
 	}
 	w.Add(proxy.Rule{Operation: "EC2.CreateVolume", Fault: fault})
 	if _, err := w.ec2.CreateVolume(t.Context(), &ec2.CreateVolumeInput{AvailabilityZone: aws.String(region + "a"), Size: aws.Int32(1)}); err == nil {
 		t.Error("it was answered")
 	}
-	if seen != 1 {
-		t.Errorf("%d volumes between the effect and the answer", seen)
+	if n := <-seen; n != 1 {
+		t.Errorf("%d volumes between the effect and the answer", n)
 	}
 }
 
