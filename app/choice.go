@@ -3,24 +3,12 @@ package app
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 	"sync"
 
 	"github.com/guardroom/guardroom/incident"
 	"github.com/guardroom/guardroom/respond"
 )
-
-// openedToThePublic are the findings that say that a bucket was opened, and not
-// that somebody misuses it.
-var openedToThePublic = []string{"Policy:S3/BucketAnonymousAccessGranted", "Policy:S3/BucketPublicAccessGranted", "Policy:S3/BucketBlockPublicAccessDisabled"}
-
-// tooWide reports whether a playbook does more than a finding asks for, so that
-// it is not the one to take where nobody named any: to close what was opened to
-// the public, nobody else needs to be shut out.
-func tooWide(p respond.Playbook, findingType string) bool {
-	return p.Name() == "s3-bucket" && slices.Contains(openedToThePublic, findingType)
-}
 
 // unplanned names what else a finding is about, which a plan for one resource
 // does nothing about, with the command for each.

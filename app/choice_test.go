@@ -34,22 +34,6 @@ func TestWhatAFindingNamesAndAPlanLeavesOutIsSaidWithItsCommand(t *testing.T) {
 	}
 }
 
-func TestABucketThatWasOpenedIsClosedToThePublicAndToNobodyElse(t *testing.T) {
-	t.Parallel()
-	for _, opened := range openedToThePublic {
-		r := respondingApp(t, "", func(c *config.Config) {
-			c.Respond.BreakGlass = []string{"arn:aws:iam::" + victimAccount + ":role/break-glass"}
-		}, nil)
-		if err := r.world.Edit(func(e *sim.Editor) { e.AddBucket(victimAccount, sim.Bucket{Name: "site-b", Region: victimRegion}) }); err != nil {
-			t.Fatal(err)
-		}
-		r.takeBody(t, bytes.ReplaceAll(bucketFinding(0xe101, "site-b"), []byte("Policy:S3/BucketAnonymousAccessGranted"), []byte(opened)), true)
-		if p := r.planOf(t, api.PlanRequest{Incident: 1}); p.Plan.Playbook != "s3-public" {
-			t.Errorf("%s: %s", opened, p.Plan.Playbook)
-		}
-	}
-}
-
 func TestACommandThatIsPastedIsOneCommand(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{"second-data-b": "second-data-b", "b/a key": "'b/a key'", "b/$(id)": "'b/$(id)'", "b/x'; id; '": `'b/x'\''; id; '\'''`} {

@@ -191,7 +191,7 @@ func (d *desk) question(ctx context.Context, r api.PlanRequest, who string) (q s
 			return q, p, req, err
 		}
 	default:
-		at := slices.IndexFunc(d.playbooks, func(p respond.Playbook) bool { return p.Fits(target) && suits(p, policy) && !tooWide(p, f.Type.Name) })
+		at := slices.IndexFunc(d.playbooks, func(p respond.Playbook) bool { return p.Fits(target) && suits(p, policy) })
 		if at < 0 {
 			return q, p, req, fault.New(fault.Conflict, fmt.Sprintf("no playbook fits %s %s", target.Kind, target.ID), "guardroom playbook list")
 		}

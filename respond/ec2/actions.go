@@ -79,7 +79,7 @@ func Actions() []respond.Action {
 		respond.Action{Name: actRecord, Options: normal, Do: record, Calls: recording},
 		respond.Action{Name: actMark, Options: quick, Do: mark, Undo: undoMark, UndoRank: rankMark, UndoNeeds: released,
 			Calls: calls(reads("EC2.DescribeInstances", "EC2.DescribeNetworkInterfaces", "EC2.DescribeVolumes"), "EC2.CreateTags")},
-		respond.Action{Name: actStatus, Options: playbook.Options{Timeout: short, Finishes: true}, Do: markStatus,
+		respond.Action{Name: actStatus, Options: quick, Do: markStatus,
 			Calls: calls(reads("EC2.DescribeInstances", "EC2.DescribeNetworkInterfaces", "EC2.DescribeVolumes"), "EC2.CreateTags")},
 		respond.Action{Name: actAttribute, Options: quick, Do: protectInstance, Undo: undoSetting(unprotect, "as before"), UndoRank: rankProtect, UndoNeeds: released, Calls: unprotect.Calls},
 		respond.Action{Name: actVolume, Options: quick, Do: keepVolume, Undo: undoSetting(unvolume, "as before"), UndoRank: rankProtect, UndoNeeds: released, Calls: unvolume.Calls},

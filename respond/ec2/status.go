@@ -21,8 +21,9 @@ const (
 
 func statuses() []string { return []string{statusBegun, statusContained, statusOpen} }
 
-// markStatus says on the resources how it ended, also after an abort. A tag that
-// somebody else has set since is left.
+// markStatus says on the resources how it ended. After an abort nothing is changed
+// any more, so they keep saying that it was begun. A tag that somebody else has set
+// since is left.
 func markStatus(x *respond.Exec) (playbook.Outcome, error) {
 	var p markParams
 	if err := x.Params(&p); err != nil {
@@ -45,7 +46,7 @@ func markStatus(x *respond.Exec) (playbook.Outcome, error) {
 	if len(ours) == 0 {
 		return skipped("nothing carries the tags of this run any more")
 	}
-	err = finish(x, awscalls.AWS.EC2, func(ctx context.Context, c awscalls.EC2) error {
+	err = change(x, awscalls.AWS.EC2, func(ctx context.Context, c awscalls.EC2) error {
 		_, err := c.CreateTags(ctx, &ec2.CreateTagsInput{Resources: ours, Tags: tagList(map[string]string{respond.TagStatus: want})})
 		return err
 	})

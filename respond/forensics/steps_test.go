@@ -1,8 +1,8 @@
 package forensics_test
 
 import (
-	"fmt"
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
