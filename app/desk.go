@@ -121,11 +121,11 @@ func (d *desk) create(ctx context.Context, r api.PlanRequest, who string, byItse
 		return none, nil, err
 	}
 	draft, err := drafted(p, world, req)
-	if draft.World != nil {
-		world = *draft.World
-	}
 	if err != nil {
 		return none, nil, err
+	}
+	if draft.World != nil {
+		world = *draft.World
 	}
 	plan := d.plan(p, req, world, draft, who)
 	if r.Resource == "" {

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 	"time"
@@ -66,15 +65,16 @@ func progressOf(ctx context.Context, db *store.DB, r respond.RunRow, now time.Ti
 	return respond.ProgressOf(r, row, plan, records, now), nil
 }
 
-// storedPlan reads a plan. One whose bytes cannot be read is nil: what broke
-// must not keep people from learning of the rest.
+// storedPlan reads a plan. One whose bytes cannot be read, or are not those of its
+// digest, is nil: nobody is shown what nobody approved, and what broke must not keep
+// people from learning of the rest.
 func storedPlan(ctx context.Context, db *store.DB, id respond.PlanID) (respond.PlanRow, *respond.Plan, error) {
 	row, err := db.GetPlan(ctx, id)
 	if err != nil {
 		return row, nil, err
 	}
-	p := new(respond.Plan)
-	if broken := json.Unmarshal(row.Bytes, p); broken != nil {
+	p, broken := openPlan(row)
+	if broken != nil {
 		p = nil
 	}
 	return row, p, nil

@@ -63,21 +63,29 @@ func (a *AccountNames) Enrich(ctx context.Context, f *finding.Finding, e *triage
 }
 
 func (a *AccountNames) ask(ctx context.Context, id string) (string, time.Duration, error) {
-	client, err := a.cloud.Organizations(ctx)
+	name, _, hold, err := a.cloud.member(ctx, id)
+	return name, hold, err
+}
+
+// member asks AWS Organizations whether it knows an account, and by what name; hold
+// is for how long the answer may be remembered.
+// https://docs.aws.amazon.com/organizations/latest/APIReference/API_DescribeAccount.html
+func (c *Cloud) member(ctx context.Context, id string) (name string, known bool, hold time.Duration, err error) {
+	client, err := c.Organizations(ctx)
 	if err != nil {
-		return "", troubleHolds, err
+		return "", false, troubleHolds, err
 	}
 	out, err := client.DescribeAccount(ctx, &organizations.DescribeAccountInput{AccountId: aws.String(id)})
 	var unknown *orgtypes.AccountNotFoundException
 	switch {
 	case errors.As(err, &unknown):
-		return "", nameHolds, nil
+		return "", false, nameHolds, nil
 	case err != nil:
-		return "", holds(ctx, err), Explain(err, "ask AWS Organizations for the name of account "+id)
+		return "", false, holds(ctx, err), Explain(err, "ask AWS Organizations about account "+id)
 	case out.Account == nil:
-		return "", nameHolds, nil
+		return "", false, nameHolds, nil
 	}
-	return aws.ToString(out.Account.Name), nameHolds, nil
+	return aws.ToString(out.Account.Name), true, nameHolds, nil
 }
 
 // holds is for how long an error is remembered.

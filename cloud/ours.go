@@ -2,14 +2,9 @@ package cloud
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/organizations"
-	orgtypes "github.com/aws/aws-sdk-go-v2/service/organizations/types"
 
 	"github.com/guardroom/guardroom/internal/fault"
 )
@@ -51,7 +46,10 @@ func (o *Ours) Check(ctx context.Context, account string) error {
 		return nil
 	}
 	if o.cloud.cfg.Organizations && accountPattern.MatchString(account) {
-		member, err := o.org.get(ctx, account, func(ctx context.Context) (bool, time.Duration, error) { return o.member(ctx, account) })
+		member, err := o.org.get(ctx, account, func(ctx context.Context) (bool, time.Duration, error) {
+			_, known, hold, err := o.cloud.member(ctx, account)
+			return known, hold, err
+		})
 		switch {
 		case err != nil:
 			return err
@@ -63,21 +61,4 @@ func (o *Ours) Check(ctx context.Context, account string) error {
 		fmt.Sprintf("if it is yours, add it under accounts: in guardroom.yaml (- id: %q), or set aws.organizations", account))
 	f.Safe = "nothing was asked or changed there"
 	return f
-}
-
-// member asks AWS Organizations whether it knows the account.
-// https://docs.aws.amazon.com/organizations/latest/APIReference/API_DescribeAccount.html
-func (o *Ours) member(ctx context.Context, account string) (bool, time.Duration, error) {
-	client, err := o.cloud.Organizations(ctx)
-	if err != nil {
-		return false, troubleHolds, err
-	}
-	_, err = client.DescribeAccount(ctx, &organizations.DescribeAccountInput{AccountId: aws.String(account)})
-	if _, unknown := errors.AsType[*orgtypes.AccountNotFoundException](err); unknown {
-		return false, nameHolds, nil
-	}
-	if err != nil {
-		return false, holds(ctx, err), Explain(err, "ask AWS Organizations whether account "+account+" is ours")
-	}
-	return true, nameHolds, nil
 }

@@ -29,24 +29,9 @@ func containGroup(x *respond.Exec) (playbook.Outcome, error) {
 	if err := x.Params(&p); err != nil {
 		return playbook.Outcome{}, err
 	}
-	var id string
-	if !x.Load(savedGroup, &id) {
-		for _, name := range []string{containName, containName + "-" + string(x.RunID)} {
-			g, foreign, err := ownGroup(x, p.VPC, name, "Lets nothing through. Made by guardroom; do not add rules.", savedMade)
-			if err != nil {
-				return playbook.Outcome{}, err
-			}
-			if !foreign {
-				id = g
-				break
-			}
-		}
-		if id == "" {
-			return playbook.Outcome{}, conflict("groups named "+containName+" in "+p.VPC+" are not ours", "they were left as they are", "rename them, then make the plan again")
-		}
-		if err := x.Save(savedGroup, id); err != nil {
-			return playbook.Outcome{}, err
-		}
+	id, err := sharedGroup(x, p.VPC, containName, "Lets nothing through. Made by guardroom; do not add rules.", "they were left as they are")
+	if err != nil {
+		return playbook.Outcome{}, err
 	}
 	var made bool
 	x.Load(savedMade, &made)
@@ -54,6 +39,24 @@ func containGroup(x *respond.Exec) (playbook.Outcome, error) {
 		return playbook.Outcome{}, fresh(x, err)
 	}
 	return done(id + " in " + p.VPC + " has no rules")
+}
+
+// sharedGroup returns the id of our group of a name that runs share, and saves it.
+// Where somebody else's group has the name, the run has one of its own beside it.
+func sharedGroup(x *respond.Exec, vpc, name, description, safe string) (id string, err error) {
+	if x.Load(savedGroup, &id) {
+		return id, nil
+	}
+	for _, n := range []string{name, name + "-" + string(x.RunID)} {
+		got, foreign, err := ownGroup(x, vpc, n, description, savedMade)
+		if err != nil {
+			return "", err
+		}
+		if !foreign {
+			return got, x.Save(savedGroup, got)
+		}
+	}
+	return "", conflict("groups named "+name+" in "+vpc+" are not ours", safe, "rename them, then make the plan again")
 }
 
 // ownGroup returns the id of our group with the name, made when there is none.

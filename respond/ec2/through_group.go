@@ -31,24 +31,9 @@ func throughGroup(x *respond.Exec) (playbook.Outcome, error) {
 	if err := x.Params(&p); err != nil {
 		return playbook.Outcome{}, err
 	}
-	var id string
-	if !x.Load(savedGroup, &id) {
-		for _, name := range []string{throughName, throughName + "-" + string(x.RunID)} {
-			g, foreign, err := ownGroup(x, p.VPC, name, "Lets out what the agent needs to take memory. Made by guardroom; do not add rules.", savedMade)
-			if err != nil {
-				return playbook.Outcome{}, err
-			}
-			if !foreign {
-				id = g
-				break
-			}
-		}
-		if id == "" {
-			return playbook.Outcome{}, conflict("groups named "+throughName+" in "+p.VPC+" are not ours", "they were left as they are; memory is not taken", "rename them, then make the plan again")
-		}
-		if err := x.Save(savedGroup, id); err != nil {
-			return playbook.Outcome{}, err
-		}
+	id, err := sharedGroup(x, p.VPC, throughName, "Lets out what the agent needs to take memory. Made by guardroom; do not add rules.", "they were left as they are; memory is not taken")
+	if err != nil {
+		return playbook.Outcome{}, err
 	}
 	var made bool
 	x.Load(savedMade, &made)

@@ -88,7 +88,7 @@ func Callers(ctx context.Context, a awscalls.AWS, r respond.Request) []Caller {
 			p.Account = r.Policy.Forensics.Account
 		}
 		c := Caller{Role: role}
-		id, err := identity(ctx, a, p)
+		id, err := Identity(ctx, a, p)
 		if err != nil {
 			c.Error = respond.Explain(err, "ask as whom guardroom works", "").Error()
 		}
@@ -98,7 +98,8 @@ func Callers(ctx context.Context, a awscalls.AWS, r respond.Request) []Caller {
 	return out
 }
 
-func identity(ctx context.Context, a awscalls.AWS, p awscalls.Place) (string, error) {
+// Identity asks AWS as whom guardroom works in a place, by ARN.
+func Identity(ctx context.Context, a awscalls.AWS, p awscalls.Place) (string, error) {
 	api, err := a.STS(ctx, p)
 	if err != nil {
 		return "", err

@@ -12,11 +12,6 @@ import (
 	"github.com/guardroom/guardroom/respond/awscalls"
 )
 
-// Identity asks AWS as whom guardroom works in a place, by ARN.
-func Identity(ctx context.Context, a awscalls.AWS, p awscalls.Place) (arn string, err error) {
-	return identity(ctx, a, p)
-}
-
 // Versioned asks a bucket where it is, and there whether it is versioned.
 func Versioned(ctx context.Context, a awscalls.AWS, p awscalls.Place, bucket string) (bool, error) {
 	client, err := a.S3(ctx, p)
