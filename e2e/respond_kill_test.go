@@ -72,7 +72,11 @@ func killResponses(t *testing.T, storeOf func() string, most int) {
 	random := rand.New(rand.NewPCG(seed, 3)) //nolint:gosec // a test
 	all := &killer{random: random, changed: map[string]bool{}, places: map[string]map[moment]int{}}
 	for host := 1; all.kills < most && !t.Failed(); host++ {
+		before := all.kills
 		t.Run(fmt.Sprintf("host %d", host), func(t *testing.T) { all.response(t, storeOf(), most-all.kills) })
+		if all.kills == before {
+			t.Fatal("no kill fell upon a whole run and its undo: the proxy does not see the calls")
+		}
 	}
 	for _, operation := range slices.Sorted(maps.Keys(all.places)) {
 		t.Logf("%-50s %v", operation, all.places[operation])
@@ -83,8 +87,9 @@ func killResponses(t *testing.T, storeOf func() string, most int) {
 		}
 	}
 	t.Logf("%d kills, %d of them inside a call that changes something or right after it", all.kills, all.inCall)
-	if all.inCall == 0 {
-		t.Error("no kill fell upon a call that changes something: the proxy does not see the calls")
+	// Two of each deck of eight fall elsewhere, beside those while it starts.
+	if elsewhere := all.strikes - all.inCall; elsewhere > 2*((all.strikes+7)/8) {
+		t.Errorf("only %d of %d kills fell upon a call that changes something", all.inCall, all.strikes)
 	}
 }
 
@@ -93,8 +98,10 @@ type killer struct {
 	random *rand.Rand
 	host   *host
 	kills  int
-	inCall int
-	last   string
+	// strikes are the kills but for those while the service starts.
+	strikes int
+	inCall  int
+	last    string
 	// moments are those to come: a shuffled deck, dealt again when it is empty, so
 	// that few kills fall upon each kind of moment as well.
 	moments []moment
@@ -160,7 +167,7 @@ func (k *killer) carryOut(t *testing.T, run string, most int) {
 	t.Helper()
 	began := time.Now()
 	for n := 0; n < most && k.strike(run); n++ {
-		k.kills++
+		k.kills, k.strikes, k.moments = k.kills+1, k.strikes+1, k.moments[1:]
 		k.host.start()
 		// One in six is killed again while it starts.
 		if k.random.IntN(6) == 0 {
@@ -185,8 +192,7 @@ func (k *killer) strike(run string) bool {
 		k.moments = []moment{beforeCall, afterEffect, afterAnswer, beforeCall, afterEffect, afterAnswer, duringLook, anyTime}
 		k.random.Shuffle(len(k.moments), func(i, j int) { k.moments[i], k.moments[j] = k.moments[j], k.moments[i] })
 	}
-	when := k.moments[0]
-	k.moments = k.moments[1:]
+	when := k.moments[0] // it stays the next one where it does not come before the run ends
 	// Every other kill looks for a place where none has fallen yet.
 	nth, pause, fresh := 1+k.random.IntN(4), time.Duration(0), k.random.IntN(2) == 0
 	switch when {
