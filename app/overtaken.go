@@ -43,7 +43,7 @@ func (r *runs) changed(c playbook.Context, plan *respond.Plan) ([]string, error)
 			if err != nil {
 				return err
 			}
-			req := respond.Request{Incident: i, Target: plan.Target, Policy: r.policy, Requester: plan.Requester, Now: plan.CreatedAt}
+			req := respond.Request{Incident: i, Target: plan.Target, Policy: r.policy.For(plan), Requester: plan.Requester, Now: plan.CreatedAt}
 			for _, t := range plan.Parts {
 				if t.Key() != plan.Target.Key() {
 					req.Others = append(req.Others, t)

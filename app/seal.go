@@ -62,13 +62,14 @@ func (r *runs) sealRun(c playbook.Context, run respond.RunRow, plan *respond.Pla
 // cannot, the store has it, and that is said.
 func (r *runs) keepManifest(s playbook.Step, run respond.RunRow, plan *respond.Plan, sealed evidence.Sealed) (string, error) {
 	at := awscalls.Place{Account: plan.Target.Account, Region: plan.Target.Region, Incident: run.Incident.String()}
+	policy := r.policy.For(plan)
 	where, unlocked := "", false
 	err := s.Change(func(ctx context.Context) (err error) {
-		where, unlocked, err = forensics.PutManifest(ctx, r.aws, r.policy, at, sealed, s.Now())
+		where, unlocked, err = forensics.PutManifest(ctx, r.aws, policy, at, sealed, s.Now())
 		if err != nil || where == "" {
 			return err
 		}
-		return r.noteCopy(ctx, run.Incident, sealed, where, forensics.ManifestPlace(r.policy, at))
+		return r.noteCopy(ctx, run.Incident, sealed, where, forensics.ManifestPlace(policy, at))
 	})
 	const kept = "in guardroom's store"
 	switch {

@@ -42,6 +42,7 @@ type Executor struct {
 // ended. It does what the plan says or less, never more; a step that fails stops
 // only those that need it. It returns the records of all steps.
 func (e *Executor) Execute(c playbook.Context, run RunID, p *Plan) (map[string]playbook.Record, error) {
+	policy := e.Policy.For(p)
 	nodes := make([]playbook.Node, 0, len(p.Steps))
 	for _, s := range p.Steps {
 		a, ok := e.Actions[s.Action]
@@ -59,7 +60,7 @@ func (e *Executor) Execute(c playbook.Context, run RunID, p *Plan) (map[string]p
 			o.Transient = Transient
 		}
 		nodes = append(nodes, playbook.Node{Name: s.ID, Options: o, After: s.After, Needs: s.Needs, Do: func(st playbook.Step) (playbook.Outcome, error) {
-			x := &Exec{Step: st, Def: s, Plan: p, RunID: run, Policy: e.Policy, AWS: e.AWS, Owed: e.Owed, limit: o.Timeout, records: c.Record}
+			x := &Exec{Step: st, Def: s, Plan: p, RunID: run, Policy: policy, AWS: e.AWS, Owed: e.Owed, limit: o.Timeout, records: c.Record}
 			out, err := a.Do(x)
 			if st.Attempt() >= strangeAnswers && !s.Contains && notOfAWS(err) {
 				err = playbook.Permanent(Explain(err, s.Title, "what was done before stays; see the run"))

@@ -162,6 +162,9 @@ type Plan struct {
 	// BeforeSHA256 is over the description of the live resource.
 	BeforeSHA256 string `json:"before_sha256"`
 
+	// Keeping is where the run keeps what it preserves; nil in an undo.
+	Keeping *Keeping `json:"keeping,omitempty"`
+
 	// UndoOf is the run that this plan undoes.
 	UndoOf    RunID  `json:"undo_of,omitempty"`
 	Simulated bool   `json:"simulated,omitempty"`

@@ -45,6 +45,7 @@ func (e *env) plan(d api.PlanDetail) {
 		cost = strings.TrimPrefix(cost+", "+p.CostWhy, ", ")
 	}
 	e.block("cost", cost)
+	e.block("evidence", p.Keeping.String())
 	e.decisions(row)
 }
 
