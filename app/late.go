@@ -25,8 +25,11 @@ const (
 	// runTimes how many times longer than its plan said it may take.
 	runLeast = 15 * time.Minute
 	runTimes = 3
-	// owedLimit is for how long something may be open that should be closed.
-	owedLimit = 2 * time.Minute
+	// owedLimit is for how long something may be open that should be closed, and
+	// owedTries how often it is tried to close it, which takes a minute too, before
+	// people are told.
+	owedLimit = time.Minute
+	owedTries = 5
 )
 
 // begunAt is since when a run is as it is.
@@ -114,7 +117,7 @@ func (l *lateness) tell(ctx context.Context, run respond.RunRow, why string) err
 			return err
 		}
 		tx.Audit(audit.Record{Who: incident.Guardroom, Action: "run.late", Object: "run/" + string(run.ID), Why: why})
-		return l.desk.tell(ctx, tx, run.Incident, incident.KindRunStarted, incident.Guardroom, fmt.Sprintf("%s is late: %s", run.ID, why))
+		return l.desk.tell(ctx, tx, run.Incident, incident.KindRunLate, incident.Guardroom, fmt.Sprintf("%s is late: %s", run.ID, why))
 	})
 }
 
@@ -125,19 +128,53 @@ func (l *lateness) owed(ctx context.Context) error {
 		return err
 	}
 	late := map[string]store.Notice{}
+	var errs []error
 	for _, o := range list {
-		over := l.now().Sub(o.Due)
-		if over < l.tempo.Scale(owedLimit) {
+		why := l.leftOpen(o)
+		if why == "" {
 			continue
 		}
-		n := store.Notice{Topic: string(message.NotClosed), Subject: string(o.Run), Message: fmt.Sprintf("%s, for %s longer than it should", o.Why, respond.Length(over)),
+		errs = append(errs, l.tellOwed(ctx, o, why))
+		late[prefix+o.ID] = store.Notice{Topic: string(message.NotClosed), Subject: string(o.Run), Message: why,
 			Safe: "it is tried again and again", Hint: "guardroom run show " + string(o.Run)}
-		if o.Error != "" {
-			n.Message += ": " + o.Error
-		}
-		late[prefix+o.ID] = n
 	}
-	return l.stand(ctx, prefix, late)
+	return errors.Join(append(errs, l.stand(ctx, prefix, late))...)
+}
+
+// leftOpen says what is open that should not be, for how long, and why nobody
+// could close it; empty: it is not late. Once people were told it stays so until
+// it is closed.
+func (l *lateness) leftOpen(o respond.Owed) string {
+	over := l.now().Sub(o.Due)
+	if over < l.tempo.Scale(owedLimit) && o.Attempts < owedTries && o.ToldAt.IsZero() {
+		return ""
+	}
+	why := o.Why
+	if over >= time.Second {
+		why += fmt.Sprintf(", for %s longer than it should", respond.Length(over))
+	}
+	if o.Attempts > 0 {
+		why += fmt.Sprintf("; tried %d times to close it", o.Attempts)
+	}
+	if o.Error != "" {
+		why += ": " + o.Error
+	}
+	return why
+}
+
+// tellOwed says it in the incident, once.
+func (l *lateness) tellOwed(ctx context.Context, o respond.Owed, why string) error {
+	if !o.ToldAt.IsZero() {
+		return nil
+	}
+	return l.store.Write(ctx, func(tx *store.Tx) error {
+		first, err := tx.TellOwed(ctx, o.ID)
+		if err != nil || !first {
+			return err
+		}
+		tx.Audit(audit.Record{Who: incident.Guardroom, Action: "run.left_open", Object: "run/" + string(o.Run), After: o.ID, Why: why})
+		return l.desk.tellOwed(ctx, tx, o, incident.KindLeftOpen, "Left open by "+string(o.Run)+": "+why)
+	})
 }
 
 // stand opens the notices that are the case, and resolves those that are not.

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/guardroom/guardroom/incident"
 	"github.com/guardroom/guardroom/internal/fault"
 	"github.com/guardroom/guardroom/playbook"
 	"github.com/guardroom/guardroom/respond"
@@ -29,7 +30,38 @@ func (o owing) Owe(ctx context.Context, owed respond.Owed) error {
 }
 
 // Settle implements respond.Owing.
-func (o owing) Settle(ctx context.Context, id string) error { return o.d.store.Settle(ctx, id) }
+func (o owing) Settle(ctx context.Context, id string) error {
+	return o.d.store.Write(ctx, func(tx *store.Tx) error {
+		was, known, err := tx.LockOwed(ctx, id)
+		if err != nil || !known {
+			return err
+		}
+		if err := tx.Settle(ctx, id); err != nil {
+			return err
+		}
+		return o.d.closedAgain(ctx, tx, was)
+	})
+}
+
+// closedAgain tells those who were told that something is open that it is not.
+func (d *desk) closedAgain(ctx context.Context, tx *store.Tx, was respond.Owed) error {
+	if was.ToldAt.IsZero() {
+		return nil
+	}
+	return d.tellOwed(ctx, tx, was, incident.KindClosedAgain, fmt.Sprintf("Closed again what %s had left open: %s", was.Run, was.Why))
+}
+
+// tellOwed says something of what is owed in the incident of its run.
+func (d *desk) tellOwed(ctx context.Context, tx *store.Tx, o respond.Owed, kind incident.Kind, text string) error {
+	run, err := tx.GetRun(ctx, o.Run)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil // the incident is gone with it
+	}
+	if err != nil {
+		return err
+	}
+	return d.tell(ctx, tx, run.Incident, kind, incident.Guardroom, text)
+}
 
 // sweep closes what is owed and due: after a crash, or when its time has come.
 func (r *runs) sweep(ctx context.Context) error {
@@ -75,7 +107,16 @@ func (r *runs) closeOne(ctx context.Context, o respond.Owed) error {
 	err := c.Close(call, r.aws, o, r.now())
 	cancel()
 	if err == nil {
-		return r.store.Write(ctx, func(tx *store.Tx) error { _, err := tx.SettleSeen(ctx, o); return err })
+		return r.store.Write(ctx, func(tx *store.Tx) error {
+			was, known, err := tx.LockOwed(ctx, o.ID)
+			if err != nil || !known {
+				return err
+			}
+			if settled, err := tx.SettleSeen(ctx, o); err != nil || !settled {
+				return err
+			}
+			return r.closedAgain(ctx, tx, was)
+		})
 	}
 	o.Attempts++
 	o.Error = fault.Of(err).Error()

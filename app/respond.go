@@ -210,7 +210,7 @@ func (a *App) respond(ctx context.Context) {
 		{time.Second, func(ctx context.Context) error { return a.desk.wishes(ctx, a.confirm) }, "make the plans that routes want"},
 		{5 * time.Second, a.desk.expire, "end plans that nobody approved"},
 		{10 * time.Second, a.runs.checks, "look at what is contained"},
-		{30 * time.Second, a.late.look, "look for what is late"},
+		{10 * time.Second, a.late.look, "look for what is late"},
 		{10 * time.Minute, a.runs.cleanUp, "remove working copies of evidence"},
 	}
 	done := make(chan struct{}, len(jobs))

@@ -236,6 +236,9 @@ const (
 	KindEvidenceReady  Kind = "evidence_ready"  // spoken
 	KindDrift          Kind = "drift"           // spoken, alerts: the containment no longer holds
 	KindProven         Kind = "proven"          // spoken: the containment holds, as was found later
+	KindRunLate        Kind = "run_late"        // spoken, alerts: nobody begins a run, or it takes much longer than its plan said
+	KindLeftOpen       Kind = "left_open"       // spoken, alerts: what a run opened could not be closed
+	KindClosedAgain    Kind = "closed_again"    // spoken: what was left open is closed
 )
 
 // Entry is one line of the timeline. Text is written by guardroom and may

@@ -101,6 +101,9 @@ type Owed struct {
 	Attempts int       `json:"attempts"`
 	Error    string    `json:"error,omitempty"`
 	OpenedAt time.Time `json:"opened_at"`
+	// ToldAt is when people were told that it is open although it should not be;
+	// zero: they were not. Who keeps it fills it in.
+	ToldAt time.Time `json:"told_at,omitzero"`
 }
 
 // Closing closes what is owed. It may be called again and again, and for

@@ -38,7 +38,8 @@ func alerts(e incident.Entry) bool {
 		from, _, known := parseSeverity(e.From)
 		to, _, ok := parseSeverity(e.To)
 		return !known || !ok || to > from
-	case incident.KindContained, incident.KindReopened, incident.KindPlanWaits, incident.KindDrift, incident.KindReleased:
+	case incident.KindContained, incident.KindReopened, incident.KindPlanWaits, incident.KindDrift, incident.KindReleased,
+		incident.KindRunLate, incident.KindLeftOpen:
 		return true
 	case incident.KindDeliveryParked:
 		return true // another destination is blind: told once, to all who read this one

@@ -39,6 +39,12 @@ func (s *speaker) response(e incident.Entry) (Text, bool) {
 		return told("The containment no longer holds", e.Text), true
 	case incident.KindProven:
 		return told(strings.TrimSpace(containment), e.Text), true
+	case incident.KindRunLate:
+		return told("Run", e.Text), true
+	case incident.KindLeftOpen:
+		return told("Left open", e.Text), true
+	case incident.KindClosedAgain:
+		return told("Closed again", e.Text), true
 	}
 	return Text{}, false
 }

@@ -130,6 +130,11 @@ func TestResponsesAreTold(t *testing.T) {
 			return []message.Run{r, undo}
 		}(), []incident.Entry{about(9, incident.KindReleased, "the containment was undone by run_02", "")}, nil},
 		{"drift", []message.Run{aRun(message.RunCompleted)}, []incident.Entry{about(9, incident.KindDrift, "eni-0c1 has another security group", "")}, nil},
+		{"late_and_left_open", []message.Run{aRun(message.RunRunning)}, []incident.Entry{
+			about(6, incident.KindRunLate, runID+" is late: it runs for 3 h, and its plan said at most 1 h", ""),
+			about(7, incident.KindLeftOpen, "Left open by "+runID+": eni-0c1 is in the group that lets everything through; tried 5 times to close it: not authorized", ""),
+			about(8, incident.KindClosedAgain, "Closed again what "+runID+" had left open: eni-0c1 is in the group that lets everything through", ""),
+			about(9, incident.KindRunLate, "", ""), about(10, incident.KindLeftOpen, "", ""), about(11, incident.KindClosedAgain, "", "")}, nil},
 		{"without_runs", nil, []incident.Entry{waits, decided, started, about(6, incident.KindEvidenceReady, "5 items", ""), about(7, incident.KindRunEnded, runID+" failed", "failed"),
 			about(8, incident.KindRunEnded, runID+" completed", "completed"), about(9, incident.KindDrift, "", "")}, nil},
 		{"simulated", func() []message.Run {
@@ -224,7 +229,8 @@ func TestRunsPutNoForeignTextIntoOurWords(t *testing.T) {
 			if state == message.RunNeedsApproval {
 				in.Runs[0].ID = ""
 			}
-			for n, kind := range []incident.Kind{incident.KindPlanWaits, incident.KindPlanDecided, incident.KindRunStarted, incident.KindRunEnded, incident.KindEvidenceReady, incident.KindDrift} {
+			for n, kind := range []incident.Kind{incident.KindPlanWaits, incident.KindPlanDecided, incident.KindRunStarted, incident.KindRunEnded, incident.KindEvidenceReady, incident.KindDrift,
+				incident.KindRunLate, incident.KindLeftOpen, incident.KindClosedAgain} {
 				in.Timeline = append(in.Timeline, entry(int64(3+n), "10:50", kind, mark, mark, mark, mark))
 			}
 		}))
