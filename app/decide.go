@@ -379,6 +379,9 @@ func (d *desk) UndoRun(ctx context.Context, id respond.RunID, who string) (api.P
 	if err != nil {
 		return none, err
 	}
+	if err := d.unchanged(ctx, id, records); err != nil {
+		return none, err
+	}
 	undo, err := respond.UndoPlan(plan, id, byName(records), d.actions)
 	if err != nil {
 		return none, err

@@ -241,6 +241,9 @@ func (r *runs) finish(ctx context.Context, run respond.RunRow, plan *respond.Pla
 		if err := tx.PutRun(ctx, now); err != nil {
 			return err
 		}
+		if err := r.leave(ctx, tx, run.ID); err != nil {
+			return err
+		}
 		tx.Audit(audit.Record{Who: incident.Guardroom, Action: "run.ended", Object: "run/" + string(run.ID), Before: string(respond.RunRunning), After: string(state), Why: summary})
 		released, freed := false, ""
 		if now.UndoOf != "" && state == respond.RunCompleted {
@@ -388,7 +391,7 @@ func (p *progress) after(ctx context.Context) func(tx *store.Tx, rec playbook.Re
 			}
 		}
 		if rec.State.Ended() {
-			tx.Audit(audit.Record{Who: incident.Guardroom, Action: "step." + string(rec.State), Object: "run/" + string(p.run.ID), After: rec.Name, Why: rec.Message})
+			tx.Audit(stepRecord(p.run.ID, rec))
 		}
 		if p.contains(rec) {
 			return p.contained(ctx, tx, rec)
