@@ -79,12 +79,12 @@ func (l *lateness) runs(ctx context.Context) error {
 func (l *lateness) why(ctx context.Context, run respond.RunRow) (string, error) {
 	took := l.now().Sub(begunAt(run))
 	if run.State == respond.RunQueued {
-		if took < l.tempo.Scale(queuedLimit) {
+		if took < l.tempo.Limit(queuedLimit) {
 			return "", nil
 		}
 		return fmt.Sprintf("no worker has begun it for %s", respond.Length(took)), nil
 	}
-	if took < l.tempo.Scale(runLeast) {
+	if took < l.tempo.Limit(runLeast) {
 		return "", nil
 	}
 	row, err := l.store.GetPlan(ctx, run.Plan)
@@ -96,7 +96,7 @@ func (l *lateness) why(ctx context.Context, run respond.RunRow) (string, error) 
 		return "", err
 	}
 	longest := time.Duration(plan.LongestSeconds) * time.Second
-	if took < l.tempo.Scale(runTimes*longest) {
+	if took < l.tempo.Limit(runTimes*longest) {
 		return "", nil
 	}
 	return fmt.Sprintf("it runs for %s, and its plan said at most %s", respond.Length(took), respond.Length(longest)), nil
@@ -146,7 +146,7 @@ func (l *lateness) owed(ctx context.Context) error {
 // it is closed.
 func (l *lateness) leftOpen(o respond.Owed) string {
 	over := l.now().Sub(o.Due)
-	if over < l.tempo.Scale(owedLimit) && o.Attempts < owedTries && o.ToldAt.IsZero() {
+	if over < l.tempo.Limit(owedLimit) && o.Attempts < owedTries && o.ToldAt.IsZero() {
 		return ""
 	}
 	why := o.Why

@@ -462,7 +462,7 @@ func TestAnAbortKeepsTheContainment(t *testing.T) {
 	run := h.approve(h.plan("--incident", incident))
 	select {
 	case <-held:
-	case <-time.After(2 * time.Minute):
+	case <-time.After(patience):
 		t.Fatalf("the call never came\n%s\n%s", stepLines(h.look(run)), h.out)
 	}
 	if s := h.outside(); !slices.ContainsFunc(h.interfaces, func(id string) bool { return strings.HasPrefix(s.Groups[id][0], "guardroom-convert") }) {

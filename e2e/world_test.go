@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -22,8 +21,13 @@ import (
 	"github.com/guardroom/guardroom/internal/fakejira"
 	"github.com/guardroom/guardroom/internal/fakepagerduty"
 	"github.com/guardroom/guardroom/internal/fakeslack"
+	"github.com/guardroom/guardroom/internal/loopback"
 	"github.com/guardroom/guardroom/internal/pgtest"
 )
+
+// patience is for how long the tests wait for what must come. A wait that is
+// over earlier costs nothing, and the machine may be slow.
+const patience = 5 * time.Minute
 
 // binary is the program under test, built once for all tests.
 var binary string
@@ -212,14 +216,15 @@ routes:
 	return i
 }
 
+// freeAddress is where nobody listens, and nobody will while the instance is
+// started again.
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := loopback.Address()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return address
 }
 
 // lockedBuffer keeps the last part of what a process printed.
@@ -232,8 +237,8 @@ type lockedBuffer struct {
 func (l *lockedBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.b.Len() > 1<<20 {
-		l.b.Reset()
+	if l.b.Len() > 16<<20 {
+		l.b.Next(8 << 20)
 	}
 	return l.b.Write(p)
 }
@@ -272,7 +277,7 @@ func (i *instance) start(args ...string) {
 
 // ready blocks until the service says that it is.
 func (i *instance) ready() error {
-	for until := time.Now().Add(60 * time.Second); time.Now().Before(until); {
+	for until := time.Now().Add(patience); time.Now().Before(until); {
 		select {
 		case err := <-i.end:
 			i.end <- err
@@ -305,7 +310,7 @@ func (i *instance) kill(s syscall.Signal) error {
 	select {
 	case err := <-end:
 		return err
-	case <-time.After(60 * time.Second):
+	case <-time.After(patience):
 		_ = cmd.Process.Kill()
 		return errors.New("it did not end")
 	}
@@ -323,7 +328,7 @@ func (i *instance) shoot() {
 
 // post sends a body to the intake; it reports whether it was acknowledged.
 func (i *instance) post(ctx context.Context, body []byte) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+i.address+"/v1/findings", bytes.NewReader(body))
 	if err != nil {
@@ -394,9 +399,9 @@ func lines[T any](t testing.TB, s string) []T {
 }
 
 // settle waits until no delivery is under way.
-func (i *instance) settle(limit time.Duration) {
+func (i *instance) settle() {
 	i.t.Helper()
-	for until := time.Now().Add(limit); ; {
+	for until := time.Now().Add(patience); ; {
 		behind := lines[delivery](i.t, i.must("delivery", "list", "--behind", "--json", "--limit", "1000"))
 		waiting := 0
 		for _, d := range behind {

@@ -104,7 +104,7 @@ func TestFunctionRunsUnderTheRuntimeUntilSIGTERM(t *testing.T) {
 
 func TestEventAtTheDeadlineIsAnErrorAndNotAKill(t *testing.T) {
 	t.Parallel()
-	h := start(t, lambdahost.Options{Timeout: 3 * time.Second})
+	h := start(t, lambdahost.Options{Timeout: 6 * time.Second, Grace: time.Minute})
 	if a := invoke(t, h, []byte(sourcetest.Event("hang"))); !strings.Contains(a.Error, "deadline") {
 		t.Errorf("answered %+v", a)
 	}
