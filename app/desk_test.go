@@ -309,7 +309,7 @@ func TestAFindingOfAStrangersAccountMakesNobodyAssumeARole(t *testing.T) {
 	r := respondingOn(t, cfg, attackedWorld(t, ""), nil)
 	r.take(t, false)
 	var told string
-	for deadline := time.Now().Add(time.Minute); told == "" && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); told == "" && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		list, err := r.db.Timeline(t.Context(), 1, 0)
 		if err != nil {
 			t.Fatal(err)

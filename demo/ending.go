@@ -28,7 +28,7 @@ func (s *show) length() string {
 }
 
 // patience is how long the last deliveries may take.
-const patience = 2 * time.Minute
+const patience = 5 * time.Minute
 
 // ending waits for the last deliveries, counts, closes the room, and says how to
 // look further.
