@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"io/fs"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -35,7 +37,20 @@ var binary string
 // postgres starts a server when the first test asks for one.
 var postgres = sync.OnceValues(pgtest.Start)
 
+// together is how many tests run at the same time on a small machine: most of
+// them wait for a process most of the time.
+const together = 5
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	chosen := false
+	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "test.parallel" })
+	if !chosen && runtime.GOMAXPROCS(0) < together {
+		if err := flag.Set("test.parallel", fmt.Sprint(together)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "guardroom-e2e")
 		if err != nil {

@@ -88,7 +88,7 @@ func TestFunctionRunsUnderTheRuntimeUntilSIGTERM(t *testing.T) {
 		if a := invoke(t, h, []byte(sourcetest.Event("c"))); a.Error != "" {
 			t.Errorf("the event behind the panic was answered %+v", a)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 		if err := h.Terminate(ctx); err != nil {
 			t.Errorf("after SIGTERM: %v", err)
 		}
