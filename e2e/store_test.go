@@ -143,9 +143,11 @@ func TestAFullFileSystemIsToldAsThat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	said, _ := io.ReadAll(res.Body)
 	_ = res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		t.Errorf("the process lives and says %s", res.Status)
+	// What the try writes may still find room.
+	if res.StatusCode != http.StatusOK && (res.StatusCode != http.StatusServiceUnavailable || !strings.Contains(string(said), "the store cannot be written")) {
+		t.Errorf("the process lives and says %s: %s", res.Status, said)
 	}
 	if n := i.metrics(t).value("guardroom_findings_total", "decision", "accepted"); int(n) != acked {
 		t.Errorf("%v were committed, %d acknowledged", n, acked)
@@ -323,7 +325,7 @@ func TestInterruptionsEndInOrder(t *testing.T) {
 	for s, want := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143} {
 		before := len(v.jira.Transcript())
 		i.start("finding", "import", path, "--wait")
-		await(t, i, "the import began to deliver", func() bool { return len(v.jira.Transcript()) > before })
+		await(t, i, "the import has read its file and waits", func() bool { return strings.Contains(i.out.String(), "known already") && len(v.jira.Transcript()) > before })
 		began := time.Now()
 		if err := i.kill(s); exitCode(err) != want {
 			t.Errorf("import at %v ended with %v, want %d\n%s", s, err, want, i.out)

@@ -67,7 +67,7 @@ func TestAWorkerThatLostItsNameKeepsItsWork(t *testing.T) {
 	settings := settings{store: url, worker: "host", routes: "  - {name: all, to: [pager]}"}
 	first, second := newInstance(t, v, settings), newInstance(t, v, settings)
 	for _, i := range []*instance{first, second} { // the call lasts, and the lease longer than the test
-		i.edit("timeout: 1s", "timeout: 5m", "timeout: 1s", "timeout: 5m", "timeout: 1s", "timeout: 5m", "lease: 30s", "lease: 1h")
+		i.edit("timeout: 1s", "timeout: 1m", "timeout: 1s", "timeout: 1m", "timeout: 1s", "timeout: 1m", "lease: 30s", "lease: 1h")
 	}
 	var calls atomic.Int64
 	inside, release := make(chan struct{}), make(chan struct{})
