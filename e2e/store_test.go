@@ -325,7 +325,9 @@ func TestInterruptionsEndInOrder(t *testing.T) {
 	for s, want := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143} {
 		before := len(v.jira.Transcript())
 		i.start("finding", "import", path, "--wait")
-		await(t, i, "the import has read its file and waits", func() bool { return strings.Contains(i.out.String(), "known already") && len(v.jira.Transcript()) > before })
+		await(t, i, "the import has read its file and waits", func() bool {
+			return strings.Contains(i.out.String(), "known already") && len(v.jira.Transcript()) > before
+		})
 		began := time.Now()
 		if err := i.kill(s); exitCode(err) != want {
 			t.Errorf("import at %v ended with %v, want %d\n%s", s, err, want, i.out)
