@@ -56,18 +56,19 @@ var prefixes = map[string]string{"EC2": "ec2", "AutoScaling": "autoscaling", "EL
 // renamed are the calls whose actions have other names:
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
 var renamed = map[string][]string{
-	"S3.GetPublicAccessBlock":    {"s3:GetBucketPublicAccessBlock"},
-	"S3.PutPublicAccessBlock":    {"s3:PutBucketPublicAccessBlock"},
-	"S3.DeletePublicAccessBlock": {"s3:PutBucketPublicAccessBlock"},
-	"S3.HeadObject":              {"s3:GetObject", "s3:GetObjectVersion"},
-	"S3.GetObject":               {"s3:GetObject", "s3:GetObjectVersion"},
-	"S3.GetObjectTagging":        {"s3:GetObjectTagging", "s3:GetObjectVersionTagging"},
-	"S3.PutObjectTagging":        {"s3:PutObjectTagging", "s3:PutObjectVersionTagging"},
-	"S3.ListObjectsV2":           {"s3:ListBucket"},
-	"S3.CreateMultipartUpload":   {"s3:PutObject"},
-	"S3.UploadPart":              {"s3:PutObject"},
-	"S3.CompleteMultipartUpload": {"s3:PutObject"},
-	"S3.ListParts":               {"s3:ListMultipartUploadParts"},
+	"S3.GetPublicAccessBlock":       {"s3:GetBucketPublicAccessBlock"},
+	"S3.PutPublicAccessBlock":       {"s3:PutBucketPublicAccessBlock"},
+	"S3.DeletePublicAccessBlock":    {"s3:PutBucketPublicAccessBlock"},
+	"S3.GetObjectLockConfiguration": {"s3:GetBucketObjectLockConfiguration"},
+	"S3.HeadObject":                 {"s3:GetObject", "s3:GetObjectVersion"},
+	"S3.GetObject":                  {"s3:GetObject", "s3:GetObjectVersion"},
+	"S3.GetObjectTagging":           {"s3:GetObjectTagging", "s3:GetObjectVersionTagging"},
+	"S3.PutObjectTagging":           {"s3:PutObjectTagging", "s3:PutObjectVersionTagging"},
+	"S3.ListObjectsV2":              {"s3:ListBucket"},
+	"S3.CreateMultipartUpload":      {"s3:PutObject"},
+	"S3.UploadPart":                 {"s3:PutObject"},
+	"S3.CompleteMultipartUpload":    {"s3:PutObject"},
+	"S3.ListParts":                  {"s3:ListMultipartUploadParts"},
 }
 
 func actionsOf(call string) []string {
@@ -180,6 +181,8 @@ func looking() []need {
 			why: "to know with whom images and database snapshots are shared"},
 		{step: "describe buckets", as: reads, calls: of("S3", "GetBucketLocation", "GetBucketPolicy", "GetBucketPolicyStatus", "GetPublicAccessBlock", "GetBucketVersioning", "GetBucketAcl", "GetBucketOwnershipControls", "GetBucketTagging"),
 			resource: "the bucket", arns: []string{anyBucket}, why: "to record what the bucket's doors were"},
+		{step: "evidence bucket", as: reads, calls: of("S3", "GetObjectLockConfiguration"), resource: "the evidence bucket", arns: []string{anyBucket}, when: "respond.evidence.url",
+			why: "to say before an approval whether the bucket locks what is kept; the rest of that look is allowed above"},
 		{step: "describe objects", as: reads, calls: of("S3", "GetObjectTagging"), resource: "the object", arns: []string{anyObject}, why: "to name the version that is quarantined; what objects hold is never read"},
 		{step: "describe functions", as: reads, calls: of("Lambda", "GetFunction", "GetFunctionConcurrency", "GetPolicy", "ListEventSourceMappings"), why: "to keep the code and to know what calls it"},
 		{step: "describe blocks", as: reads, calls: of("WAF", "GetIPSet"), resource: "the IP set of guardroom", arns: []string{anySet}, when: "respond.ip_set", why: "to add to the set and to take from it without losing others' entries"},
