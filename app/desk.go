@@ -112,6 +112,7 @@ func (d *desk) create(ctx context.Context, r api.PlanRequest, who string, byItse
 	if err := d.furnish(look, req); err != nil {
 		return none, nil, err
 	}
+	vault := d.vault(look, req)
 	world, err := p.Describe(look, d.aws, req)
 	if err != nil {
 		err = respond.Explain(err, fmt.Sprintf("describe %s in %s/%s", req.Target.ID, req.Target.Account, req.Target.Region), "nothing was changed")
@@ -140,7 +141,7 @@ func (d *desk) create(ctx context.Context, r api.PlanRequest, who string, byItse
 	if err := d.ask(ctx, d.store, &q, plan); err != nil {
 		return none, nil, err
 	}
-	plan.Guards = append(append(safety.Guards(q), draft.Guards...), d.asked(ctx, plan)...)
+	plan.Guards = slices.Concat(safety.Guards(q), draft.Guards, vault(plan), d.asked(ctx, plan))
 	if plan.DryRun {
 		plan.WillNot = append([]string{"change anything: this is a dry run"}, plan.WillNot...)
 	}

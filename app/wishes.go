@@ -129,12 +129,13 @@ func (d *desk) endWish(ctx context.Context, w store.Wish, why string) error {
 }
 
 // preAuthorize approves a plan by a rule: only one that can be undone whole,
-// that no guard has a word about, and whose finding is confirmed.
+// that no guard has a word about, and whose finding is confirmed. A word about the
+// evidence bucket holds no containment up.
 func (d *desk) preAuthorize(ctx context.Context, row respond.PlanRow, plan *respond.Plan) error {
 	if row.State != respond.PlanWaiting || plan.Approvals > 1 || plan.DryRun || !plan.Reversible() {
 		return nil
 	}
-	if slices.ContainsFunc(plan.Guards, func(g respond.Guard) bool { return g.Answer != respond.Pass }) ||
+	if slices.ContainsFunc(plan.Guards, func(g respond.Guard) bool { return g.Answer != respond.Pass && g.Name != respond.GuardEvidence }) ||
 		slices.ContainsFunc(plan.Steps, func(s respond.Step) bool { return s.Approval != "" }) {
 		return nil
 	}

@@ -121,6 +121,10 @@ type Guard struct {
 	Hint string `json:"hint,omitempty"`
 }
 
+// GuardEvidence is the guard that looks at the evidence bucket. It never refuses,
+// and holds no plan up that a rule approves beforehand.
+const GuardEvidence = "evidence"
+
 // Fact is something about the target that must still be so when the run starts.
 type Fact struct {
 	Name  string `json:"name"`

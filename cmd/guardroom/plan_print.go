@@ -34,6 +34,7 @@ func (e *env) plan(d api.PlanDetail) {
 	e.items("refused", guards(p, respond.Refuse), "")
 	e.items("left out", p.LeftOut, "")
 	e.items("mind", guards(p, respond.Warn), "")
+	e.items("checked", checked(p), "")
 	e.items("will not", p.WillNot, "")
 	e.items("also hits", p.AlsoHits, "nothing")
 	e.items("for ever", p.Irreversible, "")
@@ -54,6 +55,17 @@ func guards(p *respond.Plan, answer respond.Answer) []string {
 	var out []string
 	for _, g := range p.Guards {
 		if g.Answer == answer {
+			out = append(out, guardWords(g))
+		}
+	}
+	return out
+}
+
+// checked are the words of guards that found what a person may want to know.
+func checked(p *respond.Plan) []string {
+	var out []string
+	for _, g := range p.Guards {
+		if g.Answer == respond.Pass && g.Why != "" {
 			out = append(out, guardWords(g))
 		}
 	}
