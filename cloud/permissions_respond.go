@@ -130,8 +130,10 @@ var (
 	copied = []Condition{{"StringLikeIfExists", "aws:RequestTag/guardroom:run", []string{"run_*"}}}
 	// foreign: the resource does not.
 	foreign = []Condition{{"Null", "aws:ResourceTag/guardroom:run", []string{"true"}}}
-	// ourTags: nothing but our own tags.
-	ourTags = []Condition{{"ForAllValues:StringLike", "aws:TagKeys", []string{"guardroom:*"}}}
+	// ourTags: nothing but our own tags, and those by name. ForAllValues is true where
+	// there is no key, and DeleteTags without keys takes all tags away.
+	ourTags = []Condition{{"ForAllValues:StringLike", "aws:TagKeys", []string{"guardroom:*"}}, tagged}
+	tagged  = Condition{"Null", "aws:TagKeys", []string{"false"}}
 	// within the services that read and write disks for us.
 	viaEC2    = Condition{"StringLike", "kms:ViaService", []string{"ec2.*.amazonaws.com", "ebs.*.amazonaws.com"}}
 	forAWS    = Condition{"Bool", "kms:GrantIsForAWSResource", []string{"true"}}
@@ -239,7 +241,7 @@ func preserving() []need {
 		{step: "snapshot", as: acts, calls: of("EC2", "CreateSnapshots", "CreateSnapshot"), resource: "the instance and its volumes", arns: []string{anyInstance, anyVolume}, why: "to preserve every disk in one call, or each by itself"},
 		{step: "snapshot", as: acts, calls: of("EC2", "CreateSnapshots", "CreateSnapshot"), resource: "snapshots that get the tag guardroom:run", arns: []string{anySnapshot}, limits: made, why: "to preserve every disk in one call, or each by itself"},
 		{step: "snapshot", as: actsEx, calls: of("EC2", "CopySnapshot"), resource: "snapshots, and copies that get the tag guardroom:run", arns: []string{anySnapshot}, limits: copied, why: "to encrypt anew what cannot be shared, and to copy into the forensic account"},
-		{step: "older snapshots", as: acts, calls: of("EC2", "CreateTags"), resource: "snapshots; the tag guardroom:incident only", arns: []string{anySnapshot}, limits: []Condition{{"ForAllValues:StringEquals", "aws:TagKeys", []string{"guardroom:incident"}}},
+		{step: "older snapshots", as: acts, calls: of("EC2", "CreateTags"), resource: "snapshots; the tag guardroom:incident only", arns: []string{anySnapshot}, limits: []Condition{{"ForAllValues:StringEquals", "aws:TagKeys", []string{"guardroom:incident"}}, tagged},
 			when: "respond.evidence.older_snapshots", why: "to mark snapshots that others made before they are locked"},
 		{step: "older snapshots", as: acts, calls: of("EC2", "LockSnapshot"), resource: "snapshots with the tag guardroom:incident, for at most so many days", arns: []string{anySnapshot}, limits: slices.Concat(known, lockLimit), when: "respond.evidence.older_snapshots", why: "so that nobody deletes how the disks were before"},
 		{step: "lock", as: actsEx, calls: of("EC2", "LockSnapshot"), resource: "snapshots with the tag guardroom:run, for at most so many days", arns: []string{anySnapshot}, limits: slices.Concat(ours, lockLimit), when: "respond.evidence.lock", why: "so that nobody deletes evidence; nothing here may unlock or delete"},
