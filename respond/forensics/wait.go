@@ -35,8 +35,12 @@ func awaitSnapshot(x *respond.Exec) (playbook.Outcome, error) {
 	if err != nil {
 		return playbook.Outcome{}, err
 	}
-	return playbook.Outcome{Message: fmt.Sprintf("%s of %s is complete", id, p.Volume.ID)}, x.Preserve(evidence.Merge(item(x, own(x, of(stageSnapshot, p.Volume.ID))), evidence.Item{
-		ID: own(x, of(stageSnapshot, p.Volume.ID)), Location: id, AWSTime: aws.ToTime(s.StartTime).UTC(), Key: aws.ToString(s.KmsKeyId)}))
+	i, locked, err := counted(x, p, id)
+	if err != nil {
+		return playbook.Outcome{}, err
+	}
+	i.ID, i.Location, i.AWSTime, i.Key = own(x, of(stageSnapshot, p.Volume.ID)), id, aws.ToTime(s.StartTime).UTC(), aws.ToString(s.KmsKeyId)
+	return playbook.Outcome{Message: fmt.Sprintf("%s of %s is complete%s", id, p.Volume.ID, locked)}, x.Preserve(evidence.Merge(item(x, i.ID), i))
 }
 
 // snapshotOf is the snapshot that the step From left for a volume.
