@@ -26,15 +26,23 @@ func (r Run) verdict() Text {
 	case !contains:
 		return t.Words(strings.ToLower(r.what()[:1]) + r.what()[1:] + " of ").Join(name(r.Target)).Words(" is not complete")
 	case r.Contained && r.incomplete() > 0:
-		return t.Join(name(r.Target)).Words(" is contained. Evidence is incomplete: ").Join(r.failed())
+		return t.Join(name(r.Target)).Words(" is contained" + r.inPart() + ". Evidence is incomplete: ").Join(r.failed())
 	case r.Contained:
-		t = t.Join(name(r.Target)).Words(" is contained")
+		t = t.Join(name(r.Target)).Words(" is contained" + r.inPart())
 		if n := r.failed(); !n.IsEmpty() {
 			t = t.Words(", and ").Join(n)
 		}
 		return t
 	}
 	return t.Join(name(r.Target)).Words(" is NOT contained").Join(r.because(aborted))
+}
+
+// inPart is what must be added where the containment is not whole.
+func (r Run) inPart() string {
+	if r.InPart {
+		return " in part"
+	}
+	return ""
 }
 
 // aborted says who stopped it, and why.

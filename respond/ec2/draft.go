@@ -220,13 +220,33 @@ func (b *drafting) addresses() {
 		ids = append(ids, n.ID)
 	}
 	for _, a := range b.w.Addresses {
-		if n, ok := b.w.Interface(a.Interface); ok && n.Manager != "" || a.Association == "" || a.Managed != "" {
+		if !b.takes(a) {
 			continue
 		}
 		b.doors = append(b.doors, b.Add(respond.Step{ID: StageDoors + "/" + a.Allocation, Action: actAddress, Stage: StageDoors, Effect: respond.Reversible,
 			After: slices.Concat(b.base, b.protect, b.service), Needs: b.gate, Title: a.PublicIP + " on " + a.Interface + " -> on nothing, and kept"},
-			doorParams{addressParams: addressParams{Allocation: a.Allocation}, Instance: b.w.InstanceID, Interfaces: ids}))
+			doorParams{addressParams: addressParams{Allocation: a.Allocation}, Instance: b.w.InstanceID, Interfaces: ids, Primary: b.primary(a)}))
 	}
+}
+
+// takes reports whether the plan takes an Elastic IP away.
+func (b *drafting) takes(a Address) bool {
+	n, ok := b.w.Interface(a.Interface)
+	return a.Association != "" && a.Managed == "" && (!ok || n.Manager == "")
+}
+
+// primary reports whether an Elastic IP is on the first address of the first
+// interface.
+func (b *drafting) primary(a Address) bool {
+	n, ok := b.w.Interface(a.Interface)
+	return ok && n.DeviceIndex == 0 && len(n.IPv4) > 0 && (a.PrivateIP == n.IPv4[0] || a.PrivateIP == "")
+}
+
+// kept are the public addresses of an interface that stay on it.
+func (b *drafting) kept(n Interface) []string {
+	return slices.DeleteFunc(n.publics(), func(ip string) bool {
+		return slices.ContainsFunc(b.w.Addresses, func(a Address) bool { return a.PublicIP == ip && b.takes(a) })
+	})
 }
 
 // noWindow says why an interface is not opened for some seconds; empty: it is.
@@ -239,6 +259,8 @@ func (b *drafting) noWindow(n Interface) string {
 		return "in one pass: the instance is " + b.w.State + " and has no connections"
 	case n.Automatic:
 		return "in one pass: its public address " + n.PublicIPv4 + " is automatic and cannot be taken away for the time"
+	case len(b.kept(n)) > 0:
+		return "in one pass: the plan does not take " + kit.Join(b.kept(n)) + " away from it"
 	case len(n.IPv6) > 0 && s.Internet6:
 		return "in one pass: it is reached from the internet by IPv6"
 	}
@@ -446,8 +468,8 @@ func (b *drafting) last() {
 		verifyParams{instanceParams: instanceParams{Instance: b.w.InstanceID}, Paths: b.paths(), FirstSeen: b.r.Incident.FirstSeen.UTC()})
 	if s, ok := b.step(StepMark); ok {
 		p, _ := paramsOf[markParams](s)
-		b.Add(respond.Step{ID: StepStatus, Action: actStatus, Stage: StageMark, Effect: respond.Reversible, After: []string{StepVerify}, Needs: []string{StepMark},
-			Title: "tag the same as contained, or as not contained"}, p)
+		b.Add(respond.Step{ID: StepStatus, Action: actStatus, Stage: StageMark, Effect: respond.Reversible, After: []string{StepVerify, StepMark},
+			Title: "tag the same as contained, in part or not at all"}, p)
 	}
 }
 
@@ -474,7 +496,7 @@ func (b *drafting) trials() preflightParams {
 	}
 	add(trial{Call: callTags, ID: w.InstanceID, Other: inc})
 	for _, a := range w.Addresses {
-		if a.Association != "" && a.Managed == "" {
+		if b.takes(a) {
 			add(trial{Call: callDisassociate, ID: a.Association})
 		}
 	}

@@ -246,6 +246,16 @@ func TestDraftPlansWhatTheInstanceNeedsAndNoMore(t *testing.T) {
 			w.Addresses = []Address{{Allocation: "eipalloc-1", Association: "eipassoc-1", PublicIP: "198.51.100.8", Interface: "eni-1", PrivateIP: "10.0.0.5"}}
 			w.Interfaces[0].PublicIPv4 = "198.51.100.8"
 		}, policy(nil), []string{"doors/eipalloc-1", "open/vpc-1"}, []string{"acl/subnet-1"}},
+		{"no window, and the network ACL, where an address stays on it that is not known", func(w *World) {
+			alone(w)
+			w.Interfaces[0].PublicIPv4 = "198.51.100.8"
+		}, policy(nil), []string{"acl/subnet-1"}, []string{"open/vpc-1"}},
+		{"no window where a second public address stays", func(w *World) {
+			alone(w)
+			w.Addresses = []Address{{Allocation: "eipalloc-1", Association: "eipassoc-1", PublicIP: "198.51.100.8", Interface: "eni-1", PrivateIP: "10.0.0.5"},
+				{Allocation: "eipalloc-2", Association: "eipassoc-2", PublicIP: "198.51.100.9", Interface: "eni-1", PrivateIP: "10.0.0.6", Managed: "nlb"}}
+			w.Interfaces[0].PublicIPv4, w.Interfaces[0].MorePublic = "198.51.100.8", []string{"198.51.100.9"}
+		}, policy(nil), []string{"doors/eipalloc-1", "acl/subnet-1"}, []string{"doors/eipalloc-2", "open/vpc-1"}},
 		{"alone behind a NAT gateway it gets a network ACL of its own", func(w *World) {
 			behindNAT(w, "acl-nat")
 			alone(w)

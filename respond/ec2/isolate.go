@@ -182,8 +182,8 @@ func (o opened) narrow(p isolateParams, now Interface) string {
 		return p.Why
 	case o.Convert == "":
 		return "in one pass: there is no convert group"
-	case now.PublicIPv4 != "":
-		return "in one pass: it has the public address " + now.PublicIPv4
+	case len(now.publics()) > 0:
+		return "in one pass: it has the public address " + kit.Join(now.publics())
 	}
 	return ""
 }

@@ -141,7 +141,9 @@ func (b *drafting) remotes(s Subnet) []string {
 		a = a.Unmap()
 		public := a.IsGlobalUnicast() && !a.IsPrivate() && !netip.MustParsePrefix("100.64.0.0/10").Contains(a)
 		inside := slices.ContainsFunc(s.CIDR, func(c string) bool { p, err := netip.ParsePrefix(c); return err == nil && p.Contains(a) })
-		ours := slices.ContainsFunc(b.w.Interfaces, func(n Interface) bool { return n.PublicIPv4 == a.String() || slices.Contains(n.IPv6, a.String()) })
+		ours := slices.ContainsFunc(b.w.Interfaces, func(n Interface) bool {
+			return slices.Contains(n.publics(), a.String()) || slices.Contains(n.IPv6, a.String())
+		})
 		if !public || inside || ours || a.Is6() && !v6 {
 			continue
 		}

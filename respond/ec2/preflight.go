@@ -151,7 +151,9 @@ func (t trial) try(ctx context.Context, c awscalls.EC2, p preflightParams) error
 		_, err = c.CreateNetworkAclEntry(ctx, &ec2.CreateNetworkAclEntryInput{DryRun: dry, NetworkAclId: &t.ID, RuleNumber: aws.Int32(band), Egress: aws.Bool(true), Protocol: aws.String("-1"),
 			RuleAction: types.RuleActionDeny, CidrBlock: &t.Other})
 	case callMetadata:
-		_, err = c.ModifyInstanceMetadataOptions(ctx, &ec2.ModifyInstanceMetadataOptionsInput{DryRun: dry, InstanceId: &t.ID, HttpEndpoint: types.InstanceMetadataEndpointState(p.Metadata.Endpoint)})
+		in := p.Metadata.input(t.ID)
+		in.DryRun = dry
+		_, err = c.ModifyInstanceMetadataOptions(ctx, in)
 	default:
 		err = fmt.Errorf("no trial is known for %s", t.Call)
 	}
