@@ -17,6 +17,20 @@ func MergeItems(list []Item, more ...Item) []Item {
 	return out
 }
 
+// MergeGaps adds gaps to a list. What is missing is said once: the later reason
+// takes the place of the earlier one.
+func MergeGaps(list []Gap, more ...Gap) []Gap {
+	out := slices.Clone(list)
+	for _, m := range more {
+		if i := slices.IndexFunc(out, func(o Gap) bool { return o.What == m.What }); i >= 0 {
+			out[i] = m
+		} else {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
 // Merge returns what two steps said of one item: the later one's words where it
 // said anything, the earlier one's otherwise. A hash ends the gap that stood for it.
 func Merge(old, now Item) Item {

@@ -270,7 +270,7 @@ func (x *Exec) Poll(look func() (done bool, err error)) error {
 		}
 		if limit := x.Limit(); age+pause > limit {
 			if age >= limit {
-				return playbook.Permanent(fault.New(fault.Unavailable, fmt.Sprintf("step %s waited %s without an end", x.Def.ID, age.Round(time.Second)), "look at it in AWS; make a new plan for what is missing"))
+				return playbook.Permanent(fault.New(fault.Unavailable, "it waited "+Length(age)+" without an end", "look at it in AWS; make a new plan for what is missing"))
 			}
 			pause = limit - age
 		}

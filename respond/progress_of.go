@@ -191,7 +191,7 @@ func (g *Progress) steps(p *Plan, records []playbook.Record, undo, ended bool, n
 		}
 		items, gaps, _ := EvidenceOf(rec)
 		// A later step says more of the same item: that a volume is attached.
-		g.Evidence, g.Gaps = evidence.MergeItems(g.Evidence, items...), append(g.Gaps, gaps...)
+		g.Evidence, g.Gaps = evidence.MergeItems(g.Evidence, items...), evidence.MergeGaps(g.Gaps, gaps...)
 	}
 	var waits []string
 	for _, s := range g.Steps {

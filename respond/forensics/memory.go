@@ -104,19 +104,16 @@ func memory(x *respond.Exec) (playbook.Outcome, error) {
 	return received(x, p, a, said)
 }
 
-// noMemory states the gap. Where the host or the account cannot, the step is
-// skipped and the disks go on; where something broke it fails.
+// noMemory is for a host or an account that cannot: the step is skipped and the
+// disks go on; where something broke it fails. The report states the gap.
 func noMemory(x *respond.Exec, p memoryParams, why string, err error) (playbook.Outcome, error) {
 	if err != nil && (ended(err) || respond.Transient(err)) {
 		return playbook.Outcome{}, err
 	}
 	if err != nil {
-		if lacked := x.Lack("memory of "+p.Instance, short(err)); lacked != nil {
-			return playbook.Outcome{}, lacked
-		}
 		return playbook.Outcome{}, respond.Explain(err, "read the memory of "+p.Instance, "the disks go on")
 	}
-	return playbook.Outcome{State: playbook.Skipped, Message: "cannot, because " + why}, x.Lack("memory of "+p.Instance, "cannot, because "+why)
+	return playbook.Outcome{State: playbook.Skipped, Message: "cannot, because " + why}, nil
 }
 
 // cannot probes what must be so before the host is touched; empty: it can.

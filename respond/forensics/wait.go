@@ -43,6 +43,8 @@ func awaitSnapshot(x *respond.Exec) (playbook.Outcome, error) {
 	return playbook.Outcome{Message: fmt.Sprintf("%s of %s is complete%s", id, p.Volume.ID, locked)}, x.Preserve(evidence.Merge(item(x, i.ID), i))
 }
 
+const notAttached = "it was not attached any more"
+
 // snapshotOf is the snapshot that the step From left for a volume.
 func snapshotOf(x *respond.Exec, p snapshotParams) (string, error) {
 	if p.From != StepSnapshots {
@@ -60,7 +62,7 @@ func snapshotOf(x *respond.Exec, p snapshotParams) (string, error) {
 	_ = x.Output(p.From, savedFailed, &failed) // an absent reason is no other error
 	why := failed[p.Volume.ID]
 	if why == "" {
-		why = "it was not attached any more"
+		why = notAttached
 	}
 	return "", playbook.Permanent(fault.New(fault.Unavailable, "there is no snapshot of "+p.Volume.ID+": "+why, "make a plan for what is missing"))
 }
