@@ -7,6 +7,8 @@ type Kind string
 
 // The kinds.
 const (
+	// Detection is the finding of GuardDuty that the run answers.
+	Detection     Kind = "finding"
 	BeforeImage   Kind = "before image"
 	Snapshot      Kind = "snapshot"
 	Copy          Kind = "snapshot copy"
@@ -48,7 +50,8 @@ type Item struct {
 	Key       string    `json:"key,omitempty"`       // the KMS key that encrypts it
 	LockMode  string    `json:"lock_mode,omitempty"` // governance, compliance
 	LockUntil time.Time `json:"lock_until,omitzero"`
-	// Trust is "aws api" or "untrusted host".
+	// Trust is "aws api", "untrusted host", or "as received": sent by whoever may
+	// write to a source, and not confirmed by AWS.
 	Trust string `json:"trust"`
 	// Set names the items that hold the same instant; empty: this one alone.
 	Set string `json:"set,omitempty"`

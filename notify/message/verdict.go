@@ -117,10 +117,10 @@ func (r Run) failed() Text {
 	return Words(fmt.Sprintf("%s failed (", what)).Join(join(some(groups, 2*maxOpen, name), ", ")).Words(")")
 }
 
-// holdsData reports whether something was preserved beside descriptions of the
-// resource, which prove how it was and not what it held.
+// holdsData reports whether something was preserved beside the finding and
+// descriptions of the resource, which prove how it was and not what it held.
 func (r Run) holdsData() bool {
 	return slices.ContainsFunc(r.Evidence, func(e RunEvidence) bool {
-		return e.Kind != "before image" && e.Kind != "metadata" && e.Kind != "configuration"
+		return e.Kind != "finding" && e.Kind != "before image" && e.Kind != "metadata" && e.Kind != "configuration"
 	})
 }
