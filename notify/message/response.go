@@ -97,6 +97,8 @@ func (s *speaker) ended(r Run) Text {
 func (s *speaker) evidence(r Run) Text {
 	t := r.Preserved()
 	switch {
+	case r.UndoOf != "" && !r.holdsData():
+		return Words(r.prefix() + "What became of the evidence is in a new manifest; snapshots and objects stay.")
 	case t.IsEmpty() && len(r.Gaps) == 0:
 		return Words(r.prefix() + "No evidence was preserved.")
 	case t.IsEmpty():
