@@ -129,3 +129,46 @@ func TestMemoryFirstNeedsNoEndpoints(t *testing.T) {
 		t.Error("a way is left open although memory went first")
 	}
 }
+
+// The agent is in the hands of the host: it may take the command and do nothing.
+func TestAHostThatSendsNothingOfItsMemoryDelaysItsIsolationByAMinuteAndAHalf(t *testing.T) {
+	t.Parallel()
+	b := bench(t, false)
+	b.Policy.Order = "volatile_first"
+	err := b.World.Edit(func(e *sim.Editor) {
+		e.AddDocument(acct, rgn, sim.Document{Name: "guardroom-memory", Hash: strings.Repeat("d", 64), Limit: 6 * time.Hour, Answer: sim.AgentAnswer{Takes: 5 * time.Hour}})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := b.Plan()
+	records, err := b.Execute(kittest.Run, p, b.Journal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	memory := records[forensics.StepMemory]
+	if memory.State != playbook.Failed || !strings.Contains(memory.Message, "sent nothing of its memory for 1m30s; isolation does not wait for it any longer") {
+		t.Errorf("memory is %s: %s", memory.State, memory.Message)
+	}
+	if d := memory.Ended.Sub(memory.Started); d < 90*time.Second || d > 2*time.Minute {
+		t.Errorf("it waited %s", d)
+	}
+	if _, contained, _ := b.Result(p, records); !contained {
+		t.Error("it does not count as contained")
+	}
+	err = b.World.Edit(func(e *sim.Editor) {
+		if u := e.Bucket(kittest.Evidence).Uploads; len(u) != 0 {
+			t.Errorf("an upload is still open: %v", u)
+		}
+		for _, cmd := range e.Commands(acct, rgn) {
+			for _, run := range cmd.Runs {
+				if run.Ended.IsZero() {
+					t.Error("the command still runs")
+				}
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
