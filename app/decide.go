@@ -395,7 +395,7 @@ func (d *desk) UndoRun(ctx context.Context, id respond.RunID, who string) (api.P
 		return none, err
 	}
 	undo.Guards = append([]respond.Guard{safety.Busy(q)}, d.asked(ctx, undo)...)
-	kept, err := d.keep(ctx, undo, respond.World{Facts: undo.Facts, Before: []byte("{}")}, who)
+	kept, err := d.keep(ctx, undo, respond.World{Facts: undo.Facts, Before: []byte("{}")}, who, false)
 	return api.PlanDetail{Row: kept, Plan: undo, Canonical: string(kept.Bytes)}, err
 }
 

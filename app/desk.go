@@ -145,7 +145,7 @@ func (d *desk) create(ctx context.Context, r api.PlanRequest, who string, byItse
 	if plan.DryRun {
 		plan.WillNot = append([]string{"change anything: this is a dry run"}, plan.WillNot...)
 	}
-	row, err := d.keep(ctx, plan, world, who)
+	row, err := d.keep(ctx, plan, world, who, byItself)
 	return row, plan, err
 }
 
@@ -452,7 +452,7 @@ func some[T any](list []T) []T {
 }
 
 // keep stores a plan. One that a guard refuses is stored too, so that people see why.
-func (d *desk) keep(ctx context.Context, plan *respond.Plan, w respond.World, who string) (row respond.PlanRow, err error) {
+func (d *desk) keep(ctx context.Context, plan *respond.Plan, w respond.World, who string, byItself bool) (row respond.PlanRow, err error) {
 	bytes, err := respond.Canonical(plan)
 	if err != nil {
 		return row, err
@@ -467,6 +467,11 @@ func (d *desk) keep(ctx context.Context, plan *respond.Plan, w respond.World, wh
 		row.State, row.Why, row.DecidedBy, row.DecidedAt = respond.PlanRefused, "there is nothing that guardroom can do here; see the manual steps", incident.Guardroom, plan.CreatedAt
 	}
 	err = d.store.Write(ctx, func(tx *store.Tx) error {
+		if byItself {
+			if err := d.mayMake(ctx, tx, plan.Incident); err != nil {
+				return err
+			}
+		}
 		old, err := predecessor(ctx, tx, row)
 		if err != nil {
 			return err

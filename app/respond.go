@@ -207,7 +207,7 @@ func (a *App) respond(ctx context.Context) {
 		what  string
 	}{
 		{5 * time.Second, a.runs.sweep, "close what is owed"},
-		{time.Second, func(ctx context.Context) error { return a.desk.wishes(ctx, a.confirm) }, "make the plans that routes want"},
+		{time.Second, (&wisher{desk: a.desk, confirm: a.confirm}).look, "make the plans that routes want"},
 		{5 * time.Second, a.desk.expire, "end plans that nobody approved"},
 		{10 * time.Second, a.runs.checks, "look at what is contained"},
 		{10 * time.Second, a.late.look, "look for what is late"},

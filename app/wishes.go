@@ -2,9 +2,9 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/guardroom/guardroom/api"
@@ -14,34 +14,112 @@ import (
 	"github.com/guardroom/guardroom/store"
 )
 
-// wishes makes the plans that routes want, once GuardDuty has confirmed their
+// The wishes that are looked at side by side: each may wait for AWS for a minute
+// and more, and must hold up none of another account.
+const (
+	wishesAtOnce  = 8
+	wishesOfPlace = 2
+	// confirmLimit bounds the question to GuardDuty. With what describes the
+	// resource a look is over before another process may take the wish.
+	confirmLimit = time.Minute
+	claimedFor   = 5 * time.Minute
+)
+
+// wisher makes the plans that routes want, once GuardDuty has confirmed their
 // findings, and approves those that a rule approves beforehand.
-func (d *desk) wishes(ctx context.Context, confirm func(ctx context.Context, id store.Finding) (bool, error)) error {
-	list, err := d.store.DueWishes(ctx, d.now(), 20)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, w := range list {
-		mine := false
-		err := d.store.Write(ctx, func(tx *store.Tx) (err error) {
-			// Nobody else looks at it meanwhile; after a crash it is due again.
-			mine, err = tx.ClaimWish(ctx, w, tx.Now().Add(d.tempo.Scale(5*time.Minute)))
-			return err
-		})
-		if err == nil && mine {
-			err = d.wish(ctx, w, confirm)
+type wisher struct {
+	*desk
+	confirm func(ctx context.Context, f store.Finding) (bool, error)
+
+	mu       sync.Mutex
+	reserved int // plans that are being made
+}
+
+// place is where a wish asks AWS.
+type place struct{ account, region string }
+
+// look works off the wishes that are due, the most urgent first, and those that
+// come due meanwhile. It blocks until none is left that it may begin, and none
+// under way; what cannot be looked at is logged, and comes due again.
+func (d *wisher) look(ctx context.Context) error {
+	var queue []store.Wish
+	under, places, busy := 0, map[place]int{}, map[string]bool{}
+	ended := make(chan store.Wish, wishesAtOnce)
+	tick := time.NewTicker(max(d.tempo.Scale(time.Second), 50*time.Millisecond))
+	defer tick.Stop()
+	for again := true; ; {
+		if again && ctx.Err() == nil {
+			var err error
+			if queue, err = d.store.DueWishes(ctx, d.now(), 200); err != nil {
+				if under == 0 {
+					return err
+				}
+				d.log.Warn("the plans that routes want could not be listed", "error", err)
+			}
 		}
-		errs = append(errs, err)
+		var left []store.Wish
+		for _, wish := range queue {
+			at := place{wish.Account, wish.Region}
+			if busy[keyOf(wish)] {
+				continue
+			}
+			if ctx.Err() != nil || under >= wishesAtOnce || places[at] >= wishesOfPlace {
+				left = append(left, wish)
+				continue
+			}
+			if mine, err := d.claim(ctx, wish); err != nil || !mine {
+				d.note(ctx, wish, err)
+				continue
+			}
+			under, busy[keyOf(wish)] = under+1, true
+			places[at]++
+			go func() {
+				defer func() { ended <- wish }()
+				d.note(ctx, wish, d.wish(ctx, wish))
+			}()
+		}
+		if under == 0 {
+			return nil
+		}
+		select {
+		case wish := <-ended:
+			under--
+			delete(busy, keyOf(wish))
+			if at := (place{wish.Account, wish.Region}); places[at] > 1 {
+				places[at]--
+			} else {
+				delete(places, at)
+			}
+			queue, again = left, len(left) == 0
+		case <-tick.C:
+			again = true
+		}
 	}
-	return errors.Join(errs...)
+}
+
+func keyOf(w store.Wish) string { return w.Incident.String() + " " + w.Playbook }
+
+func (d *wisher) note(ctx context.Context, wish store.Wish, err error) {
+	if err != nil && ctx.Err() == nil {
+		d.log.Warn("a plan that a route wants could not be looked after", "incident", wish.Incident.String(), "playbook", wish.Playbook, "error", err)
+	}
+}
+
+// claim takes a wish: nobody else looks at it meanwhile, and after a crash it is
+// due again. It reports whether nobody else has it.
+func (d *wisher) claim(ctx context.Context, wish store.Wish) (mine bool, err error) {
+	err = d.store.Write(ctx, func(tx *store.Tx) (err error) {
+		mine, err = tx.ClaimWish(ctx, wish, tx.Now().Add(d.tempo.Scale(claimedFor)))
+		return err
+	})
+	return mine, err
 }
 
 // givesUp is for how long a plan is wished for: what GuardDuty does not confirm
 // in that time it does not know.
 const givesUp = 24 * time.Hour
 
-func (d *desk) wish(ctx context.Context, w store.Wish, confirm func(ctx context.Context, f store.Finding) (bool, error)) error {
+func (d *wisher) wish(ctx context.Context, w store.Wish) error {
 	later := func(why string) error {
 		w.Tries++
 		w.Why = why
@@ -63,7 +141,9 @@ func (d *desk) wish(ctx context.Context, w store.Wish, confirm func(ctx context.
 		return err
 	}
 	if !said {
-		known, err := confirm(ctx, f)
+		short, cancel := context.WithTimeout(ctx, confirmLimit)
+		known, err := d.confirm(short, f)
+		cancel()
 		switch {
 		case fault.CodeOf(err) == fault.Usage: // an account that is not ours stays so
 			return d.endWish(ctx, w, "no plan was made by itself: "+fault.Of(err).Error())
@@ -73,14 +153,19 @@ func (d *desk) wish(ctx context.Context, w store.Wish, confirm func(ctx context.
 			return later("GuardDuty in " + f.AccountID + " does not know the finding")
 		}
 	}
-	made, err := d.madeByItself(ctx)
+	room, err := d.reserve(ctx, w.Incident)
+	if fault.CodeOf(err) == fault.Conflict {
+		return d.endWish(ctx, w, "no plan was made by itself: "+fault.Of(err).Error())
+	}
 	if err != nil {
 		return err
 	}
-	if limit := d.policy.PlansAnHour; limit > 0 && made >= limit {
-		return d.endWish(ctx, w, fmt.Sprintf("no plan was made by itself: %d were made within the hour, and the cap is %d (respond.caps.plans); a person can: guardroom plan create --incident %s", made, limit, w.Incident))
+	if !room { // whether there is any is known once the others are made
+		w.NextAt = d.now().Add(d.tempo.Scale(time.Second))
+		return d.store.Write(ctx, func(tx *store.Tx) error { return tx.PostponeWish(ctx, w) })
 	}
 	row, plan, err := d.create(ctx, api.PlanRequest{Incident: w.Incident, Playbook: w.Playbook}, incident.Guardroom, true)
+	d.release()
 	if err != nil {
 		if c := fault.CodeOf(err); c == fault.Unavailable || c == fault.Internal {
 			return later(fault.Of(err).Error())
@@ -93,13 +178,69 @@ func (d *desk) wish(ctx context.Context, w store.Wish, confirm func(ctx context.
 	return d.endWish(ctx, w, "")
 }
 
+// reserve holds a place under the cap of plans that guardroom makes by itself, so
+// that AWS is not asked for those beyond it. It returns a conflict where the cap is
+// reached, and false while that is not known: others are being made.
+func (d *wisher) reserve(ctx context.Context, n incident.Number) (bool, error) {
+	limit := d.policy.PlansAnHour
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if limit > 0 {
+		made, err := d.madeByItself(ctx, d.store)
+		if err != nil {
+			return false, err
+		}
+		if made >= limit {
+			return false, capOfPlans(n, made, limit)
+		}
+		if made+d.reserved >= limit {
+			return false, nil
+		}
+	}
+	d.reserved++
+	return true, nil
+}
+
+func (d *wisher) release() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.reserved--
+}
+
+func capOfPlans(n incident.Number, made, limit int) error {
+	return fault.New(fault.Conflict, fmt.Sprintf("%d were made within the hour, and the cap is %d (respond.caps.plans); a person can: guardroom plan create --incident %s", made, limit, n),
+		"guardroom plan create --incident "+n.String())
+}
+
+// mayMake refuses a plan that guardroom makes by itself beyond the cap: exactly,
+// whoever makes one at the same time.
+func (d *desk) mayMake(ctx context.Context, tx *store.Tx, n incident.Number) error {
+	limit := d.policy.PlansAnHour
+	if limit <= 0 {
+		return nil
+	}
+	if err := tx.LockCaps(ctx); err != nil {
+		return err
+	}
+	made, err := d.madeByItself(ctx, tx)
+	if err != nil || made < limit {
+		return err
+	}
+	return capOfPlans(n, made, limit)
+}
+
+// planner lists plans: the store, or a transaction.
+type planner interface {
+	Plans(ctx context.Context, f store.PlanFilter) ([]respond.PlanRow, error)
+}
+
 // madeByItself counts the plans that guardroom has made by itself within the hour,
 // as far as that matters for the cap.
-func (d *desk) madeByItself(ctx context.Context) (n int, err error) {
+func (d *desk) madeByItself(ctx context.Context, from planner) (n int, err error) {
 	since := d.now().Add(-d.tempo.Scale(time.Hour))
 	page := store.PlanFilter{Limit: 200}
 	for {
-		list, err := d.store.Plans(ctx, page)
+		list, err := from.Plans(ctx, page)
 		if err != nil {
 			return 0, err
 		}
