@@ -195,30 +195,6 @@ func held(plan *respond.Plan) []string {
 	return slices.Compact(out)
 }
 
-// mayUndo refuses an undo whose run was taken back already, or whose target was
-// contained anew since: it would let out what that run holds.
-func (d *desk) mayUndo(ctx context.Context, tx *store.Tx, plan *respond.Plan) error {
-	old, err := tx.LockRun(ctx, plan.UndoOf)
-	if err != nil {
-		return err
-	}
-	if old.UndoneBy != "" {
-		return fault.New(fault.Conflict, fmt.Sprintf("run %s was taken back by %s already", old.ID, old.UndoneBy), "guardroom run show "+string(old.UndoneBy))
-	}
-	list, err := tx.Runs(ctx, store.RunFilter{Target: old.Target, Limit: 50})
-	if err != nil {
-		return err
-	}
-	for _, r := range list {
-		if r.ID > old.ID && r.Contained && r.UndoneBy == "" {
-			f := fault.New(fault.Conflict, fmt.Sprintf("run %s contained it anew since", r.ID), "undo that one first: guardroom run undo "+string(r.ID))
-			f.Safe = "nothing was changed"
-			return f
-		}
-	}
-	return nil
-}
-
 // stillOpen refuses to begin a response to an incident that was closed since the
 // plan was made.
 func (d *desk) stillOpen(ctx context.Context, tx *store.Tx, row *respond.PlanRow) error {
