@@ -148,7 +148,7 @@ func (s Sequence) Draft(w World, r Request) (Draft, error) {
 			return Draft{}, fmt.Errorf("%s %s: %w", p.Target.Kind, p.Target.ID, err)
 		}
 		d = Judged(d, p.world, r)
-		if g := slices.IndexFunc(d.Guards, func(g Guard) bool { return g.Answer == Refuse }); g >= 0 {
+		if g := refusal(d.Guards); g >= 0 {
 			// What must not be done to one resource holds up none of the others.
 			missing = append(missing, fmt.Sprintf("%s %s: refused by %s: %s", KindWords(p.Target.Kind), p.Target.ID, d.Guards[g].Name, d.Guards[g].Why))
 			no := d.Guards[g]
@@ -170,6 +170,15 @@ func (s Sequence) Draft(w World, r Request) (Draft, error) {
 	out.World, out.Refused = &narrow, why
 	out.LeftOut = append(missing, out.LeftOut...)
 	return out, nil
+}
+
+// refusal is the guard for which a resource is left out: one that is sure of it
+// before one that is not; -1: none.
+func refusal(list []Guard) int {
+	if sure := slices.IndexFunc(list, func(g Guard) bool { return g.Answer == Refuse && !g.Unsure }); sure >= 0 {
+		return sure
+	}
+	return slices.IndexFunc(list, func(g Guard) bool { return g.Answer == Refuse })
 }
 
 // about is the title of a step in a plan over several resources: it names its own.

@@ -119,6 +119,9 @@ type Guard struct {
 	Why    string `json:"why,omitempty"`
 	// Hint says what a person can do about a refusal.
 	Hint string `json:"hint,omitempty"`
+	// Unsure says that it refuses because something could not be read: it may
+	// answer otherwise once AWS does.
+	Unsure bool `json:"-"`
 }
 
 // GuardEvidence is the guard that looks at the evidence bucket. It never refuses,

@@ -29,7 +29,9 @@ func Never(q Question, t respond.Target, w respond.World, changes bool) respond.
 			}
 		}
 		if w.Tags == nil && r.NeedsTags() && changes && !w.Untouched {
-			return refuse(name, fmt.Sprintf("the rule %s asks for tags, and those of %s could not be read", r.Name, t.ID), "let the role that reads see the tags, or respond by hand")
+			g := refuse(name, fmt.Sprintf("the rule %s asks for tags, and those of %s could not be read", r.Name, t.ID), "let the role that reads see the tags, or respond by hand")
+			g.Unsure = true
+			return g
 		}
 	}
 	return pass(name)
