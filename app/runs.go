@@ -31,6 +31,7 @@ type runs struct {
 	once     sync.Once
 	life     context.Context //nolint:containedctx // it is the lifetime of the runs of this process
 	end      context.CancelFunc
+	hand     runsInHand
 	// fresh reads a finding anew from GuardDuty into the store; nil: nothing does.
 	fresh func(ctx context.Context, f store.Finding) (bool, error)
 	// kept is told each record of a run after it was committed; nil: nobody.
@@ -71,7 +72,9 @@ func (r *runs) carryOut(ctx context.Context, item durable.RunItem) error {
 	}
 	runner := &playbook.Runner{Journal: r.store.Journal(run.ID, run.Epoch, p.after(ctx)), Clock: r.clock, CallLimit: r.call,
 		Wake: r.news.wait, Stopping: r.stopping, Changed: r.kept, Log: log}
+	leaves := r.hand.take(run.ID)
 	err = runner.Run(ctx, func(c playbook.Context) error { return r.play(ctx, c, run, plan) })
+	leaves(err != nil && !errors.Is(err, playbook.ErrFenced))
 	switch {
 	case err == nil, errors.Is(err, playbook.ErrFenced):
 		return nil
