@@ -64,7 +64,7 @@ func (s *scope) path(instanceID string) bool {
 		if sub := s.Subnets[n.Subnet]; sub != nil && !s.aclAllows(sub.ACL, true, "tcp", serviceAddress, 443) {
 			continue
 		}
-		for _, id := range n.Groups {
+		for _, id := range s.groupsOf(n) {
 			if g := s.Groups[id]; g != nil && slices.ContainsFunc(g.Rules, func(r *rule) bool { return letsHTTPSOut(r) && !s.modelled(n, r) }) {
 				return true
 			}

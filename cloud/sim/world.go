@@ -65,6 +65,10 @@ type Options struct {
 	// StickyTracking leaves a tracked flow tracked when rules allow everything:
 	// AWS promises neither that nor the opposite.
 	StickyTracking bool
+	// InstanceGroups keeps the groups that an instance is launched with beside those
+	// of its interfaces, which show both, until ModifyInstanceAttribute replaces
+	// them: AWS does not, doubles of it do.
+	InstanceGroups bool
 }
 
 // Phase is when a hook is asked.

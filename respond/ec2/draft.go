@@ -73,6 +73,14 @@ func (b *drafting) first() {
 		Title: fmt.Sprintf("tag %s with the incident and the run", respond.Count(len(resources), "resource"))}, markParams{Resources: resources})
 }
 
+// primaryOf is the instance of which an interface is the primary one; empty: none.
+func (b *drafting) primaryOf(n Interface) string {
+	if n.DeviceIndex != 0 {
+		return ""
+	}
+	return b.w.InstanceID
+}
+
 // ours are the interfaces that no AWS service manages.
 func (b *drafting) ours() []Interface {
 	return slices.DeleteFunc(slices.Clone(b.w.Interfaces), func(n Interface) bool { return n.Manager != "" })
@@ -283,7 +291,12 @@ func (b *drafting) network() {
 	}
 	after := slices.Concat(b.base, b.protect, b.service, b.doors)
 	for _, n := range b.ours() {
-		p := isolateParams{Interface: n.ID, Group: StageGroups + "/" + n.VPC, Why: b.narrow[n.ID]}
+		p := isolateParams{Interface: n.ID, Instance: b.primaryOf(n), Group: StageGroups + "/" + n.VPC, Why: b.narrow[n.ID]}
+		for _, other := range b.ours() {
+			if p.Instance != "" && other.ID != n.ID {
+				p.Beside = append(p.Beside, StageIsolate+"/"+other.ID)
+			}
+		}
 		title := fmt.Sprintf("%s: %s -> %s", n.ID, kit.Join(b.groupNames(n)), containName)
 		wait := after
 		if b.through.holds(n) {
