@@ -56,8 +56,8 @@ func draft(d Described, r respond.Request, way *through) respond.Draft {
 func (b *drafting) first() {
 	id := instanceParams{Instance: b.w.InstanceID}
 	b.base = []string{
-		b.Add(respond.Step{ID: StepPreflight, Action: actPreflight, Stage: StagePreflight, Effect: respond.NoChange, Title: "ask AWS by dry runs whether each change is allowed"}, b.trials()),
 		b.Add(respond.Step{ID: StepRecord, Action: actRecord, Stage: StageRecord, Effect: respond.NoChange, Title: "record " + b.w.InstanceID + " and what is around it as it is"}, id),
+		b.Add(respond.Step{ID: StepPreflight, Action: actPreflight, Stage: StagePreflight, Effect: respond.NoChange, After: []string{StepRecord}, Title: "ask AWS by dry runs whether each change is allowed"}, b.trials()),
 	}
 	b.gate = []string{StepPreflight}
 	resources := []string{b.w.InstanceID}
@@ -494,6 +494,21 @@ func (b *drafting) step(id string) (respond.Step, bool) {
 	return b.Steps[i], true
 }
 
+// entryOf is an entry that a network ACL has; false: none is known.
+func (b *drafting) entryOf(acl string) (Rule, bool) {
+	for _, s := range b.w.Subnets {
+		if s.ACL == acl && len(s.Entries) > 0 {
+			return s.Entries[0], true
+		}
+	}
+	for _, p := range b.w.Passages {
+		if p.ACL == acl && len(p.Entries) > 0 {
+			return p.Entries[0], true
+		}
+	}
+	return Rule{}, false
+}
+
 // trials are the dry runs of the changes that the plan is going to make.
 func (b *drafting) trials() preflightParams {
 	w := b.w
@@ -526,8 +541,8 @@ func (b *drafting) trials() preflightParams {
 	}
 	for _, at := range b.places() {
 		v4 := slices.DeleteFunc(slices.Concat(at.blocks, at.remotes), isV6)
-		if len(v4) > 0 {
-			add(trial{Call: callEntry, ID: at.acl, Other: v4[0]})
+		if taken, ok := b.entryOf(at.acl); ok && len(v4) > 0 {
+			add(trial{Call: callEntry, ID: at.acl, Other: v4[0], Number: taken.Number, On: taken.Egress})
 		}
 	}
 	if w.Metadata.Endpoint != "" && w.Metadata.Endpoint != "disabled" {

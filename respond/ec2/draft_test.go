@@ -228,7 +228,7 @@ func TestDraftPlansWhatTheInstanceNeedsAndNoMore(t *testing.T) {
 		with, without []string
 	}{
 		{"a plain instance", func(*World) {}, policy(nil),
-			[]string{StepPreflight, StepRecord, StepMark, "protect/termination", "protect/stop", "protect/shutdown", "protect/vol-1", "protect/eni-1", "groups/vpc-1", "open/vpc-1", "isolate/eni-1", "close/vpc-1", StepMetadata, StepVerify},
+			[]string{StepRecord, StepPreflight, StepMark, "protect/termination", "protect/stop", "protect/shutdown", "protect/vol-1", "protect/eni-1", "groups/vpc-1", "open/vpc-1", "isolate/eni-1", "close/vpc-1", StepMetadata, StepVerify},
 			[]string{StepGroup, StepRevoke, StepProfile, StepSessions, "acl/subnet-1"}},
 		{"a spot instance takes no termination protection", func(w *World) { w.Lifecycle = "spot" }, policy(nil), []string{"protect/shutdown"}, []string{"protect/termination", "protect/stop"}},
 		{"an instance-store root takes no shutdown behaviour", func(w *World) { w.RootDeviceType = "instance-store" }, policy(nil), []string{"protect/termination"}, []string{"protect/shutdown", "protect/stop"}},

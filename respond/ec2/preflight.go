@@ -35,6 +35,8 @@ type trial struct {
 	// Other is a second id that the call needs, and On a flag as it is now.
 	Other string `json:"other,omitempty"`
 	On    bool   `json:"on,omitempty"`
+	// Number is that of an entry of a network ACL, for the direction On.
+	Number int32 `json:"number,omitempty"`
 }
 
 // Calls that are tried.
@@ -65,7 +67,7 @@ func preflight(x *respond.Exec) (playbook.Outcome, error) {
 	if err := x.Params(&p); err != nil {
 		return playbook.Outcome{}, err
 	}
-	errs := make([]error, len(p.Trials))
+	errs, made := make([]error, len(p.Trials)), make([]string, len(p.Trials))
 	g := x.Group()
 	for i, t := range p.Trials {
 		g.Go(func() {
@@ -74,8 +76,12 @@ func preflight(x *respond.Exec) (playbook.Outcome, error) {
 				if err != nil {
 					return err
 				}
-				return t.try(ctx, c, p)
+				made[i], err = t.try(ctx, c, p)
+				return err
 			})
+			if errs[i] == nil {
+				errs[i] = t.reverse(x, made[i])
+			}
 		})
 	}
 	g.Wait()
@@ -84,7 +90,7 @@ func preflight(x *respond.Exec) (playbook.Outcome, error) {
 	for i, err := range errs {
 		call := p.Trials[i].Call
 		switch {
-		case respond.Is(err, "DryRunOperation"):
+		case respond.Is(err, "DryRunOperation"), call == callEntry && respond.Is(err, codeEntryThere):
 		case err != nil && ends(err):
 			return playbook.Outcome{}, err
 		case respond.DeniedByAWS(err):
@@ -126,9 +132,13 @@ func preflight(x *respond.Exec) (playbook.Outcome, error) {
 	return done(message)
 }
 
-func (t trial) try(ctx context.Context, c awscalls.EC2, p preflightParams) error {
+// codeEntryThere is the answer to an entry whose number is taken.
+const codeEntryThere = "NetworkAclEntryAlreadyExists"
+
+// try makes the call. Where it is carried out all the same, made is the id of what
+// it made.
+func (t trial) try(ctx context.Context, c awscalls.EC2, p preflightParams) (made string, err error) {
 	dry := aws.Bool(true)
-	var err error
 	switch t.Call {
 	case callIsolate:
 		_, err = c.ModifyNetworkInterfaceAttribute(ctx, &ec2.ModifyNetworkInterfaceAttributeInput{DryRun: dry, NetworkInterfaceId: &t.ID, SourceDestCheck: &types.AttributeBooleanValue{Value: &t.On}})
@@ -141,14 +151,23 @@ func (t trial) try(ctx context.Context, c awscalls.EC2, p preflightParams) error
 	case callDisassociate:
 		_, err = c.DisassociateAddress(ctx, &ec2.DisassociateAddressInput{DryRun: dry, AssociationId: &t.ID})
 	case callGroup:
-		_, err = c.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{DryRun: dry, VpcId: &t.ID, GroupName: aws.String(convertName + "-dry-run"), Description: aws.String("Never made."),
+		var out *ec2.CreateSecurityGroupOutput
+		out, err = c.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{DryRun: dry, VpcId: &t.ID, GroupName: aws.String(convertName + "-dry-run"), Description: aws.String("Never made."),
 			TagSpecifications: tagSpecs(types.ResourceTypeSecurityGroup, map[string]string{respond.TagRun: t.Other}, "")})
+		if err == nil {
+			made = str(out.GroupId)
+		}
 	case callACL:
-		_, err = c.CreateNetworkAcl(ctx, &ec2.CreateNetworkAclInput{DryRun: dry, VpcId: &t.ID, TagSpecifications: tagSpecs(types.ResourceTypeNetworkAcl, map[string]string{respond.TagRun: t.Other}, "")})
+		var out *ec2.CreateNetworkAclOutput
+		out, err = c.CreateNetworkAcl(ctx, &ec2.CreateNetworkAclInput{DryRun: dry, VpcId: &t.ID, TagSpecifications: tagSpecs(types.ResourceTypeNetworkAcl, map[string]string{respond.TagRun: t.Other}, "")})
+		if err == nil && out.NetworkAcl != nil {
+			made = str(out.NetworkAcl.NetworkAclId)
+		}
 	case callTie:
 		_, err = c.ReplaceNetworkAclAssociation(ctx, &ec2.ReplaceNetworkAclAssociationInput{DryRun: dry, AssociationId: &t.ID, NetworkAclId: &t.Other})
 	case callEntry:
-		_, err = c.CreateNetworkAclEntry(ctx, &ec2.CreateNetworkAclEntryInput{DryRun: dry, NetworkAclId: &t.ID, RuleNumber: aws.Int32(band), Egress: aws.Bool(true), Protocol: aws.String("-1"),
+		// The number is taken: nothing can come of it, even where it is no dry run.
+		_, err = c.CreateNetworkAclEntry(ctx, &ec2.CreateNetworkAclEntryInput{DryRun: dry, NetworkAclId: &t.ID, RuleNumber: &t.Number, Egress: &t.On, Protocol: aws.String("-1"),
 			RuleAction: types.RuleActionDeny, CidrBlock: &t.Other})
 	case callMetadata:
 		in := p.Metadata.input(t.ID)
@@ -156,6 +175,30 @@ func (t trial) try(ctx context.Context, c awscalls.EC2, p preflightParams) error
 		_, err = c.ModifyInstanceMetadataOptions(ctx, in)
 	default:
 		err = fmt.Errorf("no trial is known for %s", t.Call)
+	}
+	return made, err
+}
+
+// reverse takes away what a trial made that was carried out: AWS does not, what
+// stands in for it may. The other trials ask for what is so already.
+func (t trial) reverse(x *respond.Exec, made string) error {
+	var err error
+	switch {
+	case t.Call == callGroup && made != "":
+		err = finish(x, awscalls.AWS.EC2, func(ctx context.Context, c awscalls.EC2) error {
+			_, err := c.DeleteSecurityGroup(ctx, &ec2.DeleteSecurityGroupInput{GroupId: &made})
+			return err
+		})
+	case t.Call == callACL && made != "":
+		err = finish(x, awscalls.AWS.EC2, func(ctx context.Context, c awscalls.EC2) error {
+			_, err := c.DeleteNetworkAcl(ctx, &ec2.DeleteNetworkAclInput{NetworkAclId: &made})
+			return err
+		})
+	case t.Call == callEntry:
+		err = finish(x, awscalls.AWS.EC2, func(ctx context.Context, c awscalls.EC2) error {
+			_, err := c.DeleteNetworkAclEntry(ctx, &ec2.DeleteNetworkAclEntryInput{NetworkAclId: &t.ID, RuleNumber: &t.Number, Egress: &t.On})
+			return err
+		})
 	}
 	return err
 }

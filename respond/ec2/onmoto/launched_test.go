@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,6 +53,25 @@ func TestAnInstanceThatIsLaunchedWithGroupsIsIsolatedOnMotoItself(t *testing.T) 
 					t.Fatal(err)
 				}
 			}
+			for _, in := range []string{subnet, on.Subnet(vpc, "a")} { // neither the subnet nor its network ACL is the host's alone
+				if _, err := c.RunInstances(t.Context(), &awsec2.RunInstancesInput{ImageId: aws.String("ami-12c6146b"), InstanceType: ec2types.InstanceTypeT3Micro,
+					MinCount: aws.Int32(1), MaxCount: aws.Int32(1), SubnetId: &in}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			entries := func() (list []string) {
+				out, err := c.DescribeNetworkAcls(t.Context(), &awsec2.DescribeNetworkAclsInput{Filters: []ec2types.Filter{{Name: aws.String("vpc-id"), Values: []string{vpc}}}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, a := range out.NetworkAcls {
+					for _, e := range a.Entries {
+						list = append(list, fmt.Sprint(aws.ToString(a.NetworkAclId), aws.ToInt32(e.RuleNumber), aws.ToBool(e.Egress), e.RuleAction, aws.ToString(e.CidrBlock)))
+					}
+				}
+				slices.Sort(list)
+				return list
+			}
 			groups := func() (names [][]string) {
 				list, err := c.DescribeNetworkInterfaces(t.Context(), &awsec2.DescribeNetworkInterfacesInput{Filters: []ec2types.Filter{{Name: aws.String("attachment.instance-id"), Values: []string{host}}}})
 				if err != nil {
@@ -73,9 +93,10 @@ func TestAnInstanceThatIsLaunchedWithGroupsIsIsolatedOnMotoItself(t *testing.T) 
 				}
 				return append(names, of(instances.Reservations[0].Instances[0].SecurityGroups))
 			}
-			before := groups()
+			before, rules := groups(), entries()
 
 			policy := respond.DefaultPolicy()
+			policy.NACL = "always"
 			r := respond.Request{Incident: &incident.Incident{Number: 42}, Policy: policy, Requester: "ada", Now: clock.Now(),
 				Target: respond.Target{Kind: finding.KindInstance, ID: host, Account: account, Region: cloudtest.Region}}
 			w, err := ec2.Playbook().Describe(t.Context(), api, r)
@@ -106,6 +127,12 @@ func TestAnInstanceThatIsLaunchedWithGroupsIsIsolatedOnMotoItself(t *testing.T) 
 				return records
 			}
 			records := run("run_01launched", p)
+			if m := records[ec2.StepPreflight].Message; !strings.Contains(m, "would be allowed") || strings.Contains(m, "EC2.CreateNetworkAclEntry") {
+				t.Errorf("preflight says %q", m)
+			}
+			if !slices.ContainsFunc(p.Steps, func(s respond.Step) bool { return s.ID == ec2.StepPreflight && strings.Contains(string(s.Params), "EC2.CreateNetworkAclEntry") }) {
+				t.Error("no entry of a network ACL is tried")
+			}
 			want := slices.Repeat([][]string{{"guardroom-contain"}}, interfaces+1)
 			if d := cmp.Diff(want, groups()); d != "" {
 				t.Errorf("the groups of the interfaces, and of the instance (-want +got):\n%s", d)
@@ -115,6 +142,9 @@ func TestAnInstanceThatIsLaunchedWithGroupsIsIsolatedOnMotoItself(t *testing.T) 
 				t.Fatal(err)
 			}
 			run("run_01launchedundo", u)
+			if d := cmp.Diff(rules, entries()); d != "" {
+				t.Errorf("the entries of network ACLs after the undo (-before +after):\n%s", d)
+			}
 			if d := cmp.Diff(before, groups()); d != "" {
 				t.Errorf("the groups after the undo (-before +after):\n%s", d)
 			}
