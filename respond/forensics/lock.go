@@ -194,13 +194,19 @@ func (l locked) words() string {
 
 // counted records when the lock of a snapshot ends, once it is completed: before,
 // AWS does not know it. Where there is none, or it cannot be looked at, the step
-// that locks says so.
+// that locks says so: the snapshot is complete all the same.
 func counted(x *respond.Exec, p snapshotParams, id string) (evidence.Item, string, error) {
 	if _, planned := stepOf(x.Plan.Steps, own(x, of(stageLock, p.Volume.ID))); !planned {
 		return evidence.Item{}, "", nil
 	}
 	l, err := lockOf(x, id)
-	if err != nil && (ended(err) || respond.Transient(err)) {
+	for try := 0; err != nil && !ended(err) && respond.Transient(err) && try < 5; try++ {
+		if err := x.Sleep(time.Second << try); err != nil {
+			return evidence.Item{}, "", err
+		}
+		l, err = lockOf(x, id)
+	}
+	if err != nil && ended(err) {
 		return evidence.Item{}, "", err
 	}
 	if err != nil || l.Mode == "" || l.Pending {
