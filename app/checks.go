@@ -161,7 +161,7 @@ func (s sight) news(run *respond.RunRow, now time.Time) []saying {
 	run.Checks++
 	run.Drift = drift
 	run.Verdicts, run.StillOpen = s.verdicts, respond.Restate(run.StillOpen, s.verdicts)
-	subject := "The containment by " + string(run.ID)
+	subject := simulated(run.Simulated) + "The containment by " + string(run.ID)
 	switch {
 	case len(drift) > 0 && !slices.Equal(before, drift):
 		out = append(out, saying{incident.KindDrift, "run.drift", subject + " no longer holds: " + joinShort(lines) + "; guardroom does not repair it by itself"})

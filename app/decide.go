@@ -81,7 +81,7 @@ func (d *desk) approve(ctx context.Context, id respond.PlanID, a respond.Approva
 				}
 			}
 		}
-		return d.tell(ctx, tx, row.Incident, incident.KindPlanDecided, a.Who, fmt.Sprintf("approved plan %s (%s, sha256:%s), %d of %d: %s", id, whatOf(plan), row.Digest[:8], len(row.Approvals), row.Needed, a.Reason))
+		return d.tell(ctx, tx, row.Incident, incident.KindPlanDecided, a.Who, fmt.Sprintf("%sapproved %s, %d of %d: %s", simulated(plan.Simulated), planWords(row, plan), len(row.Approvals), row.Needed, a.Reason))
 	})
 	if err == nil {
 		err = expired
@@ -232,7 +232,7 @@ func (d *desk) ended(ctx context.Context, tx *store.Tx, row respond.PlanRow, who
 		return err
 	}
 	tx.Audit(audit.Record{Who: who, Action: "plan." + string(row.State), Object: "plan/" + string(row.ID), After: string(row.State), Why: row.Why})
-	return d.tell(ctx, tx, row.Incident, incident.KindPlanDecided, who, fmt.Sprintf("plan %s (%s) is %s%s", row.ID, row.Playbook, row.State, because(row.Why)))
+	return d.tell(ctx, tx, row.Incident, incident.KindPlanDecided, who, endedWords(row))
 }
 
 // expire ends the plans that nobody approved in time.
@@ -285,7 +285,7 @@ func (d *desk) AbortRun(ctx context.Context, id respond.RunID, why, who string) 
 			return err
 		}
 		tx.Audit(audit.Record{Who: who, Action: "run.aborted", Object: "run/" + string(id), Why: why})
-		return d.tell(ctx, tx, run.Incident, incident.KindRunEnded, who, fmt.Sprintf("aborted %s: it stops before its next change, and what is contained stays so%s", id, because(why)))
+		return d.tell(ctx, tx, run.Incident, incident.KindRunEnded, who, simulated(run.Simulated)+fmt.Sprintf("aborted %s: it stops before its next change, and what is contained stays so%s", id, because(why)))
 	})
 	if err == nil {
 		d.news.ring()

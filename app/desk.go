@@ -482,12 +482,12 @@ func (d *desk) keep(ctx context.Context, plan *respond.Plan, w respond.World, wh
 		}
 		tx.Audit(audit.Record{Who: who, Action: "plan.created", Object: "plan/" + string(row.ID), After: string(row.State) + " sha256:" + row.Digest,
 			Why: fmt.Sprintf("%s for %s on %s", whatOf(plan), plan.Incident, row.Target) + because(row.Why)})
-		kind, text := incident.KindPlanWaits, fmt.Sprintf("plan %s (%s, sha256:%s) waits for approval until %s", row.ID, whatOf(plan), row.Digest[:8], row.ExpiresAt.UTC().Format("15:04 UTC"))
+		kind, text := incident.KindPlanWaits, simulated(plan.Simulated)+fmt.Sprintf("%s waits for approval until %s", planWords(row, plan), row.ExpiresAt.UTC().Format("15:04 UTC"))
 		if old.ID != "" {
 			text += fmt.Sprintf("; it replaces plan %s%s", old.ID, because(old.Why))
 		}
 		if row.State != respond.PlanWaiting {
-			kind, text = incident.KindPlanDecided, fmt.Sprintf("plan %s (%s) was refused: %s", row.ID, whatOf(plan), row.Why)
+			kind, text = incident.KindPlanDecided, simulated(plan.Simulated)+fmt.Sprintf("%s was refused: %s", planWords(row, plan), row.Why)
 		}
 		return d.tell(ctx, tx, plan.Incident, kind, who, text)
 	})

@@ -30,6 +30,10 @@ const (
 	// people are told.
 	owedLimit = time.Minute
 	owedTries = 5
+	// remindBefore is how long before a plan expires people are told so, where they
+	// had remindLeast to approve it.
+	remindBefore = 5 * time.Minute
+	remindLeast  = 10 * time.Minute
 )
 
 // begunAt is since when a run is as it is.
@@ -51,7 +55,42 @@ type lateness struct {
 }
 
 func (l *lateness) look(ctx context.Context) error {
-	return errors.Join(l.runs(ctx), l.owed(ctx))
+	return errors.Join(l.runs(ctx), l.owed(ctx), l.plans(ctx))
+}
+
+// plans reminds people, once, of each plan that waits and soon expires.
+func (l *lateness) plans(ctx context.Context) error {
+	list, err := l.store.ExpiredPlans(ctx, l.now().Add(l.tempo.Scale(remindBefore)), 200)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, p := range list {
+		if l.reminds(p) {
+			errs = append(errs, l.remind(ctx, p.ID))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (l *lateness) reminds(p respond.PlanRow) bool {
+	return p.State == respond.PlanWaiting && p.RemindedAt.IsZero() && l.now().Before(p.ExpiresAt) && p.ExpiresAt.Sub(p.CreatedAt) >= l.tempo.Scale(remindLeast)
+}
+
+func (l *lateness) remind(ctx context.Context, id respond.PlanID) error {
+	return l.store.Write(ctx, func(tx *store.Tx) error {
+		row, err := tx.LockPlan(ctx, id)
+		if err != nil || !l.reminds(row) {
+			return err
+		}
+		row.RemindedAt = tx.Now()
+		if err := tx.PutPlan(ctx, row); err != nil {
+			return err
+		}
+		text := expiresWords(row)
+		tx.Audit(audit.Record{Who: incident.Guardroom, Action: "plan.reminded", Object: "plan/" + string(row.ID), Why: text})
+		return l.desk.tell(ctx, tx, row.Incident, incident.KindPlanExpires, incident.Guardroom, text)
+	})
 }
 
 func (l *lateness) runs(ctx context.Context) error {
@@ -117,7 +156,7 @@ func (l *lateness) tell(ctx context.Context, run respond.RunRow, why string) err
 			return err
 		}
 		tx.Audit(audit.Record{Who: incident.Guardroom, Action: "run.late", Object: "run/" + string(run.ID), Why: why})
-		return l.desk.tell(ctx, tx, run.Incident, incident.KindRunLate, incident.Guardroom, fmt.Sprintf("%s is late: %s", run.ID, why))
+		return l.desk.tell(ctx, tx, run.Incident, incident.KindRunLate, incident.Guardroom, simulated(run.Simulated)+fmt.Sprintf("%s is late: %s", run.ID, why))
 	})
 }
 

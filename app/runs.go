@@ -142,11 +142,7 @@ func (r *runs) take(ctx context.Context, item durable.RunItem) (run respond.RunR
 		if !first {
 			return nil
 		}
-		what := run.Playbook
-		if run.UndoOf != "" {
-			what = "UNDO of " + string(run.UndoOf)
-		}
-		return r.tell(ctx, tx, run.Incident, incident.KindRunStarted, incident.Guardroom, fmt.Sprintf("%s began: %s on %s", id, what, run.Target))
+		return r.tell(ctx, tx, run.Incident, incident.KindRunStarted, incident.Guardroom, startedWords(run))
 	})
 	if err != nil || void {
 		return run, nil, err
@@ -266,15 +262,12 @@ func (r *runs) finish(ctx context.Context, run respond.RunRow, plan *respond.Pla
 			if len(why) > 0 {
 				text += ". " + joinShort(why)
 			}
-			if now.Simulated {
-				text = "simulated: " + text
-			}
-			entries := i.Responded(incident.KindRunEnded, incident.Guardroom, text, at)
+			entries := i.Responded(incident.KindRunEnded, incident.Guardroom, simulated(now.Simulated)+text, at)
 			switch {
 			case contained:
-				entries = append(entries, i.Contain(isContained(plan, run.ID, open), at)...)
+				entries = append(entries, i.Contain(simulated(now.Simulated)+isContained(plan, run.ID, open), at)...)
 			case released:
-				entries = append(entries, i.Release(freed, at)...)
+				entries = append(entries, i.Release(simulated(now.Simulated)+freed, at)...)
 			}
 			return entries
 		})
@@ -443,7 +436,7 @@ func (p *progress) contained(ctx context.Context, tx *store.Tx, rec playbook.Rec
 	}
 	tx.Audit(audit.Record{Who: incident.Guardroom, Action: "run.contained", Object: "run/" + string(run.ID), After: run.Target})
 	return p.change(ctx, tx, run.Incident, true, func(i *incident.Incident, at time.Time) []incident.Entry {
-		return i.Contain(isContained(p.plan, run.ID, open), at)
+		return i.Contain(simulated(run.Simulated)+isContained(p.plan, run.ID, open), at)
 	})
 }
 

@@ -207,7 +207,7 @@ func (r *runs) sealNext(ctx context.Context, run respond.RunRow, parts evidence.
 			return err
 		}
 		tx.Audit(audit.Record{Who: incident.Guardroom, Action: "evidence.sealed", Object: sealedObject(n, sealed.Revision), After: sealed.SHA256, Why: fmt.Sprintf("%s, %s", respond.Count(len(m.Items), "item"), respond.Count(len(m.Gaps), "gap"))})
-		return r.tell(ctx, tx, n, incident.KindEvidenceReady, incident.Guardroom, fmt.Sprintf("evidence of %s sealed: manifest %d, %s, %s, sha256:%s", run.ID, sealed.Revision, respond.Count(len(m.Items), "item"), respond.Count(len(m.Gaps), "gap"), sealed.SHA256[:8]))
+		return r.tell(ctx, tx, n, incident.KindEvidenceReady, incident.Guardroom, simulated(run.Simulated)+sealedWords(run, m, sealed))
 	})
 	return sealed, err
 }

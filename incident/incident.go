@@ -230,6 +230,7 @@ const (
 	KindDeliveryParked Kind = "delivery_parked" // spoken in Slack, once
 	KindReleased       Kind = "released"        // spoken
 	KindPlanWaits      Kind = "plan_waits"      // spoken, alerts
+	KindPlanExpires    Kind = "plan_expires"    // spoken in Slack, alerts: nobody has approved a plan, and it expires in some minutes
 	KindPlanDecided    Kind = "plan_decided"    // approved, rejected, expired, refused
 	KindRunStarted     Kind = "run_started"     // spoken
 	KindRunEnded       Kind = "run_ended"       // spoken; alerts where it failed

@@ -2,7 +2,10 @@ package respond
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/guardroom/guardroom/internal/escape"
 )
 
 // InPart returns those lines of what is still open, as Verdict.String makes them,
@@ -18,16 +21,54 @@ func InPart(stillOpen []string) []string {
 	return out
 }
 
-// ContainedWords is the line about a containment for people: that it is whole, or
-// in part and what is left. target is what people call the resource.
+// ContainedWords is the line about a containment for people, short enough for a
+// telephone: whether it is whole, or in part and what is left, whether it is proven,
+// and what works all the same. target is what people call the resource.
 func ContainedWords(target string, run RunID, stillOpen []string) string {
-	left := InPart(stillOpen)
-	if len(left) == 0 {
-		return fmt.Sprintf("%s is contained, as a second look at AWS showed (%s)", target, run)
+	text := target + " is contained, as a second look at AWS showed"
+	if left := InPart(stillOpen); len(left) > 0 {
+		text = target + " is contained in part: " + strings.ReplaceAll(few(left), " is "+partly, ": ")
 	}
+	var unproven, works []string
+	proofs := ": "
+	for _, line := range stillOpen {
+		_, why, is := strings.Cut(line, " is "+notYet)
+		switch {
+		case strings.Contains(line, " is "+partly):
+		case is:
+			yet, why, _ := strings.Cut(strings.TrimSuffix(why, ")"), ": ")
+			if yet != "" {
+				proofs = yet + ": " // it may come
+			}
+			if why = clause(why); !slices.Contains(unproven, why) {
+				unproven = append(unproven, why)
+			}
+		default:
+			works = append(works, clause(line))
+		}
+	}
+	if len(unproven) > 0 {
+		text += "; not proven" + proofs + few(unproven)
+	}
+	if len(works) > 0 {
+		text += "; what still works: " + few(works)
+	}
+	return fmt.Sprintf("%s (%s)", text, run)
+}
+
+// few names at most three things, and counts the others.
+func few(list []string) string {
 	more := ""
-	if n := len(left) - 3; n > 0 {
-		left, more = left[:3], fmt.Sprintf("; and %d more", n)
+	if n := len(list) - 3; n > 0 {
+		list, more = list[:3], fmt.Sprintf("; and %d more", n)
 	}
-	return fmt.Sprintf("%s is contained in part (%s): %s%s", target, run, strings.ReplaceAll(strings.Join(left, "; "), " is "+partly, ": "), more)
+	return strings.Join(list, "; ") + more
+}
+
+// clause is the first clause of a line, cut where that is long.
+func clause(line string) string {
+	if i := strings.IndexAny(line, ",;"); i > 0 {
+		line = line[:i]
+	}
+	return escape.CutEnd(line, 90)
 }

@@ -38,7 +38,7 @@ func alerts(e incident.Entry) bool {
 		from, _, known := parseSeverity(e.From)
 		to, _, ok := parseSeverity(e.To)
 		return !known || !ok || to > from
-	case incident.KindContained, incident.KindReopened, incident.KindPlanWaits, incident.KindDrift, incident.KindReleased,
+	case incident.KindContained, incident.KindReopened, incident.KindPlanWaits, incident.KindPlanExpires, incident.KindDrift, incident.KindReleased,
 		incident.KindRunLate, incident.KindLeftOpen:
 		return true
 	case incident.KindDeliveryParked:
@@ -84,7 +84,7 @@ func (s *speaker) sentence(e incident.Entry) (Text, bool) {
 	case incident.KindResourceJoined:
 		return s.joined(e), true
 	case incident.KindContained:
-		return told("Contained", e.Text), true
+		return s.held("Contained", e), true
 	case incident.KindClosed:
 		return s.closed(e), true
 	case incident.KindReopened:
@@ -93,7 +93,7 @@ func (s *speaker) sentence(e incident.Entry) (Text, bool) {
 	case incident.KindDeliveryParked:
 		return parked(e), true
 	case incident.KindReleased:
-		return told("Released", e.Text), true
+		return s.held("Released", e), true
 	}
 	return s.response(e)
 }

@@ -163,11 +163,28 @@ func (r Run) Prepares() bool {
 // Headline is what runs on what, and how it stands: Forensic preparation of
 // payments-api-3 (i-0f3c9d2a1b): running.
 func (r Run) Headline() Text {
-	t := Words(r.prefix() + r.what())
+	return Words(r.prefix()).Join(r.name()).Words(": " + string(r.State))
+}
+
+// name is what is done, and to what.
+func (r Run) name() Text {
+	t := Words(r.what())
 	if r.Target != "" {
 		t = t.Words(" of ").Join(name(r.Target))
 	}
-	return t.Words(": " + string(r.State))
+	return t
+}
+
+// plan is which plan it is, and of what.
+func (r Run) plan() Text { return Words("plan ").Join(name(r.Digest)).Words(": ").Join(r.name()) }
+
+// began says that it began, and how long it will take.
+func (r Run) began() Text {
+	t := Words(r.prefix()).Join(r.name()).Words(" began: " + count(r.Total, "step", "steps"))
+	if r.Expected != "" {
+		t = t.Words(", " + r.Expected)
+	}
+	return t.Words(".")
 }
 
 func (r Run) what() string {

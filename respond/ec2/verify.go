@@ -22,7 +22,7 @@ type verifyParams struct {
 }
 
 // resolver survives every isolation: it is no host in the VPC.
-const resolver = "the resolver of the VPC still answers, so names can carry data: neither a security group nor a network ACL stops it, and no flow log records it"
+const resolver = "names still resolve through the resolver of the VPC, so they can carry data: neither a security group nor a network ACL stops it, and no flow log records it"
 
 // verify describes everything again and says, interface by interface, whether it
 // is isolated. It fails when one is open.
