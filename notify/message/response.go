@@ -32,7 +32,7 @@ func (s *speaker) response(e incident.Entry) (Text, bool) {
 		return say("Plan"), true
 	case incident.KindPlanExpires:
 		if known && r.ID == "" && r.State == RunNeedsApproval {
-			return upper(Words(r.prefix()+"plan ").Join(name(r.Digest)).Words(" expires at "+clock(r.ExpiresAt, s.now)+", and nobody has approved it: ").Join(r.name())).Words(". Approve: ").Join(r.Command()), true
+			return upper(Words(r.prefix() + "plan ").Join(name(r.Digest)).Words(" expires at " + clock(r.ExpiresAt, s.now) + ", and nobody has approved it: ").Join(r.name())).Words(". Approve: ").Join(r.Command()), true
 		}
 		return say("The approval"), true
 	case incident.KindPlanDecided:
