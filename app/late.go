@@ -138,7 +138,7 @@ func (l *lateness) why(ctx context.Context, run respond.RunRow) (string, error) 
 	if took < l.tempo.Limit(runTimes*longest) {
 		return "", nil
 	}
-	return fmt.Sprintf("it runs for %s, and its plan said at most %s", respond.Length(took), respond.Length(longest)), nil
+	return fmt.Sprintf("it runs for %s, and its plan said at most %s", respond.Length(took), respond.Length(l.tempo.Scale(longest))), nil
 }
 
 // tell says it in the incident, once.

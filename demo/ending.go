@@ -169,7 +169,9 @@ func (s *show) exhibits(lead *incident.Incident) {
 			s.screen.quote(row)
 		}
 		for _, reply := range s.vendors.slack.Replies(m.Channel, m.TS) {
-			s.screen.quote("thread: " + plain(reply.Text))
+			for line := range strings.SplitSeq(plain(reply.Text), "\n") {
+				s.screen.quote("thread: " + line)
+			}
 		}
 	}
 	for _, i := range s.vendors.jira.Issues() {

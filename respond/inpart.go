@@ -27,7 +27,12 @@ func InPart(stillOpen []string) []string {
 func ContainedWords(target string, run RunID, stillOpen []string) string {
 	text := target + " is contained, as a second look at AWS showed"
 	if left := InPart(stillOpen); len(left) > 0 {
-		text = target + " is contained in part: " + strings.ReplaceAll(few(left), " is "+partly, ": ")
+		for i, line := range left {
+			what, why, _ := strings.Cut(line, " is "+partly)
+			why, _, _ = strings.Cut(why, ": ")
+			left[i] = what + ": " + clause(why)
+		}
+		text = target + " is contained in part: " + few(left)
 	}
 	var unproven, works []string
 	proofs := ": "
@@ -70,5 +75,5 @@ func clause(line string) string {
 	if i := strings.IndexAny(line, ",;"); i > 0 {
 		line = line[:i]
 	}
-	return escape.CutEnd(line, 90)
+	return escape.CutEnd(line, 80)
 }

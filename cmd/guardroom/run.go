@@ -140,17 +140,23 @@ func (c *RunUndoCmd) Run(ctx context.Context, e *env) error {
 
 // runLines are a run and its steps, one a line.
 func (e *env) runLines(g respond.Progress) []string {
-	head := fmt.Sprintf("%s %s  %s  %s of %s", g.State.Glyph(), g.Run, g.State, strings.ToLower(g.What[:min(1, len(g.What))])+g.What[min(1, len(g.What)):], g.Target)
-	if g.Account != "" {
-		head += " in " + g.Account
-	}
+	// The state and the resource come first: a narrow terminal cuts what is behind.
+	head := fmt.Sprintf("%s %s  ", g.State.Glyph(), g.State)
 	if g.Simulated {
-		head += "  SIMULATED"
+		head += "SIMULATED  "
 	}
+	head += strings.ToLower(g.What[:min(1, len(g.What))]) + g.What[min(1, len(g.What)):] + " of " + g.Target
 	if g.DryRun {
 		head = "dry run  " + head
 	}
-	out := []string{oneLine(head)}
+	where := string(g.Run)
+	if g.Account != "" {
+		where += " in " + g.Account
+	}
+	if g.Region != "" {
+		where += " " + g.Region
+	}
+	out := []string{oneLine(head), oneLine(where)}
 	if len(g.Approvals) > 0 {
 		var who []string
 		for _, a := range g.Approvals {

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/guardroom/guardroom/finding"
 	"github.com/guardroom/guardroom/incident"
@@ -226,6 +227,9 @@ func told(words, text string) Text {
 // ended is a text of others that ends like a sentence.
 func ended(s string, n int) Text {
 	s = strings.TrimSpace(s)
+	if utf8.RuneCountInString(s) > n {
+		return value(s, n) // cut, it ends with an ellipsis
+	}
 	return stop(s, value(s, n))
 }
 

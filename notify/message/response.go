@@ -85,10 +85,19 @@ func (s *speaker) response(e incident.Entry) (Text, bool) {
 // held says that something is contained, or is not any more.
 func (s *speaker) held(word string, e incident.Entry) Text {
 	if text, simulated := strings.CutPrefix(e.Text, SimulatedEntry); simulated {
-		return Words("Simulated: ").Join(told(word, text))
+		return Words("Simulated: ").Join(s.held(word, incident.Entry{Text: text}))
 	}
-	return told(word, e.Text)
+	if e.Text == "" {
+		return Words(word + ".")
+	}
+	return Words(word + ": ").Join(ended(e.Text, maxHeld))
 }
+
+// maxHeld has room for what is open and what still works.
+const maxHeld = 400
+
+// maxWhy is short, so that the command behind it is not cut off.
+const maxWhy = 90
 
 // containment begins the entries that are sentences about one.
 const containment = "The containment "
@@ -99,7 +108,7 @@ func (s *speaker) asks(r Run, text string) Text {
 	t := upper(r.Waits(s.now))
 	if _, old, is := strings.Cut(text, "; it replaces plan "); is {
 		if _, why, is := strings.Cut(old, ": "); is {
-			t = t.Words(". It replaces a plan that cannot be carried out any more: ").Join(value(strings.TrimRight(why, ". "), maxSentence))
+			t = t.Words(". It replaces one that cannot be carried out: ").Join(value(strings.TrimRight(why, ". "), maxWhy))
 		}
 	}
 	return t.Words(". Approve: ").Join(r.Command())
@@ -191,8 +200,8 @@ func (s *speaker) ended(r Run) Text {
 func (s *speaker) evidence(r Run) Text {
 	t := r.Preserved()
 	switch {
-	case r.UndoOf != "" && !r.holdsData():
-		return Words(r.prefix() + "What became of the evidence is in a new manifest; snapshots and objects stay.")
+	case t.IsEmpty() && r.AbortedBy != "":
+		return Words(r.prefix() + "No evidence was preserved: the run was aborted.")
 	case t.IsEmpty() && len(r.Gaps) == 0:
 		return Words(r.prefix() + "No evidence was preserved.")
 	case t.IsEmpty():

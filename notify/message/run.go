@@ -2,6 +2,7 @@ package message
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/guardroom/guardroom/internal/escape"
@@ -209,7 +210,20 @@ func (r Run) prefix() string {
 // Pace is how far it is and how long it takes. Without ageless it also says for
 // how long a slow run has been running, which changes by itself.
 func (r Run) Pace(now time.Time, ageless bool) Text {
-	t := Words(fmt.Sprintf("%d of %s", r.Done, count(r.Total, "step", "steps")))
+	done := r.Done
+	if r.State.Bad() || r.State == RunAborted {
+		// Those that were not begun have ended as well.
+		done = 0
+		for _, s := range r.Steps {
+			if (s.State == RunCompleted || s.State == RunUndone) && !strings.HasPrefix(s.ID, "guardroom/") {
+				done++
+			}
+		}
+	}
+	t := Words(fmt.Sprintf("%d of %s", min(done, r.Total), count(r.Total, "step", "steps")))
+	if r.State.Bad() || r.State == RunAborted {
+		t = t.Words(" completed")
+	}
 	if r.State.Ended() {
 		if r.Took != "" {
 			t = t.Words(", took " + r.Took)
