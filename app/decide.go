@@ -387,7 +387,7 @@ func byName(list []playbook.Record) map[string]playbook.Record {
 func (d *desk) Playbooks() []api.Playbook {
 	out := []api.Playbook{}
 	for _, p := range d.playbooks {
-		out = append(out, api.Playbook{Name: p.Name(), Version: p.Version(), Summary: p.Summary()})
+		out = append(out, api.Playbook{Name: p.Name(), Version: p.Version(), Summary: sentence(p.Summary())})
 	}
 	return out
 }

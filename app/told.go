@@ -3,6 +3,9 @@ package app
 import (
 	"fmt"
 	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/guardroom/guardroom/evidence"
 	"github.com/guardroom/guardroom/notify/message"
@@ -19,6 +22,20 @@ func simulated(is bool) string {
 		return message.SimulatedEntry
 	}
 	return ""
+}
+
+// sentence is a text with a capital at its beginning and a full stop at its end.
+func sentence(s string) string {
+	s = strings.TrimSpace(s)
+	if s == "" {
+		return s
+	}
+	r, n := utf8.DecodeRuneInString(s)
+	s = string(unicode.ToUpper(r)) + s[n:]
+	if strings.ContainsAny(s[len(s)-1:], ".!?") {
+		return s
+	}
+	return s + "."
 }
 
 // planWords name a plan for people: by its digest, what it does and to what, and

@@ -203,6 +203,7 @@ func StepTitle(p *Plan, s Step) string {
 func Combine(drafts []Draft, before func(i, j int) bool) Draft {
 	out := Draft{Target: drafts[0].Target}
 	contains := make([][]string, len(drafts))
+	var undos, costs []string
 	for i, d := range drafts {
 		prefix := fmt.Sprintf("p%d", i+1)
 		named := func(ids []string) []string {
@@ -248,8 +249,18 @@ func Combine(drafts []Draft, before func(i, j int) bool) Draft {
 		out.ShortestSeconds = max(out.ShortestSeconds, d.ShortestSeconds)
 		out.LongestSeconds += d.LongestSeconds
 		out.CostCents += d.CostCents
+		if d.CostCents > 0 && d.CostWhy != "" {
+			costs = append(costs, d.Target.ID+": "+d.CostWhy)
+		}
+		if undo := strings.TrimRight(d.Undo, ". "); undo != "" {
+			undos = append(undos, d.Target.ID+": "+undo)
+		}
 		out.Parts = append(out.Parts, d.Target)
 	}
-	out.Undo = "each part in the reverse order"
+	out.CostWhy = strings.Join(costs, "; ")
+	out.Undo = "each part by itself, in the reverse order"
+	if len(undos) > 0 {
+		out.Undo += "; " + strings.Join(undos, "; ")
+	}
 	return out
 }

@@ -37,6 +37,11 @@ type EvidenceListCmd struct {
 	Number string `arg:"" help:"Incident, as INC-42."`
 }
 
+// Help shows examples.
+func (EvidenceListCmd) Help() string {
+	return "Examples:\n  guardroom evidence list INC-42\n  guardroom evidence list INC-42 --json"
+}
+
 // Run lists evidence. With --json items and gaps are told apart by their type.
 func (c *EvidenceListCmd) Run(ctx context.Context, e *env) error {
 	return e.evidence(ctx, c.Number, func(d api.EvidenceDetail) error {

@@ -29,11 +29,15 @@ func (e *env) plan(d api.PlanDetail) {
 		return
 	}
 	e.printf("\n")
-	e.steps(p)
-	e.printf("\n")
+	if len(p.Steps) > 0 {
+		e.steps(p)
+		e.printf("\n")
+	}
 	e.items("refused", guards(p, respond.Refuse), "")
 	e.items("left out", p.LeftOut, "")
-	e.items("mind", guards(p, respond.Warn), "")
+	if row.State != respond.PlanRefused { // whom it needs is of no use where nobody can approve it
+		e.items("mind", guards(p, respond.Warn), "")
+	}
 	e.items("checked", checked(p), "")
 	e.items("will not", p.WillNot, "")
 	e.items("also hits", p.AlsoHits, "nothing")

@@ -70,6 +70,11 @@ type RunShowCmd struct {
 	ID string `arg:"" help:"Run."`
 }
 
+// Help shows examples.
+func (RunShowCmd) Help() string {
+	return "Examples:\n  guardroom run show run_01k2wxk7n5s6p4q3r2t1v0w9xy\n  guardroom run show run_01k2wxk7n5s6p4q3r2t1v0w9xy --json"
+}
+
 // Run shows a run.
 func (c *RunShowCmd) Run(ctx context.Context, e *env) error {
 	return e.withClient(ctx, func(cl *api.Client) error {
@@ -100,6 +105,11 @@ type RunAbortCmd struct {
 	Reason string `required:"" help:"Reason, for those who ask later."`
 }
 
+// Help shows examples.
+func (RunAbortCmd) Help() string {
+	return "What is contained stays contained; what the run had opened is closed.\n\nExamples:\n  guardroom run abort run_01k2wxk7n5s6p4q3r2t1v0w9xy --reason \"wrong host\""
+}
+
 // Run aborts a run.
 func (c *RunAbortCmd) Run(ctx context.Context, e *env) error {
 	return e.withClient(ctx, func(cl *api.Client) error {
@@ -122,6 +132,11 @@ func (c *RunAbortCmd) Run(ctx context.Context, e *env) error {
 // RunUndoCmd prepares the undo.
 type RunUndoCmd struct {
 	ID string `arg:"" help:"Run."`
+}
+
+// Help shows examples.
+func (RunUndoCmd) Help() string {
+	return "Snapshots and sealed evidence stay. What a colleague changed since is not overwritten.\n\nExamples:\n  guardroom run undo run_01k2wxk7n5s6p4q3r2t1v0w9xy"
 }
 
 // Run makes the plan that undoes a run, and prints it.
