@@ -158,7 +158,7 @@ func disassociateProfile(x *respond.Exec) (playbook.Outcome, error) {
 		return n == nil, err
 	})
 	if err == nil && !ok {
-		err = unseen("the profile is off")
+		err = unseen(x, "the profile is off")
 	}
 	if err != nil {
 		return playbook.Outcome{}, err

@@ -1,9 +1,12 @@
 package ec2
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
@@ -34,6 +37,31 @@ func TestGroupsThatAnInstanceKeepsBesideThoseOfItsInterfacesAreReplacedAndGivenB
 				t.Errorf("the undo left (-before +after):\n%s", d)
 			}
 		})
+	}
+}
+
+func TestWhatAWSTakesAndDoesNotShowFailsWithinMinutesAndIsNotContained(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(e *sim.Editor) string { return e.AddInstance(acct, rgn, sim.InstanceSpec{}) }, func(o *sim.Options) { o.InstanceGroups = true })
+	r.Hook(func(p sim.Phase, c sim.Call) error {
+		if in, ok := c.Input.(*ec2.ModifyInstanceAttributeInput); ok && p == sim.Before && len(in.Groups) > 0 {
+			return &smithy.GenericAPIError{Code: "InvalidParameterValue", Message: "not here"}
+		}
+		return nil
+	})
+	begun := r.Clock.Now()
+	p := r.Plan()
+	records := r.run(p)
+	if took := r.Clock.Now().Sub(begun); took > 8*time.Minute {
+		t.Errorf("it took %s", took)
+	}
+	for id, rec := range records {
+		if strings.HasPrefix(id, StageIsolate+"/") && (rec.State != playbook.Failed || !strings.Contains(rec.Message, "does not show it") || !strings.Contains(rec.Message, "InvalidParameterValue") || rec.Ended.Sub(rec.Started) > 3*time.Minute) {
+			t.Errorf("%s is %s after %s: %s", id, rec.State, rec.Ended.Sub(rec.Started), rec.Message)
+		}
+	}
+	if v := records[StepVerify]; v.State != playbook.Failed || !strings.Contains(v.Message, "not contained") {
+		t.Errorf("verify is %s: %s", v.State, v.Message)
 	}
 }
 

@@ -125,6 +125,7 @@ const (
 	savedOurs        = "ours"        // groups in which an interface is as the run left it
 	savedLaunched    = "launched"    // groups that the instance itself had
 	savedLingered    = "lingered"    // groups of the instance showed besides
+	savedUnseen      = "unseen"      // how often AWS took the change and did not show it
 	savedAsked       = "asked"       // the change was asked for
 	savedThrough     = "through"     // the interface was put into the group that leads to endpoints
 	savedWidened     = "widened"     // the interface was in the convert group for the window

@@ -362,7 +362,7 @@ func TestTheWayIsShutHoweverMemoryEnds(t *testing.T) {
 			return playbook.Outcome{}, x.Poll(func() (bool, error) { return false, nil })
 		},
 		"it cannot be begun":  func(*respond.Exec) (playbook.Outcome, error) { return skipped("cannot") },
-		"it never gets there": func(x *respond.Exec) (playbook.Outcome, error) { return playbook.Outcome{}, unseen("anything") },
+		"it never gets there": func(x *respond.Exec) (playbook.Outcome, error) { return playbook.Outcome{}, unseen(x, "anything") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
