@@ -76,8 +76,7 @@ func Actions() []respond.Action {
 		{Name: actUnmetadata, Options: normal, Do: unlessEnded(instanceOf, enableMetadata), Calls: calls(reads("EC2.DescribeInstances"), "EC2.ModifyInstanceMetadataOptions")},
 	}
 	return append(back,
-		respond.Action{Name: actPreflight, Options: quick, Do: preflight, Calls: calls(nil, callIsolate, callAttribute, callTags, callDisassociate, callGroup, callACL, callTie, callEntry, callMetadata,
-			"EC2.DeleteSecurityGroup", "EC2.DeleteNetworkAcl", "EC2.DeleteNetworkAclEntry")},
+		respond.Action{Name: actPreflight, Options: quick, Do: preflight, Calls: calls(nil, slices.Concat(tried(), swept())...)},
 		respond.Action{Name: actRecord, Options: normal, Do: record, Calls: recording},
 		respond.Action{Name: actMark, Options: quick, Do: mark, Undo: undoMark, UndoRank: rankMark, UndoNeeds: released,
 			Calls: calls(reads("EC2.DescribeInstances", "EC2.DescribeNetworkInterfaces", "EC2.DescribeVolumes"), "EC2.CreateTags")},

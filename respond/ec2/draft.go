@@ -49,6 +49,9 @@ func draft(d Described, r respond.Request, way *through) respond.Draft {
 	b.last()
 	b.lines()
 	b.throughLines()
+	if err := Rehearse(b.Steps); err != nil {
+		b.Guard("dry runs", respond.Refuse, err.Error(), "")
+	}
 	return b.Draft.Draft
 }
 
@@ -513,7 +516,7 @@ func (b *drafting) entryOf(acl string) (Rule, bool) {
 func (b *drafting) trials() preflightParams {
 	w := b.w
 	inc := b.r.Incident.Number.String()
-	p := preflightParams{Instance: w.InstanceID, Metadata: w.Metadata}
+	p := preflightParams{Instance: w.InstanceID, Incident: inc, Metadata: w.Metadata}
 	add := func(t trial) { p.Trials = append(p.Trials, t) }
 	for _, n := range b.ours() {
 		add(trial{Call: callIsolate, ID: n.ID, On: n.SourceDestCheck})
@@ -547,22 +550,6 @@ func (b *drafting) trials() preflightParams {
 	}
 	if w.Metadata.Endpoint != "" && w.Metadata.Endpoint != "disabled" {
 		add(trial{Call: callMetadata, ID: w.InstanceID})
-	}
-	p.Untried = []string{"EC2.RevokeSecurityGroupEgress"}
-	switch {
-	case len(b.vpcs(true)) > 0:
-		p.Untried = append(p.Untried, "EC2.AuthorizeSecurityGroupIngress", "EC2.AuthorizeSecurityGroupEgress")
-	case b.through != nil:
-		p.Untried = append(p.Untried, "EC2.AuthorizeSecurityGroupEgress")
-	}
-	if w.Profile != nil {
-		p.Untried = append(p.Untried, "EC2.DisassociateIamInstanceProfile", "IAM.PutRolePolicy")
-	}
-	if w.Scaling != nil {
-		p.Untried = append(p.Untried, "AutoScaling.DetachInstances")
-	}
-	if len(w.Targets) > 0 {
-		p.Untried = append(p.Untried, "ELBv2.DeregisterTargets")
 	}
 	return p
 }

@@ -106,6 +106,26 @@ func TestOnlyAFewPublicAddressesOfTheFindingAreDenied(t *testing.T) {
 	}
 }
 
+func TestNoAddressOfANetworkOfOnesOwnIsDenied(t *testing.T) {
+	t.Parallel()
+	w := plainWorld()
+	r := testRequest(respond.DefaultPolicy())
+	r.Policy.OpenWindow, r.Policy.Own = "never", []string{"203.0.113.0/30"}
+	r.Target.Parts = map[string]string{respond.PartRemoteIPs: "203.0.113.1,203.0.113.9"}
+	d := draft(Described{World: w}, r, nil)
+	i := slices.IndexFunc(d.Steps, func(s respond.Step) bool { return s.ID == "acl/acl-1" })
+	if i < 0 {
+		t.Fatalf("no step: %v", stepIDs(d))
+	}
+	if p, err := paramsOf[aclParams](d.Steps[i]); err != nil || !slices.Equal(p.Blocks, []string{"203.0.113.9/32"}) {
+		t.Errorf("denied are %v (%v)", p.Blocks, err)
+	}
+	r.Target.Parts[respond.PartRemoteIPs] = "203.0.113.1"
+	if ids := stepIDs(draft(Described{World: w}, r, nil)); slices.Contains(ids, "acl/acl-1") {
+		t.Errorf("our own address is denied to a subnet: %v", ids)
+	}
+}
+
 func testRequest(p respond.Policy) respond.Request {
 	return respond.Request{Incident: &incident.Incident{Number: 42}, Type: "UnauthorizedAccess:EC2/SSHBruteForce", Role: finding.RoleActor, Policy: p,
 		Target: respond.Target{Kind: finding.KindInstance, ID: testInstance, Account: "111122223333", Region: "eu-central-1"}}

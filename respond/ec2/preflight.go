@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,8 +20,9 @@ import (
 
 type preflightParams struct {
 	Instance  string          `json:"instance"`
+	Incident  string          `json:"incident,omitempty"`
 	Trials    []trial         `json:"trials"`
-	Untried   []string        `json:"untried"` // calls that have no dry run, or need something that is made later
+	Untried   []string        `json:"untried"` // calls that have no dry run, or are about something that is made later
 	Metadata  Metadata        `json:"metadata"`
 	Attribute attributeParams `json:"attribute,omitzero"`
 	Value     string          `json:"value,omitempty"` // of the attribute now
@@ -50,7 +52,60 @@ const (
 	callTie          = "EC2.ReplaceNetworkAclAssociation"
 	callEntry        = "EC2.CreateNetworkAclEntry"
 	callMetadata     = "EC2.ModifyInstanceMetadataOptions"
+	callSnapshots    = "EC2.CreateSnapshots"
 )
+
+// tried are the calls that a trial is known for.
+func tried() []string {
+	return []string{callIsolate, callAttribute, callTags, callDisassociate, callGroup, callACL, callTie, callEntry, callMetadata, callSnapshots}
+}
+
+// swept are the calls that take away again what an endpoint made that takes no
+// notice of DryRun. AWS has no such endpoint, doubles of it have.
+func swept() []string {
+	return []string{"EC2.DeleteSecurityGroup", "EC2.DeleteNetworkAcl", "EC2.DeleteNetworkAclEntry"}
+}
+
+// Rehearse completes the dry runs of a containment for a plan with further steps:
+// the one call for snapshots is tried too, where a step makes it in the account of
+// the instance, and what else the steps may change is listed as not to be tried.
+func Rehearse(steps []respond.Step) error {
+	i := slices.IndexFunc(steps, func(s respond.Step) bool { return s.ID == StepPreflight })
+	if i < 0 {
+		return nil
+	}
+	p, err := paramsOf[preflightParams](steps[i])
+	if err != nil {
+		return fmt.Errorf("read the dry runs of the plan: %w", err)
+	}
+	known := func(call string) bool {
+		return slices.ContainsFunc(p.Trials, func(t trial) bool { return t.Call == call })
+	}
+	p.Untried = nil
+	for _, s := range steps {
+		for _, call := range s.Calls {
+			if s.ID != StepPreflight && call == callSnapshots && s.Account == steps[i].Account && !known(call) {
+				p.Trials = append(p.Trials, trial{Call: call, ID: p.Instance, Other: p.Incident})
+			}
+		}
+	}
+	for _, s := range steps {
+		for _, call := range s.Calls {
+			if s.ID != StepPreflight && changing(call) && !known(call) {
+				p.Untried = join(p.Untried, call)
+			}
+		}
+	}
+	steps[i].Params = json.RawMessage(kit.MustJSON(p))
+	return nil
+}
+
+// changing reports whether a call changes something in the account beside the
+// evidence bucket, by its name.
+func changing(call string) bool {
+	service, op, _ := strings.Cut(call, ".")
+	return service != "S3" && !slices.ContainsFunc([]string{"Describe", "Get", "List", "Head"}, func(p string) bool { return strings.HasPrefix(op, p) })
+}
 
 // patience is how many times AWS is asked for an answer.
 const patience = 3
@@ -150,6 +205,9 @@ func (t trial) try(ctx context.Context, c awscalls.EC2, p preflightParams) (made
 		_, err = c.CreateTags(ctx, &ec2.CreateTagsInput{DryRun: dry, Resources: []string{t.ID}, Tags: []types.Tag{{Key: aws.String(respond.TagIncident), Value: &t.Other}}})
 	case callDisassociate:
 		_, err = c.DisassociateAddress(ctx, &ec2.DisassociateAddressInput{DryRun: dry, AssociationId: &t.ID})
+	case callSnapshots:
+		_, err = c.CreateSnapshots(ctx, &ec2.CreateSnapshotsInput{DryRun: dry, InstanceSpecification: &types.InstanceSpecification{InstanceId: &t.ID, ExcludeBootVolume: aws.Bool(false)}, Description: aws.String("Never made."),
+			TagSpecifications: tagSpecs(types.ResourceTypeSnapshot, map[string]string{respond.TagRun: t.Other}, "")})
 	case callGroup:
 		var out *ec2.CreateSecurityGroupOutput
 		out, err = c.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{DryRun: dry, VpcId: &t.ID, GroupName: aws.String(convertName + "-dry-run"), Description: aws.String("Never made."),
