@@ -117,6 +117,16 @@ type Closing struct {
 	Close   func(ctx context.Context, aws awscalls.AWS, o Owed, now time.Time) error
 }
 
+// Change implements playbook.Step. The context of f names the step.
+func (x *Exec) Change(f func(ctx context.Context) error) error { return x.Step.Change(x.named(f)) }
+
+// Finish implements playbook.Step. The context of f names the step.
+func (x *Exec) Finish(f func(ctx context.Context) error) error { return x.Step.Finish(x.named(f)) }
+
+func (x *Exec) named(f func(ctx context.Context) error) func(ctx context.Context) error {
+	return func(ctx context.Context) error { return f(awscalls.ForStep(ctx, x.Def.ID)) }
+}
+
 // Params reads the step's parameters.
 func (x *Exec) Params(v any) error {
 	if err := json.Unmarshal(x.Def.Params, v); err != nil {

@@ -87,7 +87,8 @@ type Call struct {
 	Service   string
 	Operation string
 	Place     awscalls.Place
-	Input     any // the SDK's input, not to be changed
+	Step      string // of the plan that the call is made for; empty: none is known
+	Input     any    // the SDK's input, not to be changed
 	At        time.Time
 	Err       error // what was answered; nil before the call
 }
@@ -232,7 +233,7 @@ func do[O any](ctx context.Context, c client, service, operation string, changes
 	}
 	w.mu.Lock()
 	w.n++
-	call := Call{N: w.n, Service: service, Operation: operation, Place: c.place, Input: in, At: w.now()}
+	call := Call{N: w.n, Service: service, Operation: operation, Place: c.place, Step: awscalls.StepOf(ctx), Input: in, At: w.now()}
 	slow := w.throttled(c.place, service, changes)
 	w.mu.Unlock()
 	if slow {
