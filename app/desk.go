@@ -1,7 +1,6 @@
 package app
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -91,18 +90,36 @@ func (d *desk) playbook(name string) (respond.Playbook, error) {
 
 // CreatePlan describes the live resource and stores what would be done to it.
 func (d *desk) CreatePlan(ctx context.Context, r api.PlanRequest, who string) (api.PlanDetail, error) {
-	row, plan, err := d.create(ctx, r, who, false)
+	m, err := d.create(ctx, r, who, false)
 	if err != nil {
 		return api.PlanDetail{}, err
 	}
-	return api.PlanDetail{Row: row, Plan: plan, Canonical: string(row.Bytes)}, nil
+	return api.PlanDetail{Row: m.row, Plan: m.plan, Canonical: string(m.row.Bytes)}, nil
 }
 
-func (d *desk) create(ctx context.Context, r api.PlanRequest, who string, byItself bool) (respond.PlanRow, *respond.Plan, error) {
-	var none respond.PlanRow
+// made is a plan that was made, and what it was made from.
+type made struct {
+	row  respond.PlanRow
+	plan *respond.Plan
+	q    safety.Question
+	// parts are the resources as they were described.
+	parts []part
+}
+
+type part struct {
+	target respond.Target
+	world  respond.World
+}
+
+func (d *desk) create(ctx context.Context, r api.PlanRequest, who string, byItself bool) (m made, err error) {
 	q, p, req, err := d.question(ctx, r, who)
 	if err != nil {
-		return none, nil, err
+		return m, err
+	}
+	judge := req.Forbids
+	req.Forbids = func(t respond.Target, w respond.World, changes bool) respond.Guard {
+		m.parts = append(m.parts, part{t, w})
+		return judge(t, w, changes)
 	}
 	q.ByItself = byItself
 	q.Protected = d.protected(q.Now)
@@ -110,7 +127,7 @@ func (d *desk) create(ctx context.Context, r api.PlanRequest, who string, byItse
 	look, cancel := context.WithTimeout(ctx, describeLimit)
 	defer cancel()
 	if err := d.furnish(look, req); err != nil {
-		return none, nil, err
+		return m, err
 	}
 	vault := d.vault(look, req)
 	world, err := p.Describe(look, d.aws, req)
@@ -119,18 +136,18 @@ func (d *desk) create(ctx context.Context, r api.PlanRequest, who string, byItse
 		if c := fault.CodeOf(err); !byItself || c != fault.Unavailable && c != fault.Internal {
 			d.noteFailure(ctx, r.Incident, who, err)
 		}
-		return none, nil, err
+		return m, err
 	}
 	draft, err := drafted(p, world, req)
 	if err != nil {
-		return none, nil, err
+		return m, err
 	}
 	if draft.World != nil {
 		world = *draft.World
 	}
 	plan := d.plan(p, req, world, draft, who)
 	if r.Resource == "" {
-		plan.LeftOut = slices.Concat(respond.Unfit(q.Finding), plan.LeftOut, unplanned(r.Incident, plan, req.Others))
+		plan.LeftOut = slices.Concat(respond.Unfit(q.Finding), plan.LeftOut, unplanned(r.Incident, plan, req.Others), unconfirmedLead(q))
 	}
 	plan.DryRun = r.DryRun || d.policy.DryRun
 	plan.Manual = append(plan.Manual, left...)
@@ -139,14 +156,15 @@ func (d *desk) create(ctx context.Context, r api.PlanRequest, who string, byItse
 	}
 	q.Target, q.Parts, q.Counts = plan.Target, plan.Parts, countsOf(p, plan)
 	if err := d.ask(ctx, d.store, &q, plan); err != nil {
-		return none, nil, err
+		return m, err
 	}
 	plan.Guards = slices.Concat(safety.Guards(q), draft.Guards, vault(plan), d.asked(ctx, plan))
 	if plan.DryRun {
 		plan.WillNot = append([]string{"change anything: this is a dry run"}, plan.WillNot...)
 	}
-	row, err := d.keep(ctx, plan, world, who, byItself)
-	return row, plan, err
+	m.plan, m.q = plan, q
+	m.row, err = d.keep(ctx, plan, world, who, byItself)
+	return m, err
 }
 
 // question finds out what is asked: the incident, its leading finding, the
@@ -165,7 +183,19 @@ func (d *desk) question(ctx context.Context, r api.PlanRequest, who string) (q s
 	}
 	targets := respond.Targets(f)
 	if r.Resource != "" {
-		at := slices.IndexFunc(targets, func(t respond.Target) bool { return t.ID == r.Resource || t.ARN == r.Resource })
+		named := func(t respond.Target) bool { return t.ID == r.Resource || t.ARN == r.Resource }
+		at := slices.IndexFunc(targets, named)
+		if at < 0 && f.ID != i.Lead.FindingID {
+			// What nobody has confirmed is for a person to judge, who names it.
+			said, _, err := d.findingOf(ctx, i, i.Lead.FindingID)
+			if err != nil {
+				return q, p, req, err
+			}
+			if list := respond.Targets(said); slices.ContainsFunc(list, named) {
+				f, confirmed, targets = said, false, list
+				at = slices.IndexFunc(targets, named)
+			}
+		}
 		if at < 0 {
 			return q, p, req, fault.New(fault.NotFound, fmt.Sprintf("the leading finding of %s names no resource %q", i.Number, r.Resource), "it names "+targetWords(targets))
 		}
@@ -198,7 +228,7 @@ func (d *desk) question(ctx context.Context, r api.PlanRequest, who string) (q s
 		}
 		p = d.playbooks[at]
 	}
-	req = respond.Request{Incident: i, Type: f.Type.Name, Role: f.Role, Target: target, Others: others(targets, target), Policy: policy, Requester: who, Now: d.now()}
+	req = respond.Request{Incident: i, Finding: f.ID, Type: f.Type.Name, Role: f.Role, Target: target, Others: others(targets, target), Policy: policy, Requester: who, Now: d.now()}
 	q = safety.Question{Incident: i, Finding: f, Confirmed: confirmed, Target: target, Class: classOf(p), Policy: policy, Env: d.triager.Env(ctx, f), Never: d.never, Now: d.now()}
 	req.Forbids = forbids(q)
 	return q, p, req, nil
@@ -304,39 +334,6 @@ func suits(p respond.Playbook, policy respond.Policy) bool {
 	return p.Name() != block.Name && (!asks || s.Suits(policy))
 }
 
-// leading returns the incident's leading finding as GuardDuty itself last said
-// it, where it has: whoever may write to a queue can send a newer revision, with
-// another resource or marked as a sample. Without that, it is the newest that
-// anybody sent, and not confirmed.
-func (d *desk) leading(ctx context.Context, i *incident.Incident) (f *finding.Finding, confirmed bool, err error) {
-	raw, confirmed, err := d.store.ConfirmedFinding(ctx, i.Lead.FindingID)
-	if err != nil {
-		return nil, false, err
-	}
-	if !confirmed {
-		rev, ok, err := d.store.NewestRevisionOf(ctx, i.Lead.FindingID)
-		if err != nil {
-			return nil, false, err
-		}
-		if !ok || len(rev.Raw) == 0 {
-			return nil, false, fault.New(fault.NotFound, fmt.Sprintf("the leading finding of %s is not in the store any more", i.Number), "import it again: guardroom finding import FILE")
-		}
-		if raw, err = store.Unpack(rev.Raw); err != nil {
-			return nil, false, err
-		}
-	}
-	err = finding.Decode(bytes.NewReader(raw), finding.Limits{}, func(item finding.Item) bool { f = item.Finding; return f == nil })
-	if err == nil && f == nil {
-		err = errors.New("it is no finding")
-	}
-	if err != nil {
-		return nil, false, fmt.Errorf("read the leading finding of %s: %w", i.Number, err)
-	}
-	row, _, err := d.store.GetFinding(ctx, f.ID)
-	f.Archived = row.ArchivedConfirmed || f.Archived && !confirmed && row.Archived
-	return f, confirmed, err
-}
-
 // asker is what the guards' counts are read from: the store, or a transaction.
 type asker interface {
 	ActiveRun(ctx context.Context, target string) (respond.RunID, bool, error)
@@ -425,7 +422,7 @@ func (d *desk) plan(p respond.Playbook, r respond.Request, w respond.World, draf
 	if target.ID == "" {
 		target = r.Target
 	}
-	return &respond.Plan{Schema: respond.SchemaVersion, ID: respond.PlanID("pln_" + d.newID()), Incident: r.Incident.Number, Playbook: p.Name(), Version: p.Version(),
+	return &respond.Plan{Schema: respond.SchemaVersion, ID: respond.PlanID("pln_" + d.newID()), Incident: r.Incident.Number, Finding: r.Finding, Playbook: p.Name(), Version: p.Version(),
 		Target: target, Parts: draft.Parts, Steps: draft.Steps, WillNot: some(draft.WillNot), AlsoHits: some(draft.AlsoHits), Guards: some(draft.Guards),
 		Irreversible: some(draft.Irreversible), Manual: draft.Manual, LeftOut: draft.LeftOut, Undo: draft.Undo, ShortestSeconds: draft.ShortestSeconds, LongestSeconds: draft.LongestSeconds,
 		CostCents: draft.CostCents, CostWhy: draft.CostWhy, Facts: some(w.Facts), BeforeSHA256: respond.Digest(w.Before), Keeping: d.policy.Keeping(), Simulated: d.aws.Simulated(),

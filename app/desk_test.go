@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net/http"
@@ -368,11 +369,16 @@ func TestARuleApprovesBeforehandOnlyWhatItMay(t *testing.T) {
 		{"not another playbook", rule(`severity >= 7`, "", "ec2-contain"), false},
 		{"not another finding", rule(`severity >= 9`, "", "forensics"), false},
 		{"not outside its hours", rule(`severity >= 7`, past, "forensics"), false},
+		{"its account", rule(`account.id == "`+victimAccount+`"`, "", "forensics"), true},
+		{"not another account", rule(`account.id == "999999999999"`, "", "forensics"), false},
+		{"its type", rule(`finding.type == "CryptoCurrency:EC2/BitcoinTool.B!DNS"`, "", "forensics"), true},
+		{"a tag that it carries in AWS", rule(`resource.tags.Name == "payments-api-3"`, "", "forensics"), true},
+		{"no tag that only the finding has", rule(`resource.tags.env == "test"`, "", "forensics"), false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			r := respondingApp(t, "", c.change, nil)
-			r.take(t, true)
+			r.takeBody(t, bytes.Replace(minerFinding(), []byte(`"instanceDetails":{`), []byte(`"instanceDetails":{"tags":[{"key":"env","value":"test"}],`), 1), true)
 			var list []respond.PlanRow
 			for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
 				var err error

@@ -157,16 +157,19 @@ func TestAColleagueCannotBeFramedThroughTheQueue(t *testing.T) {
 	if list, err := r.db.Plans(t.Context(), store.PlanFilter{}); err != nil || len(list) != 0 {
 		t.Fatalf("%+v %v", list, err)
 	}
-	p := r.planOf(t, api.PlanRequest{Incident: 1})
+	p, err := r.desk.create(t.Context(), api.PlanRequest{Incident: 1}, "kim", false)
+	if err != nil {
+		t.Fatal(err)
+	}
 	warned := false
-	for _, g := range p.Plan.Guards {
+	for _, g := range p.plan.Guards {
 		warned = warned || g.Answer == respond.Warn && strings.Contains(g.Why, "has not confirmed the finding")
 	}
-	if !warned || p.Row.State != respond.PlanWaiting {
-		t.Errorf("%s %+v", p.Row.State, p.Plan.Guards)
+	if !warned || p.row.State != respond.PlanWaiting {
+		t.Errorf("%s %+v", p.row.State, p.plan.Guards)
 	}
 	// Nor does the rule approve what a person made of it.
-	if err := r.desk.preAuthorize(t.Context(), p.Row, p.Plan); err != nil {
+	if err := r.desk.preAuthorize(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
 	if list, err := r.db.Runs(t.Context(), store.RunFilter{}); err != nil || len(list) != 0 {

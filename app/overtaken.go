@@ -43,17 +43,17 @@ func (r *runs) changed(c playbook.Context, plan *respond.Plan) ([]string, error)
 			if err != nil {
 				return err
 			}
-			req := respond.Request{Incident: i, Target: plan.Target, Policy: r.policy.For(plan), Requester: plan.Requester, Now: plan.CreatedAt}
+			req := respond.Request{Incident: i, Finding: plan.Finding, Target: plan.Target, Policy: r.policy.For(plan), Requester: plan.Requester, Now: plan.CreatedAt}
 			for _, t := range plan.Parts {
 				if t.Key() != plan.Target.Key() {
 					req.Others = append(req.Others, t)
 				}
 			}
-			f, _, err := r.leading(ctx, i)
+			f, confirmed, err := r.ofPlan(ctx, i, plan)
 			if err != nil {
 				return err
 			}
-			q := safety.Question{Incident: i, Finding: f, Never: r.never}
+			q := safety.Question{Incident: i, Finding: f, Confirmed: confirmed, Never: r.never}
 			if len(q.Never) > 0 {
 				q.Env = r.triager.Env(ctx, f)
 			}
@@ -98,7 +98,12 @@ func refusals(p respond.Playbook, w respond.World, req respond.Request, q safety
 	if err != nil {
 		return nil, err
 	}
-	for _, g := range slices.Concat([]respond.Guard{safety.Archived(q)}, draft.Guards, draft.Refused) {
+	guards := slices.Concat(draft.Guards, draft.Refused)
+	if q.Confirmed {
+		// Else whoever may write to a queue could stop what was approved.
+		guards = append([]respond.Guard{safety.Archived(q)}, guards...)
+	}
+	for _, g := range guards {
 		if g.Answer == respond.Refuse {
 			list = append(list, g)
 		}
@@ -145,7 +150,7 @@ func (r *runs) again(ctx context.Context, plan *respond.Plan) {
 		ask.Resource = ""
 	}
 	ctx = api.WithIdentity(ctx, api.Identity{Name: plan.Requester, Own: plan.Proven})
-	if _, _, err := r.create(ctx, ask, plan.Requester, false); err != nil {
+	if _, err := r.create(ctx, ask, plan.Requester, false); err != nil {
 		r.log.Warn("the plan could not be made anew; a person can", "incident", plan.Incident.String(), "plan", string(plan.ID), "error", err)
 	}
 }

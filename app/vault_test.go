@@ -88,17 +88,17 @@ func TestAWordAboutTheEvidenceBucketHoldsNoPreAuthorizedContainmentUp(t *testing
 		t.Fatal(err)
 	}
 	r.take(t, true)
-	p, err := r.desk.CreatePlan(t.Context(), api.PlanRequest{Incident: 1, Playbook: "forensics"}, "kim")
+	p, err := r.desk.create(t.Context(), api.PlanRequest{Incident: 1, Playbook: "forensics"}, "kim", false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if g := onEvidence(p.Plan); len(g) != 1 || g[0].Answer != respond.Warn {
+	if g := onEvidence(p.plan); len(g) != 1 || g[0].Answer != respond.Warn {
 		t.Fatalf("%+v", g)
 	}
-	if err := r.desk.preAuthorize(t.Context(), p.Row, p.Plan); err != nil {
+	if err := r.desk.preAuthorize(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
-	row, err := r.db.GetPlan(t.Context(), p.Row.ID)
+	row, err := r.db.GetPlan(t.Context(), p.row.ID)
 	if err != nil || len(row.Approvals) != 1 || row.Approvals[0].Rule != "night" {
 		t.Fatalf("%+v %v", row, err)
 	}

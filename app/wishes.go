@@ -11,6 +11,8 @@ import (
 	"github.com/guardroom/guardroom/incident"
 	"github.com/guardroom/guardroom/internal/fault"
 	"github.com/guardroom/guardroom/respond"
+	"github.com/guardroom/guardroom/respond/safety"
+	"github.com/guardroom/guardroom/rule"
 	"github.com/guardroom/guardroom/store"
 )
 
@@ -164,7 +166,7 @@ func (d *wisher) wish(ctx context.Context, w store.Wish) error {
 		w.NextAt = d.now().Add(d.tempo.Scale(time.Second))
 		return d.store.Write(ctx, func(tx *store.Tx) error { return tx.PostponeWish(ctx, w) })
 	}
-	row, plan, err := d.create(ctx, api.PlanRequest{Incident: w.Incident, Playbook: w.Playbook}, incident.Guardroom, true)
+	m, err := d.create(ctx, api.PlanRequest{Incident: w.Incident, Playbook: w.Playbook}, incident.Guardroom, true)
 	d.release()
 	if err != nil {
 		if c := fault.CodeOf(err); c == fault.Unavailable || c == fault.Internal {
@@ -172,8 +174,8 @@ func (d *wisher) wish(ctx context.Context, w store.Wish) error {
 		}
 		return d.endWish(ctx, w, "no plan was made by itself: "+fault.Of(err).Error())
 	}
-	if err := d.preAuthorize(ctx, row, plan); err != nil {
-		d.log.Warn("whether a rule approves a plan beforehand is not known", "plan", string(row.ID), "error", err)
+	if err := d.preAuthorize(ctx, m); err != nil {
+		d.log.Warn("whether a rule approves a plan beforehand is not known", "plan", string(m.row.ID), "error", err)
 	}
 	return d.endWish(ctx, w, "")
 }
@@ -270,38 +272,46 @@ func (d *desk) endWish(ctx context.Context, w store.Wish, why string) error {
 }
 
 // preAuthorize approves a plan by a rule: only one that can be undone whole,
-// that no guard has a word about, and whose finding is confirmed. A word about the
-// evidence bucket holds no containment up.
-func (d *desk) preAuthorize(ctx context.Context, row respond.PlanRow, plan *respond.Plan) error {
-	if row.State != respond.PlanWaiting || plan.Approvals > 1 || plan.DryRun || !plan.Reversible() {
+// that no guard has a word about, whose finding is confirmed, and each of whose
+// resources the rule matches by what AWS shows of it. A word about the evidence bucket
+// holds no containment up.
+func (d *desk) preAuthorize(ctx context.Context, m made) error {
+	row, plan := m.row, m.plan
+	if row.State != respond.PlanWaiting || plan.Approvals > 1 || plan.DryRun || !plan.Reversible() || !m.q.Confirmed {
 		return nil
 	}
 	if slices.ContainsFunc(plan.Guards, func(g respond.Guard) bool { return g.Answer != respond.Pass && g.Name != respond.GuardEvidence }) ||
 		slices.ContainsFunc(plan.Steps, func(s respond.Step) bool { return s.Approval != "" }) {
 		return nil
 	}
-	i, err := d.store.GetIncident(ctx, row.Incident)
-	if err != nil {
-		return err
-	}
-	f, confirmed, err := d.leading(ctx, i)
-	if err != nil || !confirmed {
-		return err
-	}
-	env := d.triager.Env(ctx, f)
 	for _, p := range d.before {
 		if !slices.Contains(p.cfg.Playbooks, plan.Playbook) || p.hours != nil && !p.hours.Contains(d.now()) {
 			continue
 		}
-		match, err := p.rule.Match(env)
-		if err != nil || !match {
-			continue // what cannot be evaluated approves nothing
+		if !matches(m, p.rule) {
+			continue
 		}
-		_, err = d.approve(ctx, row.ID, respond.Approval{Who: "rule " + p.cfg.Name, How: "rule", Digest: row.Digest, Reason: p.cfg.Reason + " (owner: " + p.cfg.Owner + ")", Rule: p.cfg.Name, RuleSHA256: p.sha256})
+		_, err := d.approve(ctx, row.ID, respond.Approval{Who: "rule " + p.cfg.Name, How: "rule", Digest: row.Digest, Reason: p.cfg.Reason + " (owner: " + p.cfg.Owner + ")", Rule: p.cfg.Name, RuleSHA256: p.sha256})
 		if fault.CodeOf(err) == fault.Conflict {
 			return nil // a cap or the switch: people decide
 		}
 		return err
 	}
 	return nil
+}
+
+// matches reports whether a rule matches every resource that a plan touches. A
+// resource that was not described matches nothing.
+func matches(m made, r *rule.Rule) bool {
+	targets := m.plan.Parts
+	if len(targets) == 0 {
+		targets = []respond.Target{m.plan.Target}
+	}
+	for _, t := range targets {
+		at := slices.IndexFunc(m.parts, func(p part) bool { return p.target.Key() == t.Key() })
+		if at < 0 || !safety.Matches(m.q, m.parts[at].target, m.parts[at].world, r) {
+			return false
+		}
+	}
+	return true
 }

@@ -140,9 +140,11 @@ type Plan struct {
 	Schema   int             `json:"schema"`
 	ID       PlanID          `json:"id"`
 	Incident incident.Number `json:"incident"`
-	Playbook string          `json:"playbook"`
-	Version  int             `json:"version"`
-	Target   Target          `json:"target"`
+	// Finding is the one that the plan was made for.
+	Finding  finding.ID `json:"finding,omitempty"`
+	Playbook string     `json:"playbook"`
+	Version  int        `json:"version"`
+	Target   Target     `json:"target"`
 	// Parts are the further targets of a plan over several resources.
 	Parts []Target `json:"parts,omitempty"`
 	Steps []Step   `json:"steps"`

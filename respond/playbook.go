@@ -32,10 +32,11 @@ type Playbook interface {
 // Request is what a plan is asked for.
 type Request struct {
 	Incident *incident.Incident
-	// Lead is the type of the leading finding, parsed.
-	Type   string
-	Role   finding.Role
-	Target Target
+	// Finding is the one that the plan is made for, Type is its type.
+	Finding finding.ID
+	Type    string
+	Role    finding.Role
+	Target  Target
 	// Roles are the targets beside the first, for a plan over several resources.
 	Others    []Target
 	Policy    Policy

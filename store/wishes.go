@@ -123,6 +123,26 @@ func (db *DB) ConfirmedFinding(ctx context.Context, id finding.ID) ([]byte, bool
 	return raw, err == nil, err
 }
 
+// ConfirmedOf lists the findings of an incident that GuardDuty itself has confirmed,
+// at most max of them, the most severe first.
+func (db *DB) ConfirmedOf(ctx context.Context, n incident.Number, max int) ([]finding.ID, error) {
+	rows, err := db.read().query(ctx, `SELECT c.id FROM confirmed_findings c JOIN findings f ON f.id = c.id
+		WHERE f.incident = $1 ORDER BY f.severity DESC, f.updated_at DESC, c.id LIMIT $2`, int64(n), max)
+	if err != nil {
+		return nil, fmt.Errorf("list the confirmed findings of %s: %w", n, err)
+	}
+	defer rows.Close()
+	var out []finding.ID
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		out = append(out, finding.ID(id))
+	}
+	return out, rows.Err()
+}
+
 // LockCaps lets one response at a time be started: the caps count what others
 // have started.
 func (tx *Tx) LockCaps(ctx context.Context) error { return tx.lock(ctx, []string{"respond/caps"}) }
