@@ -62,13 +62,13 @@ func (r *runs) carryOut(ctx context.Context, item durable.RunItem) error {
 		// An earlier life of this run may have left something open.
 		r.closeOwed(ctx, run.ID)
 	}
-	p := &progress{runs: r, run: run, plan: plan, states: map[string]playbook.State{}}
+	p := &progress{runs: r, run: run, plan: plan, states: map[string]playbook.State{}, left: map[string][]string{}}
 	known, err := r.store.Steps(ctx, run.ID)
 	if err != nil {
 		return err
 	}
 	for _, rec := range known {
-		p.states[rec.Name] = rec.State
+		p.note(rec)
 	}
 	runner := &playbook.Runner{Journal: r.store.Journal(run.ID, run.Epoch, p.after(ctx)), Clock: r.clock, CallLimit: r.call,
 		Wake: r.news.wait, Stopping: r.stopping, Changed: r.kept, Log: log}
@@ -362,6 +362,7 @@ type progress struct {
 	mu     sync.Mutex
 	told   time.Time
 	states map[string]playbook.State
+	left   map[string][]string // by step that contains: what is still open
 }
 
 // tellEvery is how often destinations are shown a run's progress at most; they
@@ -390,7 +391,7 @@ func (p *progress) after(ctx context.Context) func(tx *store.Tx, rec playbook.Re
 			tx.Audit(stepRecord(p.run.ID, rec))
 		}
 		if p.contains(rec) {
-			return p.contained(ctx, tx, rec)
+			return p.contained(ctx, tx)
 		}
 		if !p.due(tx.Now(), rec.State.Ended()) {
 			return nil
@@ -402,29 +403,48 @@ func (p *progress) after(ctx context.Context) func(tx *store.Tx, rec playbook.Re
 	}
 }
 
-// contains reports whether the record completes the containment: evidence may
-// take hours more, and people must know at once.
-func (p *progress) contains(rec playbook.Record) bool {
+// note keeps what a record says of its step.
+func (p *progress) note(rec playbook.Record) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.states[rec.Name] = rec.State
-	if p.plan.UndoOf != "" || rec.State != playbook.Completed {
-		return false
+	s, ok := p.plan.Step(rec.Name)
+	if !ok || !s.Contains || !rec.State.Ended() {
+		return
 	}
-	if s, ok := p.plan.Step(rec.Name); !ok || !s.Contains {
-		return false
-	}
-	for _, s := range p.plan.Steps {
-		if s.Contains && p.states[s.ID] != playbook.Completed {
-			return false
-		}
-	}
-	return true
-}
-
-func (p *progress) contained(ctx context.Context, tx *store.Tx, rec playbook.Record) error {
 	var open []string
 	rec.Load(respond.SavedStillOpen, &open)
+	if left := respond.LeftOver(s, rec); left != "" {
+		open = append(open, left)
+	}
+	p.left[rec.Name] = open
+}
+
+// contains reports whether the record completes the containment, whole or in part:
+// evidence may take hours more, and people must know at once.
+func (p *progress) contains(rec playbook.Record) bool {
+	p.note(rec)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s, ok := p.plan.Step(rec.Name); !ok || !s.Contains || !rec.State.Ended() {
+		return false
+	}
+	return respond.Holds(p.plan, func(step string) playbook.State { return p.states[step] })
+}
+
+// open is what the steps that contain left open, in the order of the plan.
+func (p *progress) open() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []string
+	for _, s := range p.plan.Steps {
+		out = append(out, p.left[s.ID]...)
+	}
+	return out
+}
+
+func (p *progress) contained(ctx context.Context, tx *store.Tx) error {
+	open := p.open()
 	run, err := tx.LockRun(ctx, p.run.ID)
 	if err != nil || run.Contained {
 		return err

@@ -6,7 +6,49 @@ import (
 	"strings"
 
 	"github.com/guardroom/guardroom/internal/escape"
+	"github.com/guardroom/guardroom/playbook"
 )
+
+// Holds reports whether a run contained something, by how its steps that contain
+// have ended: all well, or all looks at the result well and another failed, which is
+// in part, see LeftOver. It is false while one has not ended, and for an undo.
+func Holds(p *Plan, state func(step string) playbook.State) bool {
+	looks, did, failed := 0, 0, 0
+	for _, s := range p.Steps {
+		if !s.Contains {
+			continue
+		}
+		switch is := state(s.ID); {
+		case is == playbook.Completed && s.Effect == NoChange:
+			looks++
+		case is == playbook.Completed:
+			did++
+		case (is == playbook.Failed || is == playbook.Unknown) && s.Effect != NoChange:
+			failed++
+		default:
+			return false
+		}
+	}
+	return p.UndoOf == "" && looks+did > 0 && (failed == 0 || looks > 0 && did > 0)
+}
+
+// LeftOver is the line, as Verdict.String makes it, about a step that was to contain
+// and failed, where the rest holds. It is empty for any other step, and for one that
+// saved such a line itself.
+func LeftOver(s Step, rec playbook.Record) string {
+	if !s.Contains || s.Effect == NoChange || rec.State != playbook.Failed && rec.State != playbook.Unknown {
+		return ""
+	}
+	var own []string
+	if rec.Load(SavedStillOpen, &own); len(InPart(own)) > 0 {
+		return ""
+	}
+	why := "this was not done"
+	if m := strings.Trim(strings.TrimPrefix(rec.Message, s.Title), " :"); m != "" {
+		why += ": " + m
+	}
+	return Verdict{What: s.Title, Word: Partly(why)}.String()
+}
 
 // InPart returns those lines of what is still open, as Verdict.String makes them,
 // that say of something that it is isolated but in part: where there are any, the

@@ -1,6 +1,47 @@
 package respond
 
-import "testing"
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/guardroom/guardroom/playbook"
+)
+
+func TestAStepThatContainsAndFailedLeavesTheRestContainedInPart(t *testing.T) {
+	t.Parallel()
+	p := &Plan{Steps: []Step{{ID: "mark", Title: "tag it"}, {ID: "isolate", Contains: true, Effect: Reversible}, {ID: "verify", Contains: true, Effect: NoChange},
+		{ID: "revoke", Title: "deny the sessions", Contains: true, Effect: Reversible}}}
+	const done, failed, skipped, waits = playbook.Completed, playbook.Failed, playbook.Skipped, playbook.Waiting
+	for name, c := range map[string]struct {
+		isolate, verify, revoke playbook.State
+		contained               bool
+		want                    string
+	}{
+		"all done":                              {done, done, done, true, ""},
+		"one failed, and the look is well":      {done, done, failed, true, "deny the sessions is partly: this was not done: AWS said no"},
+		"the look failed":                       {done, failed, done, false, ""},
+		"isolation failed, and so did the look": {failed, failed, done, false, ""},
+		"one has not ended":                     {done, done, waits, false, ""},
+		"one was not begun":                     {done, done, skipped, false, ""},
+		"nothing was done":                      {failed, done, failed, false, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, contained, open, _ := Result(p, map[string]playbook.Record{"mark": {State: failed, Message: "tag it: denied"}, "isolate": {State: c.isolate}, "verify": {State: c.verify},
+				"revoke": {State: c.revoke, Message: "deny the sessions: AWS said no"}}, false)
+			if contained != c.contained {
+				t.Errorf("contained: %v", contained)
+			}
+			if left := InPart(open); c.want == "" && len(left) > 0 || c.want != "" && !slices.Equal(left, []string{c.want}) {
+				t.Errorf("left: %q", left)
+			}
+			if c.want != "" && !strings.Contains(ContainedWords("web-1", "run_1", open), "web-1 is contained in part: deny the sessions: this was not done") {
+				t.Errorf("it says %q", ContainedWords("web-1", "run_1", open))
+			}
+		})
+	}
+}
 
 func TestAContainmentThatIsPartlyIsNeverCalledWhole(t *testing.T) {
 	t.Parallel()

@@ -110,7 +110,12 @@ func Result(p *Plan, records map[string]playbook.Record, aborted bool) (state Ru
 			stillOpen = append(stillOpen, open...)
 		}
 	}
-	contained = critical > 0 && criticalDone == critical && p.UndoOf == ""
+	contained = Holds(p, func(step string) playbook.State { return records[step].State })
+	for _, s := range p.Steps {
+		if left := LeftOver(s, records[s.ID]); contained && left != "" {
+			stillOpen = append(stillOpen, left)
+		}
+	}
 	bad := counts[playbook.Failed] + counts[playbook.Unknown]
 	switch {
 	case aborted:

@@ -155,7 +155,7 @@ func ownACL(x *respond.Exec, p aclParams, before tied, work aclWork) (playbook.O
 		return now.ACL == work.Own && len(now.allows()) == 0, err
 	})
 	if err == nil && !ok {
-		err = unseen(x, p.Subnet + " has " + work.Own)
+		err = unseen(x, p.Subnet+" has "+work.Own)
 	}
 	if err != nil {
 		return playbook.Outcome{}, err
@@ -229,7 +229,7 @@ func entries(x *respond.Exec, p aclParams, before tied, work aclWork) (playbook.
 			return playbook.Outcome{}, err
 		}
 	}
-	return playbook.Outcome{}, unseen(x, "the entries in " + before.ACL)
+	return playbook.Outcome{}, unseen(x, "the entries in "+before.ACL)
 }
 
 // deny makes entries side by side. A number that was taken meanwhile is found

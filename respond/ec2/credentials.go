@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"context"
+	"errors"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -90,6 +91,15 @@ func revokeSessions(x *respond.Exec) (playbook.Outcome, error) {
 	changed, err := kit.Set(x, rolePolicy(x, p), func(kit.Document) (kit.Document, error) {
 		return kit.Text(denyDocument(p.RoleID, p.Instance)), nil
 	})
+	if err != nil && !respond.Transient(err) && !ends(err) && !errors.Is(err, playbook.ErrAborted) {
+		why := "sessions of " + p.Instance + " go on"
+		if respond.DeniedByAWS(err) {
+			why += " (iam:PutRolePolicy is not allowed)"
+		}
+		if err := stillOpen(x, respond.Verdict{What: "role " + p.Role, Word: respond.Partly(why)}.String()); err != nil {
+			return playbook.Outcome{}, err
+		}
+	}
 	switch {
 	case respond.Is(err, "UnmodifiableEntity"):
 		return playbook.Outcome{}, conflict("role "+p.Role+" belongs to AWS and takes no policy", "its sessions live on", "end the sessions by the service that owns the role")

@@ -80,7 +80,7 @@ func disassociate(x *respond.Exec) (playbook.Outcome, error) {
 		return a.Association != before.Association, err
 	})
 	if err == nil && !ok {
-		err = unseen(x, before.PublicIP + " is off")
+		err = unseen(x, before.PublicIP+" is off")
 	}
 	if err != nil {
 		return playbook.Outcome{}, err

@@ -87,7 +87,7 @@ func ownGroup(x *respond.Exec, vpc, name, description, key string) (id string, f
 			return id != "" || foreign, err
 		})
 		if lookErr == nil && !ok {
-			lookErr = unseen(x, name + " in " + vpc)
+			lookErr = unseen(x, name+" in "+vpc)
 		}
 		return id, foreign, lookErr
 	}
@@ -173,7 +173,7 @@ func visible(x *respond.Exec, id string) error {
 	case err != nil:
 		return err
 	case len(list) != 1 || len(list[0].IpPermissions)+len(list[0].IpPermissionsEgress) > 0:
-		return unseen(x, id + " without rules")
+		return unseen(x, id+" without rules")
 	}
 	return nil
 }

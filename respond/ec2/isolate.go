@@ -283,7 +283,7 @@ func (o opened) shown(x *respond.Exec, why string) (playbook.Outcome, error) {
 	case err != nil:
 		return playbook.Outcome{}, err
 	case !ok:
-		return playbook.Outcome{}, unseen(x, o.Interface + " is in " + kit.Join(now.Groups) + ", and not in " + o.end() + " alone" + kept.refused)
+		return playbook.Outcome{}, unseen(x, o.Interface+" is in "+kit.Join(now.Groups)+", and not in "+o.end()+" alone"+kept.refused)
 	}
 	if err := settleOwn(x, "open"); err != nil {
 		return playbook.Outcome{}, err
@@ -424,7 +424,7 @@ func release(x *respond.Exec) (playbook.Outcome, error) {
 		return sameSet(now.Groups, p.Before), err
 	})
 	if err == nil && !ok {
-		err = unseen(x, p.Interface + " is in " + kit.Join(now.Groups) + ", and not in " + kit.Join(p.Before) + " alone" + kept.refused)
+		err = unseen(x, p.Interface+" is in "+kit.Join(now.Groups)+", and not in "+kit.Join(p.Before)+" alone"+kept.refused)
 	}
 	if err != nil {
 		return playbook.Outcome{}, err

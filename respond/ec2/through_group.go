@@ -89,7 +89,7 @@ func (p throughParams) fill(x *respond.Exec, id string, made bool) error {
 			}
 		}
 		if x.Now().Sub(x.Started()) > 5*time.Minute {
-			return unseen(x, id + " with its rules")
+			return unseen(x, id+" with its rules")
 		}
 	}
 }

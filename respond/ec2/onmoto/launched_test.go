@@ -130,7 +130,9 @@ func TestAnInstanceThatIsLaunchedWithGroupsIsIsolatedOnMotoItself(t *testing.T) 
 			if m := records[ec2.StepPreflight].Message; !strings.Contains(m, "would be allowed") || strings.Contains(m, "EC2.CreateNetworkAclEntry") {
 				t.Errorf("preflight says %q", m)
 			}
-			if !slices.ContainsFunc(p.Steps, func(s respond.Step) bool { return s.ID == ec2.StepPreflight && strings.Contains(string(s.Params), "EC2.CreateNetworkAclEntry") }) {
+			if !slices.ContainsFunc(p.Steps, func(s respond.Step) bool {
+				return s.ID == ec2.StepPreflight && strings.Contains(string(s.Params), "EC2.CreateNetworkAclEntry")
+			}) {
 				t.Error("no entry of a network ACL is tried")
 			}
 			want := slices.Repeat([][]string{{"guardroom-contain"}}, interfaces+1)
