@@ -270,6 +270,13 @@ func noRoom(acl string, n int) error {
 	return conflict(fmt.Sprintf("network ACL %s has no room for %d more entries in a direction", acl, n), "the interfaces are isolated by their groups", "raise the quota of rules for each network ACL, or free some, and make a new plan")
 }
 
+// tooLate is for an entry that allows so early that none that denies comes before
+// it: no quota helps there.
+func tooLate(acl string, first int32) error {
+	return conflict(fmt.Sprintf("network ACL %s has no room for what denies before its entry %d, which allows", acl, first), "the interfaces are isolated by their groups",
+		"give its entries that allow numbers from 100 on, and make a new plan")
+}
+
 // placed gives each address its entry: the one that is there, else the one that
 // was chosen before if its number is still free, else the next free number.
 func placed(now tied, blocks []string, chosen []Rule) (want, missing []Rule, err error) {
@@ -312,7 +319,10 @@ func placed(now tied, blocks []string, chosen []Rule) (want, missing []Rule, err
 					break
 				}
 			}
-			if n >= first {
+			switch {
+			case n >= first && first <= band:
+				return nil, nil, tooLate(now.ACL, first)
+			case n >= first:
 				return nil, nil, noRoom(now.ACL, len(blocks))
 			}
 			todo[i].Number = n
