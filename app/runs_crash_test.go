@@ -50,17 +50,17 @@ type mortalOrder struct {
 	Lease                time.Duration // of the worker; 0: that of the tests
 	// Deck are the places that are still to be killed at, and Met the file that
 	// the one is written to; where there is a deck, Kill says nothing.
-	Deck []place
+	Deck []deathAt
 	Met  string
 }
 
-// place is where a mortal dies: at a moment of a step.
-type place struct{ Step, Moment string }
+// deathAt is where a mortal dies: at a moment of a step.
+type deathAt struct{ Step, Moment string }
 
 // deck is what is left of one, in a mortal.
 type deck struct {
 	mu   sync.Mutex
-	left []place
+	left []deathAt
 	met  string
 	// called are the steps that asked AWS for a change.
 	called map[string]bool
@@ -73,8 +73,8 @@ func (d *deck) at(step, moment string) {
 	if moment == "before" {
 		d.called[step] = true
 	}
-	if slices.Contains(d.left, place{step, moment}) {
-		d.die(place{step, moment})
+	if slices.Contains(d.left, deathAt{step, moment}) {
+		d.die(deathAt{step, moment})
 	}
 }
 
@@ -86,7 +86,7 @@ func (d *deck) record(r playbook.Record) {
 	if d.met == "" {
 		return
 	}
-	var here []place
+	var here []deathAt
 	for _, p := range d.left {
 		if p.Step == r.Name && (r.State.Ended() || p.Moment == "record" && d.called[r.Name]) {
 			here = append(here, p)
@@ -101,7 +101,7 @@ func (d *deck) record(r playbook.Record) {
 }
 
 // die writes down where it is and dies. Nobody else goes on: the lock is held.
-func (d *deck) die(p ...place) {
+func (d *deck) die(p ...deathAt) {
 	raw, _ := json.Marshal(p)
 	d.write(d.met, string(raw), os.O_TRUNC)
 	die()
@@ -353,12 +353,12 @@ var moments = []string{"before", "after", "record"}
 
 // dealt are the places to be killed at: every moment of every step, or one of
 // each step, dealt in turn.
-func dealt(steps []string, all bool, turn int) []place {
-	var out []place
+func dealt(steps []string, all bool, turn int) []deathAt {
+	var out []deathAt
 	for i, s := range steps {
 		for k, m := range moments {
 			if all || (i+turn)%len(moments) == k {
-				out = append(out, place{s, m})
+				out = append(out, deathAt{s, m})
 			}
 		}
 	}
@@ -367,7 +367,7 @@ func dealt(steps []string, all bool, turn int) []place {
 
 // carryOut lets a run end. The worker is killed at every place of the deck: no
 // chance says at which. It returns how often.
-func carryOut(t *testing.T, o mortalOrder, left []place) (kills int) {
+func carryOut(t *testing.T, o mortalOrder, left []deathAt) (kills int) {
 	t.Helper()
 	o.Met = filepath.Join(t.TempDir(), "met")
 	for o.Deck = left; live(t, o); kills++ {
@@ -375,12 +375,12 @@ func carryOut(t *testing.T, o mortalOrder, left []place) (kills int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var met []place
+		var met []deathAt
 		if err := json.Unmarshal(raw, &met); err != nil {
 			t.Fatal(err)
 		}
 		was := len(o.Deck)
-		o.Deck = slices.DeleteFunc(slices.Clone(o.Deck), func(p place) bool { return slices.Contains(met, p) })
+		o.Deck = slices.DeleteFunc(slices.Clone(o.Deck), func(p deathAt) bool { return slices.Contains(met, p) })
 		if len(o.Deck) == was {
 			t.Fatalf("it was killed at %v, which is not in the deck", met)
 		}
