@@ -175,8 +175,8 @@ func TestAQuotaLeavesTheSnapshotsAndNamesEveryRefusal(t *testing.T) {
 		}
 	}))
 	records := b.run()
-	if r := records["workstation"]; r.State != playbook.Failed || !strings.Contains(r.Message, "m5.xlarge in subnet-b: VcpuLimitExceeded") {
-		t.Errorf("the workstation is %s: %s", r.State, r.Message)
+	if r := records["workstation"]; r.State != playbook.Failed || !strings.Contains(r.Message, "m5.xlarge in subnet-b: VcpuLimitExceeded") || !strings.Contains(r.Message, "quota of the account") || r.Ended.Sub(r.Started) > 3*time.Minute {
+		t.Errorf("the workstation is %s after %s: %s", r.State, r.Ended.Sub(r.Started), r.Message)
 	}
 	for _, id := range []string{"snapshot/" + b.volumes[0], "lock/" + b.volumes[0], "report", "memory"} {
 		if records[id].State != playbook.Completed {
