@@ -174,7 +174,7 @@ func (g *Progress) steps(p *Plan, records []playbook.Record, undo, ended bool, n
 			planned[s.ID] = true
 			rec, begun := byName[s.ID]
 			st := stepProgress(rec, undo && s.Effect != NoChange, now)
-			st.ID, st.Stage, st.Title, st.Approval, st.Preserves = s.ID, s.Stage, StepTitle(p, s), s.Approval, s.preserves()
+			st.ID, st.Stage, st.Title, st.Approval, st.Preserves, st.Contains = s.ID, s.Stage, StepTitle(p, s), s.Approval, s.preserves(), s.Contains
 			st.Message = untitled(st.Message, s.Title, st.Title)
 			if ended && st.Hint == hintAgain {
 				st.Hint = missing(p, s)

@@ -111,6 +111,7 @@ type RunStep struct {
 	Title     string // untrusted
 	State     RunState
 	Preserves bool   // it was to preserve evidence
+	Contains  bool   // the containment is not whole without it
 	Percent   int    // -1: AWS gives none
 	Message   string // untrusted
 	Safe      string // untrusted

@@ -82,6 +82,20 @@ func incompleteRun() message.Run {
 	return r
 }
 
+func TestWhatWasToContainIsTheReasonAndNotATag(t *testing.T) {
+	t.Parallel()
+	r := failedRun()
+	tag := message.RunStep{ID: "mark", Title: "tag 6 resources", State: message.RunFailed, Message: "AWS answered EC2.CreateTags with UnauthorizedOperation"}
+	r.Steps = []message.RunStep{tag, {ID: "verify", Title: "look again", State: message.RunFailed, Contains: true, Message: "not contained"}}
+	if got := strings.ToUpper(raw(r.Outcome(clock("10:55"))[0])); !strings.HasSuffix(got, "IS NOT CONTAINED: LOOK AGAIN: NOT CONTAINED") {
+		t.Errorf("it says %q", got)
+	}
+	r.Steps = []message.RunStep{tag}
+	if got := strings.ToUpper(raw(r.Outcome(clock("10:55"))[0])); !strings.Contains(got, "IS NOT CONTAINED: TAG 6 RESOURCES: ") {
+		t.Errorf("where nothing else is known it says %q", got)
+	}
+}
+
 func TestAGroupSaysHowManyOfItsStepsFailed(t *testing.T) {
 	t.Parallel()
 	for want, s := range map[string]message.RunStage{

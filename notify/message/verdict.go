@@ -67,8 +67,9 @@ func (r Run) because(aborted bool) Text {
 	case aborted:
 		return Text{}
 	}
-	if first := r.failures(1); len(first) > 0 {
-		s := first[0]
+	if bad := r.failures(len(r.Steps)); len(bad) > 0 {
+		// What was only to mark or to protect is no reason, where something is.
+		s := bad[max(0, slices.IndexFunc(bad, func(s RunStep) bool { return s.Contains }))]
 		t := Words(": ").Join(value(s.Title, maxName))
 		if s.Message != "" {
 			t = t.Words(": ").Join(value(strings.TrimRight(s.Message, ". "), maxSentence))
