@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -393,6 +394,9 @@ func (p *progress) after(ctx context.Context) func(tx *store.Tx, rec playbook.Re
 		if p.contains(rec) {
 			return p.contained(ctx, tx)
 		}
+		if why := p.failedToContain(rec); why != "" {
+			return p.notContained(ctx, tx, why)
+		}
 		if !p.due(tx.Now(), rec.State.Ended()) {
 			return nil
 		}
@@ -457,6 +461,54 @@ func (p *progress) contained(ctx context.Context, tx *store.Tx) error {
 	tx.Audit(audit.Record{Who: incident.Guardroom, Action: "run.contained", Object: "run/" + string(run.ID), After: run.Target})
 	return p.change(ctx, tx, run.Incident, true, func(i *incident.Incident, at time.Time) []incident.Entry {
 		return i.Contain(simulated(run.Simulated)+isContained(p.plan, run.ID, open), at)
+	})
+}
+
+// failedToContain says what is open where the record ends the containment without
+// success while the run goes on; empty: it does not, or the run ends with it, which
+// then says so itself.
+func (p *progress) failedToContain(rec playbook.Record) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	last, ok := p.plan.Step(rec.Name)
+	if p.plan.UndoOf != "" || !ok || !last.Contains || !rec.State.Ended() {
+		return ""
+	}
+	open, left, verified := "", 0, true
+	for _, s := range p.plan.Steps {
+		state := p.states[s.ID]
+		switch {
+		case !state.Ended() && s.Contains:
+			return ""
+		case !state.Ended():
+			left++
+		case s.Contains && s.Effect == respond.NoChange && state != playbook.Completed:
+			verified = false
+		}
+		for _, line := range p.left[s.ID] {
+			if strings.Contains(line, " is open: ") && !strings.Contains(open, line) {
+				open += "; " + line
+			}
+		}
+	}
+	if verified || left < 2 {
+		return "" // it holds, or the run is about to end
+	}
+	if open == "" {
+		open = "; " + rec.Message
+	}
+	return nameOf(p.plan) + " is NOT contained: " + strings.TrimPrefix(open, "; ")
+}
+
+// notContained tells people at once that nothing holds: the end of the run may be
+// hours away. After an abort the run ends soon, and says it itself.
+func (p *progress) notContained(ctx context.Context, tx *store.Tx, why string) error {
+	run, err := tx.LockRun(ctx, p.run.ID)
+	if err != nil || !run.AbortedAt.IsZero() {
+		return err
+	}
+	return p.change(ctx, tx, run.Incident, true, func(i *incident.Incident, at time.Time) []incident.Entry {
+		return i.Responded(incident.KindLeftOpen, incident.Guardroom, simulated(run.Simulated)+why+" ("+string(run.ID)+" goes on)", at)
 	})
 }
 

@@ -238,7 +238,7 @@ const (
 	KindDrift          Kind = "drift"           // spoken, alerts: the containment no longer holds
 	KindProven         Kind = "proven"          // spoken: the containment holds, as was found later
 	KindRunLate        Kind = "run_late"        // spoken, alerts: nobody begins a run, or it takes much longer than its plan said
-	KindLeftOpen       Kind = "left_open"       // spoken, alerts: what a run opened could not be closed
+	KindLeftOpen       Kind = "left_open"       // spoken, alerts: what a run opened could not be closed, or what it was to isolate is not
 	KindClosedAgain    Kind = "closed_again"    // spoken: what was left open is closed
 )
 
