@@ -49,6 +49,12 @@ func respondingApp(t *testing.T, storeURL string, change func(c *config.Config),
 // respondingOn is an app that carries out runs on a world that others may share.
 func respondingOn(t *testing.T, cfg *config.Config, w *sim.World, confirm Confirmer) responding {
 	t.Helper()
+	return respondingAs(t, cfg, w, confirm, func(*App) {})
+}
+
+// respondingAs is one that is changed before it begins to work.
+func respondingAs(t *testing.T, cfg *config.Config, w *sim.World, confirm Confirmer, change func(a *App)) responding {
+	t.Helper()
 	a, err := New(t.Context(), cfg, Options{Mode: ModeServe, Responses: w.AWS(), Confirm: confirm})
 	if err != nil {
 		t.Fatal(err)
@@ -56,6 +62,7 @@ func respondingOn(t *testing.T, cfg *config.Config, w *sim.World, confirm Confir
 	if err := a.Deliver(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	change(a)
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan struct{})
 	go func() { defer close(done); a.respond(ctx) }()

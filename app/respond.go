@@ -86,7 +86,7 @@ func (a *App) buildResponses(ctx context.Context, tempo notify.Tempo) error {
 		return err
 	}
 	a.desk = d
-	a.runs = &runs{desk: d, worker: a.db.executor, clock: clock, call: min(callLimit, tempo.Scale(a.cfg.Worker.Lease.Std())/2), stopping: make(chan struct{})}
+	a.runs = &runs{desk: d, worker: a.db.executor, clock: clock, patience: proofLimit, call: min(callLimit, tempo.Scale(a.cfg.Worker.Lease.Std())/2), stopping: make(chan struct{})}
 	if !reach.Simulated() {
 		a.runs.fresh = a.confirm
 	}

@@ -24,9 +24,10 @@ import (
 // every worker before.
 type runs struct {
 	*desk
-	worker string
-	clock  playbook.Clock
-	call   time.Duration // deadline of one call of AWS; it ends before the lease does
+	worker   string
+	clock    playbook.Clock
+	call     time.Duration // deadline of one call of AWS; it ends before the lease does
+	patience time.Duration // for looking for the proof of one containment
 	// stopping is closed when the process is to stop, and life ends a little later.
 	stopping chan struct{}
 	once     sync.Once

@@ -75,6 +75,8 @@ type RunRow struct {
 	NextCheck time.Time `json:"next_check,omitzero"`
 	Checks    int       `json:"checks,omitempty"`
 	Drift     []string  `json:"drift,omitempty"`
+	// Unseen is how many looks at the containment have failed since the last that did not.
+	Unseen int `json:"unseen,omitempty"`
 	// ContainedAt is when the isolation was verified; Verdicts are what later looks
 	// said about each thing that was cut off, by its description and by the records
 	// of its traffic.
