@@ -21,7 +21,7 @@ import (
 // A door that cannot be closed, because the permission was taken away, reaches
 // people before its time is over: in the incident and as a notice, once, and they
 // are told when it is closed.
-func TestWhatCannotBeClosedIsToldOnceAndTakenBack(t *testing.T) {
+func TestDefect57WhatCannotBeClosedIsToldOnceAndTakenBack(t *testing.T) {
 	onBoth(t, func(t *testing.T, storeOf func() string) {
 		t.Parallel()
 		cfg := testConfig(t, storeOf())
