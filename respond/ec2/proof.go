@@ -192,6 +192,11 @@ func (v view) changedAt(n Interface) time.Time {
 			later(r)
 		}
 	})
+	v.done(actShut, func(s respond.Step, r playbook.Record) {
+		if p, err := paramsOf[shutParams](s); err == nil && p.Interface == n.ID {
+			later(r)
+		}
+	})
 	for _, action := range []string{actACL, actAddress} {
 		v.done(action, func(_ respond.Step, r playbook.Record) { later(r) })
 	}

@@ -200,3 +200,39 @@ func TestTheVerdictNamesTheLogAndOneThatIsYoungerThanTheActivityIsNoWitnessAlone
 		})
 	}
 }
+
+func TestTrafficToEndpointsWhileMemoryWasTakenIsNoTrafficAfterTheIsolation(t *testing.T) {
+	t.Parallel()
+	x := newEndpointed(t, func(e *sim.Editor, x *endpointed) {
+		e.AddFlowLogOf(acct, rgn, sim.FlowLogSpec{Resource: x.eni, Group: "flows", Silent: true, Seconds: 60})
+	})
+	asked := 0
+	x.remember(func() {
+		if asked++; asked == 3 { // two minutes after the isolation
+			x.said(x.Clock.Now(), "ACCEPT", "OK")
+		}
+	})
+	p := x.Plan()
+	records := x.run(p)
+	x.well(records)
+	if asked != 3 {
+		t.Fatalf("it was asked %d times", asked)
+	}
+	of := func() respond.Verdict {
+		list, err := respond.Prove(t.Context(), x.AWS, x.Actions, p, records, x.Clock.Now(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(list, func(v respond.Verdict) bool { return v.What == x.eni })
+		return list[i]
+	}
+	x.Pass(10 * time.Minute)
+	x.said(x.Clock.Now().Add(-2*time.Minute), "-", "NODATA")
+	if v := of(); !v.IsProven() {
+		t.Errorf("after memory was taken it is %+v", v)
+	}
+	x.said(x.Clock.Now().Add(-time.Minute), "ACCEPT", "OK")
+	if v := of(); !v.IsOpen() {
+		t.Errorf("with traffic of later it is %+v", v)
+	}
+}
