@@ -185,7 +185,7 @@ func (r *runs) play(ctx context.Context, c playbook.Context, run respond.RunRow,
 	if err != nil {
 		return err
 	}
-	sealed, err := r.sealRun(c, run, plan)
+	sealed, err := r.sealRun(c, run, plan, records)
 	if err != nil {
 		return err
 	}

@@ -41,11 +41,14 @@ func newSealer(path string) (sealer, error) {
 // something, as a step of the run: sealed once, also over a crash. The manifest
 // goes into the evidence bucket as every other change: not by a worker that lost
 // the run, and not while responses are switched off.
-func (r *runs) sealRun(c playbook.Context, run respond.RunRow, plan *respond.Plan) (playbook.Record, error) {
+func (r *runs) sealRun(c playbook.Context, run respond.RunRow, plan *respond.Plan, records map[string]playbook.Record) (playbook.Record, error) {
 	return c.Step(stepSeal, playbook.Options{Timeout: 2 * time.Minute, Finishes: true}, func(s playbook.Step) (playbook.Outcome, error) {
 		var sealed evidence.Sealed
 		var out playbook.Outcome
 		err := s.Look(func(ctx context.Context) (err error) {
+			if err := r.stateGaps(ctx, run, respond.Missed(plan, records)); err != nil {
+				return err
+			}
 			sealed, out, err = r.sealNow(ctx, run, plan, s.Now())
 			return err
 		})
@@ -55,6 +58,24 @@ func (r *runs) sealRun(c playbook.Context, run respond.RunRow, plan *respond.Pla
 		kept, err := r.keepManifest(s, run, plan, sealed)
 		out.Message += "; " + kept
 		return out, err
+	})
+}
+
+// stateGaps keeps what a run did not preserve, before its manifest is sealed. A
+// worker that lost the run states nothing.
+func (r *runs) stateGaps(ctx context.Context, run respond.RunRow, gaps []evidence.Gap) error {
+	if len(gaps) == 0 {
+		return nil
+	}
+	return r.store.Write(ctx, func(tx *store.Tx) error {
+		row, err := tx.LockRun(ctx, run.ID)
+		if err != nil {
+			return err
+		}
+		if row.Epoch != run.Epoch {
+			return playbook.ErrFenced
+		}
+		return tx.PutGaps(ctx, run.Incident, run.ID, gaps)
 	})
 }
 
