@@ -33,14 +33,14 @@ func TestWhatWasNotKeptIsAGapOfTheSealedManifest(t *testing.T) {
 		what, why  string
 		containing string
 	}{
-		{"the events of CloudTrail", userFinding(1, "ci", victimRegion), "LookupEvents", "user ci: what CloudTrail shows since", "InternalFailure", "iam-user"},
+		{"the events of CloudTrail", userFinding(1, "ci", victimRegion), "LookupEvents", "user ci: what CloudTrail shows since", "InvalidTimeRangeException", "iam-user"},
 		{"the code of a function", lambdaFinding(1, "resize"), "", "the code of resize (", "the server of the code", "lambda-function"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			w, err := sim.New(sim.Options{Clock: playbook.Real{Scale: speed}, Speed: speed, Hook: func(p sim.Phase, call sim.Call) error {
 				if p == sim.Before && call.Operation == c.fails {
-					return &smithy.GenericAPIError{Code: "InternalFailure", Message: "no", Fault: smithy.FaultServer}
+					return &smithy.GenericAPIError{Code: "InvalidTimeRangeException", Message: "no", Fault: smithy.FaultClient}
 				}
 				return nil
 			}})
