@@ -112,6 +112,7 @@ func (p *prover) verdict(ctx context.Context, n Interface, base respond.Verdict,
 			continue
 		}
 		t := newTally(n, from)
+		t.since = later(from.Add(-early), changed) // before that, it was let through
 		part, cancel := share(ctx, len(logs)-i)
 		reason := p.read(part, l, n, t)
 		cancel()
@@ -182,23 +183,19 @@ func unproven(base respond.Verdict, why string, early bool) respond.Verdict {
 // changedAt is when the run changed the network of an interface last.
 func (v view) changedAt(n Interface) time.Time {
 	var at time.Time
-	later := func(r playbook.Record) {
-		if r.Ended.After(at) {
-			at = r.Ended
-		}
-	}
+	ended := func(r playbook.Record) { at = later(at, r.Ended) }
 	v.done(actIsolate, func(s respond.Step, r playbook.Record) {
 		if p, err := paramsOf[isolateParams](s); err == nil && p.Interface == n.ID {
-			later(r)
+			ended(r)
 		}
 	})
 	v.done(actShut, func(s respond.Step, r playbook.Record) {
 		if p, err := paramsOf[shutParams](s); err == nil && p.Interface == n.ID {
-			later(r)
+			ended(r)
 		}
 	})
 	for _, action := range []string{actACL, actAddress} {
-		v.done(action, func(_ respond.Step, r playbook.Record) { later(r) })
+		v.done(action, func(_ respond.Step, r playbook.Record) { ended(r) })
 	}
 	return at
 }
