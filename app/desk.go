@@ -34,6 +34,7 @@ import (
 // undone. Each decision is one transaction with its audit record, its timeline
 // entry and the deliveries that must now show it.
 type desk struct {
+	tool    string // this guardroom with its version
 	store   *store.DB
 	engine  runEnqueuer
 	raise   enqueuer

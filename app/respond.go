@@ -56,7 +56,7 @@ func (a *App) buildResponses(ctx context.Context, tempo notify.Tempo) error {
 		reach = a.cloud.Responses(cloud.ResponseRoles{Ours: a.ours, Read: a.cfg.AWS.ReadRole, Act: r.ActRole, Forensics: cmp.Or(r.ForensicsRole, r.ActRole)})
 	}
 	fetch := lambda.HTTP(&http.Client{Timeout: time.Minute, Transport: fetching})
-	d := &desk{store: a.db.DB, engine: runQueue{a.engine}, raise: a.engine, newID: a.ids.New, now: a.now, log: a.log, triager: a.triager,
+	d := &desk{store: a.db.DB, tool: toolOf(a.opts.Version), engine: runQueue{a.engine}, raise: a.engine, newID: a.ids.New, now: a.now, log: a.log, triager: a.triager,
 		playbooks: playbooks(), actions: actions(fetch), closings: closings(), aws: reach, simulation: simulated, policy: policy,
 		rules: respond.Rules{RequesterMayApprove: policy.RequesterMayApprove}, news: newBell(), tempo: tempo,
 		hours: a.cfg.Respond.ProtectedHours, freezes: a.cfg.Respond.Freezes, own: ownOf(a.cfg, asked, a.now).find}

@@ -176,7 +176,11 @@ func (r *runs) play(ctx context.Context, c playbook.Context, run respond.RunRow,
 	if plan.DryRun {
 		return r.finish(ctx, run, plan, respond.RunFailed, false, nil, "it is a dry run, and is never carried out; nothing was changed")
 	}
-	e := respond.Executor{Actions: r.actions, AWS: r.aws, Owed: owing{r.desk}, Policy: r.policy, Beside: r.beside(plan)}
+	row, err := r.store.GetPlan(ctx, run.Plan)
+	if err != nil {
+		return err
+	}
+	e := respond.Executor{Actions: r.actions, AWS: r.aws, Owed: owing{r.desk}, Policy: r.policy, Beside: r.beside(plan), Tool: r.tool, Digest: row.Digest}
 	records, err := e.Execute(c, run.ID, plan)
 	if playbook.IsPermanent(err) {
 		// No other try goes better: what this program does not know it cannot do.

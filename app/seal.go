@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -144,7 +145,15 @@ func (r *runs) sealNow(ctx context.Context, run respond.RunRow, plan *respond.Pl
 	if err != nil {
 		return evidence.Sealed{}, playbook.Outcome{}, err
 	}
-	parts := evidence.Parts{Case: caseOf(i, plan), Run: string(run.ID), By: "guardroom/" + string(run.ID), AuditSeq: head.Seq, AuditHash: head.Hash, Simulated: run.Simulated}
+	about, err := r.caseOf(ctx, i, plan)
+	if err != nil {
+		return evidence.Sealed{}, playbook.Outcome{}, err
+	}
+	row, err := r.store.GetPlan(ctx, run.Plan)
+	if err != nil {
+		return evidence.Sealed{}, playbook.Outcome{}, err
+	}
+	parts := evidence.Parts{Case: about, With: r.tool, Approvals: approvalsOf(run.ID, row), Run: string(run.ID), By: "guardroom/" + string(run.ID), AuditSeq: head.Seq, AuditHash: head.Hash, Simulated: run.Simulated}
 	parts.Items, parts.Custody = itemsOf(items), custodyOf(custody)
 	for _, l := range gaps {
 		parts.Gaps = append(parts.Gaps, l.Gap)
@@ -233,7 +242,42 @@ func (r *runs) sealNext(ctx context.Context, run respond.RunRow, parts evidence.
 	return sealed, err
 }
 
-func caseOf(i *incident.Incident, plan *respond.Plan) evidence.Case {
+// approvalsOf are who approved the plan of a run, as a manifest has them.
+func approvalsOf(run respond.RunID, row respond.PlanRow) []evidence.Approval {
+	out := make([]evidence.Approval, len(row.Approvals))
+	for i, a := range row.Approvals {
+		out[i] = evidence.Approval{Run: string(run), Plan: string(row.ID), Digest: a.Digest, Who: a.Who, How: a.How, At: a.At, Reason: a.Reason, Rule: a.Rule, RuleSHA256: a.RuleSHA256}
+	}
+	return out
+}
+
+// toolOf is this guardroom as the tool of what it preserves.
+func toolOf(version string) string { return evidence.Guardroom + cmp.Or(version, "dev") }
+
+// digestOf is the SHA-256 of the JSON of a revision as it was received; empty where
+// the store does not have it any more.
+func (d *desk) digestOf(ctx context.Context, f incident.FindingRef) (string, error) {
+	list, err := d.store.Revisions(ctx, f.ID, revisionsRead)
+	if err != nil {
+		return "", err
+	}
+	for _, r := range list {
+		if !r.UpdatedAt.Equal(f.UpdatedAt) || r.Count != f.Count {
+			continue
+		}
+		raw, err := store.Unpack(r.Raw)
+		if err != nil || len(raw) == 0 {
+			return "", err
+		}
+		return evidence.Digest(raw), nil
+	}
+	return "", nil
+}
+
+// revisionsRead is how many of the newest revisions of a finding are looked through.
+const revisionsRead = 50
+
+func (d *desk) caseOf(ctx context.Context, i *incident.Incident, plan *respond.Plan) (evidence.Case, error) {
 	c := evidence.Case{Incident: i.Number.String(), OpenedBy: plan.Requester}
 	for _, t := range append([]respond.Target{plan.Target}, plan.Parts...) {
 		if !slices.Contains(c.Accounts, t.Account) {
@@ -244,7 +288,11 @@ func caseOf(i *incident.Incident, plan *respond.Plan) evidence.Case {
 		}
 	}
 	for _, f := range i.Findings {
-		c.Findings = append(c.Findings, evidence.Finding{ID: string(f.ID), Type: f.Type, UpdatedAt: f.UpdatedAt.UTC(), Count: f.Count})
+		sum, err := d.digestOf(ctx, f)
+		if err != nil {
+			return c, err
+		}
+		c.Findings = append(c.Findings, evidence.Finding{ID: string(f.ID), Type: f.Type, UpdatedAt: f.UpdatedAt.UTC(), Count: f.Count, SHA256: sum})
 	}
-	return c
+	return c, nil
 }

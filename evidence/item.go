@@ -46,7 +46,7 @@ type Item struct {
 	HashOver  string    `json:"hash_over,omitempty"` // "the object's bytes", "the image, gaps zero-filled"
 	Gap       string    `json:"gap,omitempty"`       // why there is no hash, or what it lacks
 	How       string    `json:"how"`                 // the call that made it
-	Tool      string    `json:"tool,omitempty"`      // name, version and hash of a tool
+	Tool      string    `json:"tool,omitempty"`      // name, version and hash of a tool; guardroom itself where it used no other
 	Key       string    `json:"key,omitempty"`       // the KMS key that encrypts it
 	LockMode  string    `json:"lock_mode,omitempty"` // governance, compliance
 	LockUntil time.Time `json:"lock_until,omitzero"`
@@ -60,6 +60,9 @@ type Item struct {
 	WorkingUntil time.Time `json:"working_until,omitzero"`
 	Simulated    bool      `json:"simulated,omitempty"`
 }
+
+// Guardroom begins the tool of an item that guardroom made by itself.
+const Guardroom = "guardroom "
 
 // Gap is what could not be taken, and why.
 type Gap struct {

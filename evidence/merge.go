@@ -1,6 +1,9 @@
 package evidence
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // MergeItems adds items to a list. An item with an id that is in the list is
 // merged into it.
@@ -47,6 +50,9 @@ func Merge(old, now Item) Item {
 		if *f.to == "" {
 			*f.to = f.from
 		}
+	}
+	if strings.HasPrefix(out.Tool, Guardroom) && old.Tool != "" {
+		out.Tool = old.Tool // what made it, not who spoke of it later
 	}
 	if out.Kind == "" {
 		out.Kind = old.Kind

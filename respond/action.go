@@ -1,6 +1,7 @@
 package respond
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -69,6 +70,8 @@ type Exec struct {
 	Policy Policy
 	AWS    awscalls.AWS
 	Owed   Owing
+
+	tool, digest string // see Executor
 
 	limit   time.Duration
 	records func(id string) (playbook.Record, bool)
@@ -212,6 +215,7 @@ func (x *Exec) Preserve(items ...evidence.Item) error {
 	x.Load(savedEvidence, &have)
 	for _, i := range items {
 		i.Simulated = x.AWS.Simulated()
+		i.Tool = cmp.Or(i.Tool, x.tool)
 		if i.CreatedAt.IsZero() {
 			i.CreatedAt = x.Now()
 		}
@@ -251,7 +255,7 @@ func (x *Exec) Custody(action, item, from, to, reason string) error {
 			return nil
 		}
 	}
-	return x.Save(savedCustody, append(have, evidence.Custody{At: x.Now(), Who: "guardroom/" + string(x.RunID), Action: action, Item: item, From: from, To: to, Reason: reason}))
+	return x.Save(savedCustody, append(have, evidence.Custody{At: x.Now(), Who: "guardroom/" + string(x.RunID), Action: action, Item: item, From: from, To: to, Reason: reason, Digest: x.digest}))
 }
 
 // EvidenceOf returns what a step preserved, lacks and handled.

@@ -39,6 +39,9 @@ type Executor struct {
 	// Beside is what is done besides the steps of the plan, at the same time: no
 	// step waits for it. What it preserves is evidence of the run.
 	Beside []Beside
+	// Tool is this guardroom with its version, and Digest that of the approved plan:
+	// both are said of what a run preserves. Empty: they are not known.
+	Tool, Digest string
 }
 
 // Beside is something that a run does and that is no step of its plan.
@@ -80,7 +83,7 @@ func (e *Executor) node(c playbook.Context, run RunID, p *Plan, s Step, o playbo
 		o.Transient = Transient
 	}
 	return playbook.Node{Name: s.ID, Options: o, After: s.After, Needs: s.Needs, Do: func(st playbook.Step) (playbook.Outcome, error) {
-		x := &Exec{Step: st, Def: s, Plan: p, RunID: run, Policy: e.Policy.For(p), AWS: e.AWS, Owed: e.Owed, limit: o.Timeout, records: c.Record}
+		x := &Exec{Step: st, Def: s, Plan: p, RunID: run, Policy: e.Policy.For(p), AWS: e.AWS, Owed: e.Owed, tool: e.Tool, digest: e.Digest, limit: o.Timeout, records: c.Record}
 		out, err := do(x)
 		if st.Attempt() >= strangeAnswers && !s.Contains && notOfAWS(err) {
 			err = playbook.Permanent(Explain(err, s.Title, "what was done before stays; see the run"))
