@@ -117,20 +117,15 @@ func what(name string, undoOf RunID, p *Plan) string {
 	return "Response"
 }
 
+// runWord is the word for a whole run. That of an undo is completed: undone is what
+// it made of the other.
 func runWord(r RunRow) Word {
-	undo := r.UndoOf != ""
 	switch r.State {
 	case RunQueued:
 		return WordWaiting
 	case RunRunning:
-		if undo {
-			return WordUndoing
-		}
 		return WordRunning
 	case RunCompleted:
-		if undo {
-			return WordUndone
-		}
 		return WordCompleted
 	case RunPartFailed:
 		return WordPartFailed
