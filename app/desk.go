@@ -235,9 +235,13 @@ func (d *desk) question(ctx context.Context, r api.PlanRequest, who string) (q s
 	return q, p, req, nil
 }
 
-// forbids asks the rules of the configuration about a resource that was described.
+// forbids asks about a resource that was described whether it may be guardroom's
+// own, and the rules of the configuration.
 func forbids(q safety.Question) func(respond.Target, respond.World, bool) respond.Guard {
 	return func(t respond.Target, w respond.World, changes bool) respond.Guard {
+		if g := safety.Worker(q, t, w, changes); g.Answer == respond.Refuse {
+			return g
+		}
 		return safety.Never(q, t, w, changes)
 	}
 }
@@ -261,6 +265,7 @@ const mostParts = 25
 // what is too much for one plan. It says what is left out.
 func (d *desk) narrow(ctx context.Context, q *safety.Question, req *respond.Request, p respond.Playbook) (left []string) {
 	q.Own = d.own(ctx)
+	req.Forbids = forbids(*q)
 	if _, many := p.(respond.Sequence); !many {
 		return nil
 	}

@@ -53,7 +53,7 @@ func (r *runs) changed(c playbook.Context, plan *respond.Plan) ([]string, error)
 			if err != nil {
 				return err
 			}
-			q := safety.Question{Incident: i, Finding: f, Confirmed: confirmed, Never: r.never}
+			q := safety.Question{Incident: i, Finding: f, Confirmed: confirmed, Never: r.never, Own: r.own(ctx)}
 			if len(q.Never) > 0 {
 				q.Env = r.triager.Env(ctx, f)
 			}

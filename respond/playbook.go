@@ -68,6 +68,9 @@ type World struct {
 	// Tags are what the resource carries now: one map, or more where it inherits
 	// those of what holds it. Nil: they could not be read.
 	Tags []map[string]string
+	// WorksAs is the ARN of the role whose credentials the resource holds; empty: it
+	// has none, or it is not known.
+	WorksAs string
 	// Untouched says that whatever is done changes nothing of the resource itself.
 	Untouched bool
 }

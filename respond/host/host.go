@@ -82,7 +82,7 @@ func (b both) Describe(ctx context.Context, a awscalls.AWS, r respond.Request) (
 		facts = append(facts, f)
 	}
 	return respond.World{Before: before, Facts: facts, Value: worlds{contain, acquire.w}, Unanswered: slices.Concat(contain.Unanswered, acquire.w.Unanswered),
-		Tags: contain.Tags}, nil
+		Tags: contain.Tags, WorksAs: contain.WorksAs}, nil
 }
 
 // Draft implements respond.Playbook.
