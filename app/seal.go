@@ -179,11 +179,12 @@ func itemsOf(list []store.Preserved) []evidence.Item {
 	return out
 }
 
-// custodyOf are lines of custody that name items as a manifest does.
+// custodyOf are lines of custody that name items as a manifest does. A line about
+// what another run made names it so already.
 func custodyOf(list []evidence.Custody) []evidence.Custody {
 	out := slices.Clone(list)
 	for i, c := range out {
-		if run := evidence.RunOf(c.Who); run != "" && c.Item != "" {
+		if run := evidence.RunOf(c.Who); run != "" && c.Item != "" && evidence.RunOf(c.Item) == "" {
 			out[i].Item = run + "/" + c.Item
 		}
 	}
