@@ -171,7 +171,7 @@ func (g *Progress) steps(p *Plan, records []playbook.Record, undo, ended bool, n
 			st := stepProgress(rec, undo && s.Effect != NoChange, now)
 			st.ID, st.Stage, st.Title, st.Approval, st.Preserves, st.Contains = s.ID, s.Stage, StepTitle(p, s), s.Approval, s.preserves(), s.Contains
 			st.Message = untitled(st.Message, s.Title, st.Title)
-			if ended && st.Hint == hintAgain {
+			if ended && promises(st.Hint) {
 				st.Hint = missing(p, s)
 			}
 			if !begun && ended {

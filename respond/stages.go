@@ -46,6 +46,12 @@ func untitled(message string, titles ...string) string {
 	return message
 }
 
+// promises reports whether a hint says that something is asked again by itself,
+// which is so only while the run lasts.
+func promises(hint string) bool {
+	return hint == hintAgain || strings.HasPrefix(hint, "it is asked again")
+}
+
 // missing says how to get what a step of a run that has ended did not do.
 func missing(p *Plan, s Step) string {
 	name := p.Playbook
