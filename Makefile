@@ -9,7 +9,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS = -s -w -X main.version=$(VERSION)
 # Packages tested at the same time, and the longest that one may take.
 P ?= 2
-TIMEOUT ?= 30m
+TIMEOUT ?= 60m
 FUZZTIME ?= 30s
 KILLS ?= 1000
 BENCH ?= .
