@@ -117,14 +117,14 @@ func (d *desk) create(ctx context.Context, r api.PlanRequest, who string, byItse
 	if err != nil {
 		return m, err
 	}
+	q.ByItself = byItself
+	q.Protected = d.protected(q.Now)
+	left := d.narrow(ctx, &q, &req, p)
 	judge := req.Forbids
 	req.Forbids = func(t respond.Target, w respond.World, changes bool) respond.Guard {
 		m.parts = append(m.parts, part{t, w})
 		return judge(t, w, changes)
 	}
-	q.ByItself = byItself
-	q.Protected = d.protected(q.Now)
-	left := d.narrow(ctx, &q, &req, p)
 	look, cancel := context.WithTimeout(ctx, describeLimit)
 	defer cancel()
 	if err := d.furnish(look, req); err != nil {

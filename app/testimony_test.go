@@ -76,7 +76,7 @@ func TestAChangedBeforeImageIsNamedAndNotRestored(t *testing.T) {
 	if _, err := r.desk.UndoRun(t.Context(), run.ID, "kim"); err != nil {
 		t.Error("as it was again:", err)
 	}
-	db, err := sql.Open("sqlite", r.db.path)
+	db, err := sql.Open("sqlite", r.db.path+"?_pragma=busy_timeout(60000)")
 	if err != nil {
 		t.Fatal(err)
 	}

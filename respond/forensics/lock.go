@@ -206,10 +206,10 @@ func counted(x *respond.Exec, p snapshotParams, id string) (evidence.Item, strin
 		}
 		l, err = lockOf(x, id)
 	}
-	if err != nil && ended(err) {
+	switch {
+	case ended(err):
 		return evidence.Item{}, "", err
-	}
-	if err != nil || l.Mode == "" || l.Pending {
+	case err != nil, l.Mode == "", l.Pending:
 		return evidence.Item{}, "", nil
 	}
 	if err := x.Custody("locked", own(x, of(stageSnapshot, p.Volume.ID)), "", id, l.words()+", as AWS counts since it is completed"); err != nil {
