@@ -9,7 +9,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS = -s -w -X main.version=$(VERSION)
 # Packages tested at the same time, and the longest that one may take.
 P ?= 2
-TIMEOUT ?= 30m
+TIMEOUT ?= 60m
 FUZZTIME ?= 30s
 KILLS ?= 1000
 BENCH ?= .
@@ -57,7 +57,7 @@ bench: ## run the benchmarks (BENCH=regexp)
 	@$(WITH_TOOLS) $(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -p 1 -timeout 2h ./...
 
 soak: ## the crash suite with KILLS=1000 kills a store
-	@$(WITH_TOOLS) GUARDROOM_KILLS=$(KILLS) GUARDROOM_RUN_KILLS=$(KILLS) $(GO) test -count=1 -v -timeout 12h -run Crash ./e2e/...
+	@$(WITH_TOOLS) GUARDROOM_KILLS=$(KILLS) GUARDROOM_RUN_KILLS=$(KILLS) $(GO) test -count=1 -v -timeout 12h -run 'Crash|TestARunThatIsKilled' ./e2e/... ./app/
 
 fuzz: ## every fuzz test for FUZZTIME=30s
 	@GO="$(GO)" sh scripts/fuzz.sh $(FUZZTIME)

@@ -262,8 +262,9 @@ func (a *App) Deliver(ctx context.Context) error {
 }
 
 // Close ends what runs, writes the last audit head outside, and closes the
-// store. Deliveries under way get grace to finish; what is left is taken up by
-// the next start.
+// store. Deliveries and runs under way get grace to finish; what is left is taken
+// up by the next start, but for what a run opened for seconds: that is closed now,
+// where AWS lets it. It takes grace, 2 s and leaveLimit at most.
 func (a *App) Close(ctx context.Context) error {
 	var errs []error
 	if a.runs != nil {
@@ -272,6 +273,9 @@ func (a *App) Close(ctx context.Context) error {
 	}
 	if a.engine != nil {
 		errs = append(errs, describe("stop the durable engine", a.engine.Shutdown(grace)))
+	}
+	if a.runs != nil {
+		a.runs.closeLeft(ctx)
 	}
 	if a.watch != nil {
 		errs = append(errs, describe("write the last audit head", a.watch.keepHead(ctx)))

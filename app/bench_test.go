@@ -164,14 +164,16 @@ func TestABurstOfRevisionsBecomesAHandfulOfEdits(t *testing.T) {
 	if _, err := a.WaitDelivered(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
+	took := time.Since(start)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.views) != 1 {
 		t.Fatalf("%d incidents", len(r.views))
 	}
 	for _, views := range r.views {
-		if len(views) > 6 {
-			t.Errorf("%d edits", len(views))
+		// Edits are spaced, so a slow machine, which takes longer, has more of them.
+		if most := 6 + int(took/(10*time.Second)); len(views) > most {
+			t.Errorf("%d edits in %s", len(views), took)
 		}
 		inc, err := a.db.GetIncident(t.Context(), 1)
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/guardroom/guardroom/audit"
 	"github.com/guardroom/guardroom/incident"
+	"github.com/guardroom/guardroom/playbook"
 	"github.com/guardroom/guardroom/respond"
 	"github.com/guardroom/guardroom/store"
 )
@@ -29,6 +30,11 @@ const (
 	lookAgain = 5 * time.Minute
 	// asked is how many findings GuardDuty is asked for at one look.
 	asked = 10
+	// proofLimit is how long looking for proof may take. It has that for itself: who
+	// fills the logs keeps nobody from seeing what was changed back.
+	proofLimit = 2 * time.Minute
+	// unseenAfter is after how many looks in a row that failed people are told.
+	unseenAfter = 3
 )
 
 // watch notes when a run contained something, and when that is looked at.
@@ -72,28 +78,74 @@ type sight struct {
 	talk     string // what GuardDuty still sees; empty: nothing
 }
 
+// check looks at one containment. What somebody changed back is told before the
+// proof is looked for, which may take long or fail.
 func (r *runs) check(ctx context.Context, run respond.RunRow) error {
-	found, failed := r.look(ctx, run)
-	if failed != nil {
-		r.log.Warn("a containment could not be looked at and is looked at again", "run", string(run.ID), "error", failed)
+	s, err := r.scene(ctx, run)
+	if err != nil {
+		return r.unseen(ctx, run, err)
 	}
+	short, cancel := context.WithTimeout(ctx, describeLimit)
+	missing, err := drift(short, r.aws, s.plan, s.records)
+	cancel()
+	if err != nil {
+		return r.unseen(ctx, run, err)
+	}
+	if slices.ContainsFunc(missing, func(m string) bool { return !slices.Contains(run.Drift, m) }) {
+		err := r.note(ctx, run, func(now *respond.RunRow, _ time.Time) []saying {
+			return sight{missing: missing, verdicts: s.last}.news(now)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	found := sight{missing: missing, verdicts: r.proof(ctx, run, s), talk: r.talking(ctx, run, s.plan)}
+	return r.note(ctx, run, func(now *respond.RunRow, at time.Time) []saying {
+		pending := slices.ContainsFunc(found.verdicts, func(v respond.Verdict) bool { return v.Pending })
+		now.NextCheck = r.nextLook(now.ContainedAt, at, pending)
+		now.Checks++
+		return append(append(visible(now), found.news(now)...), found.talks(now, at)...)
+	})
+}
+
+// scene is what a look works from.
+type scene struct {
+	plan    *respond.Plan
+	records map[string]playbook.Record
+	last    []respond.Verdict // of the look before
+}
+
+func (r *runs) scene(ctx context.Context, run respond.RunRow) (s scene, err error) {
+	row, err := r.store.GetPlan(ctx, run.Plan)
+	if err != nil {
+		return s, err
+	}
+	if s.plan, err = openPlan(row); err != nil {
+		return s, err
+	}
+	list, err := r.store.Steps(ctx, run.ID)
+	if err != nil {
+		return s, err
+	}
+	s.records, s.last = byName(list), run.Verdicts
+	if len(s.last) == 0 {
+		s.last = respond.VerdictsOf(s.plan, s.records)
+	}
+	return s, nil
+}
+
+// note writes what a look found into the run, and tells it. A run that is being
+// undone is left alone: what is missing then is meant to be.
+func (r *runs) note(ctx context.Context, run respond.RunRow, change func(now *respond.RunRow, at time.Time) []saying) error {
 	return r.store.Write(ctx, func(tx *store.Tx) error {
 		now, err := tx.LockRun(ctx, run.ID)
 		if err != nil || now.NextCheck.IsZero() {
 			return err
 		}
 		if active, _, err := tx.ActiveRun(ctx, run.Target); err != nil || active != "" && active != run.ID {
-			return err // it is being undone: what is missing now is meant to be
+			return err
 		}
-		pending := slices.ContainsFunc(found.verdicts, func(v respond.Verdict) bool { return v.Pending })
-		now.NextCheck = r.nextLook(now.ContainedAt, tx.Now(), pending || failed != nil)
-		if failed != nil {
-			if soon := tx.Now().Add(r.tempo.Scale(lookAgain)); soon.Before(now.NextCheck) {
-				now.NextCheck = soon
-			}
-			return tx.PutRun(ctx, now)
-		}
-		news := found.news(&now, tx.Now())
+		news := change(&now, tx.Now())
 		if err := tx.PutRun(ctx, now); err != nil {
 			return err
 		}
@@ -107,35 +159,68 @@ func (r *runs) check(ctx context.Context, run respond.RunRow) error {
 	})
 }
 
-// look looks at AWS, and at what GuardDuty says.
-func (r *runs) look(ctx context.Context, run respond.RunRow) (s sight, err error) {
-	row, err := r.store.GetPlan(ctx, run.Plan)
-	if err != nil {
-		return s, err
+// unseen notes that a look failed. Whether the containment holds is not known then,
+// and people are told once it fails again and again.
+func (r *runs) unseen(ctx context.Context, run respond.RunRow, why error) error {
+	r.log.Warn("a containment could not be looked at and is looked at again", "run", string(run.ID), "error", why)
+	return r.note(ctx, run, func(now *respond.RunRow, at time.Time) []saying {
+		now.NextCheck = r.nextLook(now.ContainedAt, at, true)
+		if soon := at.Add(r.tempo.Scale(lookAgain)); soon.Before(now.NextCheck) {
+			now.NextCheck = soon
+		}
+		if now.Unseen++; now.Unseen != unseenAfter {
+			return nil
+		}
+		return []saying{{incident.KindDrift, "run.unseen", fmt.Sprintf("%s could not be looked at %d times in a row, so nobody knows whether it holds: %s", subjectOf(now), now.Unseen, respond.Explain(why, "look at it again", "nothing was changed"))}}
+	})
+}
+
+// visible says that a containment which could not be looked at can be again.
+func visible(now *respond.RunRow) []saying {
+	failed := now.Unseen
+	now.Unseen = 0
+	if failed < unseenAfter {
+		return nil
 	}
-	plan, err := openPlan(row)
-	if err != nil {
-		return s, err
+	return []saying{{incident.KindProven, "run.seen", fmt.Sprintf("%s can be looked at again, after %d looks that failed", subjectOf(now), failed)}}
+}
+
+// proof is what the records of traffic say. Where they cannot be looked at, nothing
+// is proven, and what is known to be open stays open.
+func (r *runs) proof(ctx context.Context, run respond.RunRow, s scene) []respond.Verdict {
+	long, cancel := context.WithTimeout(ctx, r.patience)
+	defer cancel()
+	list, err := respond.Prove(long, r.aws, r.actions, s.plan, s.records, r.now(), s.last)
+	if err == nil {
+		return list
 	}
-	list, err := r.store.Steps(ctx, run.ID)
-	if err != nil {
-		return s, err
+	r.log.Warn("the proof of a containment could not be looked for", "run", string(run.ID), "error", err)
+	why := "the records of its traffic could not be looked at"
+	if code := respond.Code(err); code != "" {
+		why += " (" + code + ")"
+	} else if long.Err() != nil {
+		why += fmt.Sprintf(" within %s", r.patience)
 	}
-	records := byName(list)
+	list = slices.Clone(s.last)
+	for i, v := range list {
+		if !v.IsOpen() && !v.IsPartly() {
+			list[i].Word, list[i].By, list[i].Pending = respond.NotProven(why), "", true
+		}
+	}
+	return list
+}
+
+// talking is what GuardDuty still sees; where that cannot be found out now, the
+// next look asks again.
+func (r *runs) talking(ctx context.Context, run respond.RunRow, plan *respond.Plan) string {
 	short, cancel := context.WithTimeout(ctx, describeLimit)
 	defer cancel()
-	if s.missing, err = drift(short, r.aws, plan, records); err != nil {
-		return s, err
+	text, err := r.talk(short, run, plan)
+	if err != nil {
+		r.log.Warn("it could not be found out whether GuardDuty still sees activity", "run", string(run.ID), "error", err)
+		return ""
 	}
-	last := run.Verdicts
-	if len(last) == 0 {
-		last = respond.VerdictsOf(plan, records)
-	}
-	if s.verdicts, err = respond.Prove(short, r.aws, r.actions, plan, records, r.now(), last); err != nil {
-		return s, err
-	}
-	s.talk, err = r.talk(ctx, run, plan)
-	return s, err
+	return text
 }
 
 // saying is a line for the incident.
@@ -146,7 +231,7 @@ type saying struct {
 
 // news keeps in the row what was found, and returns what people are told: each
 // thing once, and again only when it has changed.
-func (s sight) news(run *respond.RunRow, now time.Time) []saying {
+func (s sight) news(run *respond.RunRow) []saying {
 	var out []saying
 	before, drift := run.Drift, slices.Clone(s.missing)
 	lines := slices.Clone(s.missing)
@@ -158,10 +243,9 @@ func (s sight) news(run *respond.RunRow, now time.Time) []saying {
 		}
 	}
 	proven := s.proven(run.Verdicts)
-	run.Checks++
 	run.Drift = drift
 	run.Verdicts, run.StillOpen = s.verdicts, respond.Restate(run.StillOpen, s.verdicts)
-	subject := "The containment by " + string(run.ID)
+	subject := subjectOf(run)
 	switch {
 	case len(drift) > 0 && !slices.Equal(before, drift):
 		out = append(out, saying{incident.KindDrift, "run.drift", subject + " no longer holds: " + joinShort(lines) + "; guardroom does not repair it by itself"})
@@ -171,11 +255,20 @@ func (s sight) news(run *respond.RunRow, now time.Time) []saying {
 	if len(proven) > 0 {
 		out = append(out, saying{incident.KindProven, "run.proven", subject + " is proven: " + strings.Join(proven, ", ") + " isolated, and the flow records since then show nothing that went through"})
 	}
-	if s.talk != "" && run.TalkingAt.IsZero() {
-		run.TalkingAt = now
-		out = append(out, saying{incident.KindDrift, "run.talking", subject + " may not hold: " + s.talk})
-	}
 	return out
+}
+
+// talks says once what GuardDuty still sees.
+func (s sight) talks(run *respond.RunRow, at time.Time) []saying {
+	if s.talk == "" || !run.TalkingAt.IsZero() {
+		return nil
+	}
+	run.TalkingAt = at
+	return []saying{{incident.KindDrift, "run.talking", subjectOf(run) + " may not hold: " + s.talk}}
+}
+
+func subjectOf(run *respond.RunRow) string {
+	return simulated(run.Simulated) + "The containment by " + string(run.ID)
 }
 
 // proven are the things of which it is known now, and was not before, that nothing

@@ -81,7 +81,7 @@ func (d *desk) approve(ctx context.Context, id respond.PlanID, a respond.Approva
 				}
 			}
 		}
-		return d.tell(ctx, tx, row.Incident, incident.KindPlanDecided, a.Who, fmt.Sprintf("approved plan %s (%s, sha256:%s), %d of %d: %s", id, whatOf(plan), row.Digest[:8], len(row.Approvals), row.Needed, a.Reason))
+		return d.tell(ctx, tx, row.Incident, incident.KindPlanDecided, a.Who, fmt.Sprintf("%sapproved %s, %d of %d: %s", simulated(plan.Simulated), planWords(row, plan), len(row.Approvals), row.Needed, a.Reason))
 	})
 	if err == nil {
 		err = expired
@@ -195,30 +195,6 @@ func held(plan *respond.Plan) []string {
 	return slices.Compact(out)
 }
 
-// mayUndo refuses an undo whose run was taken back already, or whose target was
-// contained anew since: it would let out what that run holds.
-func (d *desk) mayUndo(ctx context.Context, tx *store.Tx, plan *respond.Plan) error {
-	old, err := tx.LockRun(ctx, plan.UndoOf)
-	if err != nil {
-		return err
-	}
-	if old.UndoneBy != "" {
-		return fault.New(fault.Conflict, fmt.Sprintf("run %s was taken back by %s already", old.ID, old.UndoneBy), "guardroom run show "+string(old.UndoneBy))
-	}
-	list, err := tx.Runs(ctx, store.RunFilter{Target: old.Target, Limit: 50})
-	if err != nil {
-		return err
-	}
-	for _, r := range list {
-		if r.ID > old.ID && r.Contained && r.UndoneBy == "" {
-			f := fault.New(fault.Conflict, fmt.Sprintf("run %s contained it anew since", r.ID), "undo that one first: guardroom run undo "+string(r.ID))
-			f.Safe = "nothing was changed"
-			return f
-		}
-	}
-	return nil
-}
-
 // stillOpen refuses to begin a response to an incident that was closed since the
 // plan was made.
 func (d *desk) stillOpen(ctx context.Context, tx *store.Tx, row *respond.PlanRow) error {
@@ -256,7 +232,7 @@ func (d *desk) ended(ctx context.Context, tx *store.Tx, row respond.PlanRow, who
 		return err
 	}
 	tx.Audit(audit.Record{Who: who, Action: "plan." + string(row.State), Object: "plan/" + string(row.ID), After: string(row.State), Why: row.Why})
-	return d.tell(ctx, tx, row.Incident, incident.KindPlanDecided, who, fmt.Sprintf("plan %s (%s) is %s%s", row.ID, row.Playbook, row.State, because(row.Why)))
+	return d.tell(ctx, tx, row.Incident, incident.KindPlanDecided, who, endedWords(row))
 }
 
 // expire ends the plans that nobody approved in time.
@@ -309,7 +285,7 @@ func (d *desk) AbortRun(ctx context.Context, id respond.RunID, why, who string) 
 			return err
 		}
 		tx.Audit(audit.Record{Who: who, Action: "run.aborted", Object: "run/" + string(id), Why: why})
-		return d.tell(ctx, tx, run.Incident, incident.KindRunEnded, who, fmt.Sprintf("aborted %s: it stops before its next change, and what is contained stays so%s", id, because(why)))
+		return d.tell(ctx, tx, run.Incident, incident.KindRunEnded, who, simulated(run.Simulated)+fmt.Sprintf("aborted %s: it stops before its next change, and what is contained stays so%s", id, because(why)))
 	})
 	if err == nil {
 		d.news.ring()
@@ -379,6 +355,9 @@ func (d *desk) UndoRun(ctx context.Context, id respond.RunID, who string) (api.P
 	if err != nil {
 		return none, err
 	}
+	if err := d.unchanged(ctx, id, records); err != nil {
+		return none, err
+	}
 	undo, err := respond.UndoPlan(plan, id, byName(records), d.actions)
 	if err != nil {
 		return none, err
@@ -392,7 +371,7 @@ func (d *desk) UndoRun(ctx context.Context, id respond.RunID, who string) (api.P
 		return none, err
 	}
 	undo.Guards = append([]respond.Guard{safety.Busy(q)}, d.asked(ctx, undo)...)
-	kept, err := d.keep(ctx, undo, respond.World{Facts: undo.Facts, Before: []byte("{}")}, who)
+	kept, err := d.keep(ctx, undo, respond.World{Facts: undo.Facts, Before: []byte("{}")}, who, false)
 	return api.PlanDetail{Row: kept, Plan: undo, Canonical: string(kept.Bytes)}, err
 }
 
@@ -408,157 +387,7 @@ func byName(list []playbook.Record) map[string]playbook.Record {
 func (d *desk) Playbooks() []api.Playbook {
 	out := []api.Playbook{}
 	for _, p := range d.playbooks {
-		out = append(out, api.Playbook{Name: p.Name(), Version: p.Version(), Summary: p.Summary()})
+		out = append(out, api.Playbook{Name: p.Name(), Version: p.Version(), Summary: sentence(p.Summary())})
 	}
 	return out
-}
-
-// wishes makes the plans that routes want, once GuardDuty has confirmed their
-// findings, and approves those that a rule approves beforehand.
-func (d *desk) wishes(ctx context.Context, confirm func(ctx context.Context, id store.Finding) (bool, error)) error {
-	list, err := d.store.DueWishes(ctx, d.now(), 20)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, w := range list {
-		mine := false
-		err := d.store.Write(ctx, func(tx *store.Tx) (err error) {
-			// Nobody else looks at it meanwhile; after a crash it is due again.
-			mine, err = tx.ClaimWish(ctx, w, tx.Now().Add(d.tempo.Scale(5*time.Minute)))
-			return err
-		})
-		if err == nil && mine {
-			err = d.wish(ctx, w, confirm)
-		}
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
-}
-
-// givesUp is for how long a plan is wished for: what GuardDuty does not confirm
-// in that time it does not know.
-const givesUp = 24 * time.Hour
-
-func (d *desk) wish(ctx context.Context, w store.Wish, confirm func(ctx context.Context, f store.Finding) (bool, error)) error {
-	later := func(why string) error {
-		w.Tries++
-		w.Why = why
-		w.NextAt = d.now().Add(d.tempo.Scale(min(time.Minute, 2*time.Second<<min(w.Tries, 10))))
-		if d.now().Sub(w.At) > d.tempo.Scale(givesUp) {
-			return d.endWish(ctx, w, "no plan was made by itself: "+why)
-		}
-		return d.store.Write(ctx, func(tx *store.Tx) error { return tx.PostponeWish(ctx, w) })
-	}
-	f, ok, err := d.store.GetFinding(ctx, w.Finding)
-	if err != nil {
-		return err
-	}
-	if !ok {
-		return d.endWish(ctx, w, "")
-	}
-	_, said, err := d.store.ConfirmedFinding(ctx, w.Finding)
-	if err != nil {
-		return err
-	}
-	if !said {
-		known, err := confirm(ctx, f)
-		switch {
-		case fault.CodeOf(err) == fault.Usage: // an account that is not ours stays so
-			return d.endWish(ctx, w, "no plan was made by itself: "+fault.Of(err).Error())
-		case err != nil:
-			return later("GuardDuty could not be asked: " + fault.Of(err).Error())
-		case !known:
-			return later("GuardDuty in " + f.AccountID + " does not know the finding")
-		}
-	}
-	made, err := d.madeByItself(ctx)
-	if err != nil {
-		return err
-	}
-	if limit := d.policy.PlansAnHour; limit > 0 && made >= limit {
-		return d.endWish(ctx, w, fmt.Sprintf("no plan was made by itself: %d were made within the hour, and the cap is %d (respond.caps.plans); a person can: guardroom plan create --incident %s", made, limit, w.Incident))
-	}
-	row, plan, err := d.create(ctx, api.PlanRequest{Incident: w.Incident, Playbook: w.Playbook}, incident.Guardroom, true)
-	if err != nil {
-		if c := fault.CodeOf(err); c == fault.Unavailable || c == fault.Internal {
-			return later(fault.Of(err).Error())
-		}
-		return d.endWish(ctx, w, "no plan was made by itself: "+fault.Of(err).Error())
-	}
-	if err := d.preAuthorize(ctx, row, plan); err != nil {
-		d.log.Warn("whether a rule approves a plan beforehand is not known", "plan", string(row.ID), "error", err)
-	}
-	return d.endWish(ctx, w, "")
-}
-
-// madeByItself counts the plans that guardroom has made by itself within the hour,
-// as far as that matters for the cap.
-func (d *desk) madeByItself(ctx context.Context) (n int, err error) {
-	since := d.now().Add(-d.tempo.Scale(time.Hour))
-	page := store.PlanFilter{Limit: 200}
-	for {
-		list, err := d.store.Plans(ctx, page)
-		if err != nil {
-			return 0, err
-		}
-		for _, p := range list {
-			if p.CreatedAt.Before(since) || n >= d.policy.PlansAnHour {
-				return n, nil
-			}
-			if p.Requester == incident.Guardroom {
-				n++
-			}
-		}
-		if len(list) < page.Limit {
-			return n, nil
-		}
-		page.Before = list[len(list)-1].ID
-	}
-}
-
-func (d *desk) endWish(ctx context.Context, w store.Wish, why string) error {
-	return d.store.Write(ctx, func(tx *store.Tx) error {
-		ended, err := tx.EndWish(ctx, w.Incident, w.Playbook, why)
-		if err != nil || !ended || why == "" {
-			return err
-		}
-		return d.tell(ctx, tx, w.Incident, incident.KindPlanDecided, incident.Guardroom, why)
-	})
-}
-
-// preAuthorize approves a plan by a rule: only one that can be undone whole,
-// that no guard has a word about, and whose finding is confirmed.
-func (d *desk) preAuthorize(ctx context.Context, row respond.PlanRow, plan *respond.Plan) error {
-	if row.State != respond.PlanWaiting || plan.Approvals > 1 || plan.DryRun || !plan.Reversible() {
-		return nil
-	}
-	if slices.ContainsFunc(plan.Guards, func(g respond.Guard) bool { return g.Answer != respond.Pass }) ||
-		slices.ContainsFunc(plan.Steps, func(s respond.Step) bool { return s.Approval != "" }) {
-		return nil
-	}
-	i, err := d.store.GetIncident(ctx, row.Incident)
-	if err != nil {
-		return err
-	}
-	f, confirmed, err := d.leading(ctx, i)
-	if err != nil || !confirmed {
-		return err
-	}
-	env := d.triager.Env(ctx, f)
-	for _, p := range d.before {
-		if !slices.Contains(p.cfg.Playbooks, plan.Playbook) || p.hours != nil && !p.hours.Contains(d.now()) {
-			continue
-		}
-		match, err := p.rule.Match(env)
-		if err != nil || !match {
-			continue // what cannot be evaluated approves nothing
-		}
-		_, err = d.approve(ctx, row.ID, respond.Approval{Who: "rule " + p.cfg.Name, How: "rule", Digest: row.Digest, Reason: p.cfg.Reason + " (owner: " + p.cfg.Owner + ")", Rule: p.cfg.Name, RuleSHA256: p.sha256})
-		if fault.CodeOf(err) == fault.Conflict {
-			return nil // a cap or the switch: people decide
-		}
-		return err
-	}
-	return nil
 }

@@ -29,7 +29,7 @@ func TestDefect09TheSameFindingTwiceIsOnePlanAndStartsNothing(t *testing.T) {
 		return list
 	}
 	r.take(t, true)
-	for deadline := time.Now().Add(time.Minute); len(plans()) == 0; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); len(plans()) == 0; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("no plan was made")
 		}

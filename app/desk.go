@@ -1,7 +1,6 @@
 package app
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -35,6 +34,7 @@ import (
 // undone. Each decision is one transaction with its audit record, its timeline
 // entry and the deliveries that must now show it.
 type desk struct {
+	tool    string // this guardroom with its version
 	store   *store.DB
 	engine  runEnqueuer
 	raise   enqueuer
@@ -91,45 +91,64 @@ func (d *desk) playbook(name string) (respond.Playbook, error) {
 
 // CreatePlan describes the live resource and stores what would be done to it.
 func (d *desk) CreatePlan(ctx context.Context, r api.PlanRequest, who string) (api.PlanDetail, error) {
-	row, plan, err := d.create(ctx, r, who, false)
+	m, err := d.create(ctx, r, who, false)
 	if err != nil {
 		return api.PlanDetail{}, err
 	}
-	return api.PlanDetail{Row: row, Plan: plan, Canonical: string(row.Bytes)}, nil
+	return api.PlanDetail{Row: m.row, Plan: m.plan, Canonical: string(m.row.Bytes)}, nil
 }
 
-func (d *desk) create(ctx context.Context, r api.PlanRequest, who string, byItself bool) (respond.PlanRow, *respond.Plan, error) {
-	var none respond.PlanRow
+// made is a plan that was made, and what it was made from.
+type made struct {
+	row  respond.PlanRow
+	plan *respond.Plan
+	q    safety.Question
+	// parts are the resources as they were described.
+	parts []part
+}
+
+type part struct {
+	target respond.Target
+	world  respond.World
+}
+
+func (d *desk) create(ctx context.Context, r api.PlanRequest, who string, byItself bool) (m made, err error) {
 	q, p, req, err := d.question(ctx, r, who)
 	if err != nil {
-		return none, nil, err
+		return m, err
 	}
 	q.ByItself = byItself
 	q.Protected = d.protected(q.Now)
 	left := d.narrow(ctx, &q, &req, p)
+	judge := req.Forbids
+	req.Forbids = func(t respond.Target, w respond.World, changes bool) respond.Guard {
+		m.parts = append(m.parts, part{t, w})
+		return judge(t, w, changes)
+	}
 	look, cancel := context.WithTimeout(ctx, describeLimit)
 	defer cancel()
 	if err := d.furnish(look, req); err != nil {
-		return none, nil, err
+		return m, err
 	}
+	vault := d.vault(look, req)
 	world, err := p.Describe(look, d.aws, req)
 	if err != nil {
 		err = respond.Explain(err, fmt.Sprintf("describe %s in %s/%s", req.Target.ID, req.Target.Account, req.Target.Region), "nothing was changed")
 		if c := fault.CodeOf(err); !byItself || c != fault.Unavailable && c != fault.Internal {
 			d.noteFailure(ctx, r.Incident, who, err)
 		}
-		return none, nil, err
+		return m, err
 	}
 	draft, err := drafted(p, world, req)
 	if err != nil {
-		return none, nil, err
+		return m, err
 	}
 	if draft.World != nil {
 		world = *draft.World
 	}
 	plan := d.plan(p, req, world, draft, who)
 	if r.Resource == "" {
-		plan.LeftOut = slices.Concat(respond.Unfit(q.Finding), plan.LeftOut, unplanned(r.Incident, plan, req.Others))
+		plan.LeftOut = slices.Concat(respond.Unfit(q.Finding), plan.LeftOut, unplanned(r.Incident, plan, req.Others), unconfirmedLead(q))
 	}
 	plan.DryRun = r.DryRun || d.policy.DryRun
 	plan.Manual = append(plan.Manual, left...)
@@ -138,14 +157,15 @@ func (d *desk) create(ctx context.Context, r api.PlanRequest, who string, byItse
 	}
 	q.Target, q.Parts, q.Counts = plan.Target, plan.Parts, countsOf(p, plan)
 	if err := d.ask(ctx, d.store, &q, plan); err != nil {
-		return none, nil, err
+		return m, err
 	}
-	plan.Guards = append(append(safety.Guards(q), draft.Guards...), d.asked(ctx, plan)...)
+	plan.Guards = slices.Concat(safety.Guards(q), draft.Guards, vault(plan), d.asked(ctx, plan))
 	if plan.DryRun {
 		plan.WillNot = append([]string{"change anything: this is a dry run"}, plan.WillNot...)
 	}
-	row, err := d.keep(ctx, plan, world, who)
-	return row, plan, err
+	m.plan, m.q = plan, q
+	m.row, err = d.keep(ctx, plan, world, who, byItself)
+	return m, err
 }
 
 // question finds out what is asked: the incident, its leading finding, the
@@ -164,7 +184,19 @@ func (d *desk) question(ctx context.Context, r api.PlanRequest, who string) (q s
 	}
 	targets := respond.Targets(f)
 	if r.Resource != "" {
-		at := slices.IndexFunc(targets, func(t respond.Target) bool { return t.ID == r.Resource || t.ARN == r.Resource })
+		named := func(t respond.Target) bool { return t.ID == r.Resource || t.ARN == r.Resource }
+		at := slices.IndexFunc(targets, named)
+		if at < 0 && f.ID != i.Lead.FindingID {
+			// What nobody has confirmed is for a person to judge, who names it.
+			said, _, err := d.findingOf(ctx, i, i.Lead.FindingID)
+			if err != nil {
+				return q, p, req, err
+			}
+			if list := respond.Targets(said); slices.ContainsFunc(list, named) {
+				f, confirmed, targets = said, false, list
+				at = slices.IndexFunc(targets, named)
+			}
+		}
 		if at < 0 {
 			return q, p, req, fault.New(fault.NotFound, fmt.Sprintf("the leading finding of %s names no resource %q", i.Number, r.Resource), "it names "+targetWords(targets))
 		}
@@ -197,15 +229,19 @@ func (d *desk) question(ctx context.Context, r api.PlanRequest, who string) (q s
 		}
 		p = d.playbooks[at]
 	}
-	req = respond.Request{Incident: i, Type: f.Type.Name, Role: f.Role, Target: target, Others: others(targets, target), Policy: policy, Requester: who, Now: d.now()}
+	req = respond.Request{Incident: i, Finding: f.ID, Type: f.Type.Name, Role: f.Role, Target: target, Others: others(targets, target), Policy: policy, Requester: who, Now: d.now()}
 	q = safety.Question{Incident: i, Finding: f, Confirmed: confirmed, Target: target, Class: classOf(p), Policy: policy, Env: d.triager.Env(ctx, f), Never: d.never, Now: d.now()}
 	req.Forbids = forbids(q)
 	return q, p, req, nil
 }
 
-// forbids asks the rules of the configuration about a resource that was described.
+// forbids asks about a resource that was described whether it may be guardroom's
+// own, and the rules of the configuration.
 func forbids(q safety.Question) func(respond.Target, respond.World, bool) respond.Guard {
 	return func(t respond.Target, w respond.World, changes bool) respond.Guard {
+		if g := safety.Worker(q, t, w, changes); g.Answer == respond.Refuse {
+			return g
+		}
 		return safety.Never(q, t, w, changes)
 	}
 }
@@ -229,6 +265,7 @@ const mostParts = 25
 // what is too much for one plan. It says what is left out.
 func (d *desk) narrow(ctx context.Context, q *safety.Question, req *respond.Request, p respond.Playbook) (left []string) {
 	q.Own = d.own(ctx)
+	req.Forbids = forbids(*q)
 	if _, many := p.(respond.Sequence); !many {
 		return nil
 	}
@@ -301,39 +338,6 @@ func suits(p respond.Playbook, policy respond.Policy) bool {
 	s, asks := p.(interface{ Suits(respond.Policy) bool })
 	// To block an address is a decision of its own.
 	return p.Name() != block.Name && (!asks || s.Suits(policy))
-}
-
-// leading returns the incident's leading finding as GuardDuty itself last said
-// it, where it has: whoever may write to a queue can send a newer revision, with
-// another resource or marked as a sample. Without that, it is the newest that
-// anybody sent, and not confirmed.
-func (d *desk) leading(ctx context.Context, i *incident.Incident) (f *finding.Finding, confirmed bool, err error) {
-	raw, confirmed, err := d.store.ConfirmedFinding(ctx, i.Lead.FindingID)
-	if err != nil {
-		return nil, false, err
-	}
-	if !confirmed {
-		rev, ok, err := d.store.NewestRevisionOf(ctx, i.Lead.FindingID)
-		if err != nil {
-			return nil, false, err
-		}
-		if !ok || len(rev.Raw) == 0 {
-			return nil, false, fault.New(fault.NotFound, fmt.Sprintf("the leading finding of %s is not in the store any more", i.Number), "import it again: guardroom finding import FILE")
-		}
-		if raw, err = store.Unpack(rev.Raw); err != nil {
-			return nil, false, err
-		}
-	}
-	err = finding.Decode(bytes.NewReader(raw), finding.Limits{}, func(item finding.Item) bool { f = item.Finding; return f == nil })
-	if err == nil && f == nil {
-		err = errors.New("it is no finding")
-	}
-	if err != nil {
-		return nil, false, fmt.Errorf("read the leading finding of %s: %w", i.Number, err)
-	}
-	row, _, err := d.store.GetFinding(ctx, f.ID)
-	f.Archived = row.ArchivedConfirmed || f.Archived && !confirmed && row.Archived
-	return f, confirmed, err
 }
 
 // asker is what the guards' counts are read from: the store, or a transaction.
@@ -424,10 +428,10 @@ func (d *desk) plan(p respond.Playbook, r respond.Request, w respond.World, draf
 	if target.ID == "" {
 		target = r.Target
 	}
-	return &respond.Plan{Schema: respond.SchemaVersion, ID: respond.PlanID("pln_" + d.newID()), Incident: r.Incident.Number, Playbook: p.Name(), Version: p.Version(),
+	return &respond.Plan{Schema: respond.SchemaVersion, ID: respond.PlanID("pln_" + d.newID()), Incident: r.Incident.Number, Finding: r.Finding, Playbook: p.Name(), Version: p.Version(),
 		Target: target, Parts: draft.Parts, Steps: draft.Steps, WillNot: some(draft.WillNot), AlsoHits: some(draft.AlsoHits), Guards: some(draft.Guards),
 		Irreversible: some(draft.Irreversible), Manual: draft.Manual, LeftOut: draft.LeftOut, Undo: draft.Undo, ShortestSeconds: draft.ShortestSeconds, LongestSeconds: draft.LongestSeconds,
-		CostCents: draft.CostCents, CostWhy: draft.CostWhy, Facts: some(w.Facts), BeforeSHA256: respond.Digest(w.Before), Simulated: d.aws.Simulated(),
+		CostCents: draft.CostCents, CostWhy: draft.CostWhy, Facts: some(w.Facts), BeforeSHA256: respond.Digest(w.Before), Keeping: d.policy.Keeping(), Simulated: d.aws.Simulated(),
 		Requester: who, Approvals: max(1, d.policy.Approvals), CreatedAt: now, ExpiresAt: now.Add(d.tempo.Scale(d.policy.PlanAge))}
 }
 
@@ -451,7 +455,7 @@ func some[T any](list []T) []T {
 }
 
 // keep stores a plan. One that a guard refuses is stored too, so that people see why.
-func (d *desk) keep(ctx context.Context, plan *respond.Plan, w respond.World, who string) (row respond.PlanRow, err error) {
+func (d *desk) keep(ctx context.Context, plan *respond.Plan, w respond.World, who string, byItself bool) (row respond.PlanRow, err error) {
 	bytes, err := respond.Canonical(plan)
 	if err != nil {
 		return row, err
@@ -466,6 +470,11 @@ func (d *desk) keep(ctx context.Context, plan *respond.Plan, w respond.World, wh
 		row.State, row.Why, row.DecidedBy, row.DecidedAt = respond.PlanRefused, "there is nothing that guardroom can do here; see the manual steps", incident.Guardroom, plan.CreatedAt
 	}
 	err = d.store.Write(ctx, func(tx *store.Tx) error {
+		if byItself {
+			if err := d.mayMake(ctx, tx, plan.Incident); err != nil {
+				return err
+			}
+		}
 		old, err := predecessor(ctx, tx, row)
 		if err != nil {
 			return err
@@ -476,12 +485,12 @@ func (d *desk) keep(ctx context.Context, plan *respond.Plan, w respond.World, wh
 		}
 		tx.Audit(audit.Record{Who: who, Action: "plan.created", Object: "plan/" + string(row.ID), After: string(row.State) + " sha256:" + row.Digest,
 			Why: fmt.Sprintf("%s for %s on %s", whatOf(plan), plan.Incident, row.Target) + because(row.Why)})
-		kind, text := incident.KindPlanWaits, fmt.Sprintf("plan %s (%s, sha256:%s) waits for approval until %s", row.ID, whatOf(plan), row.Digest[:8], row.ExpiresAt.UTC().Format("15:04 UTC"))
+		kind, text := incident.KindPlanWaits, simulated(plan.Simulated)+fmt.Sprintf("%s waits for approval until %s", planWords(row, plan), row.ExpiresAt.UTC().Format("15:04 UTC"))
 		if old.ID != "" {
 			text += fmt.Sprintf("; it replaces plan %s%s", old.ID, because(old.Why))
 		}
 		if row.State != respond.PlanWaiting {
-			kind, text = incident.KindPlanDecided, fmt.Sprintf("plan %s (%s) was refused: %s", row.ID, whatOf(plan), row.Why)
+			kind, text = incident.KindPlanDecided, simulated(plan.Simulated)+fmt.Sprintf("%s was refused: %s", planWords(row, plan), row.Why)
 		}
 		return d.tell(ctx, tx, plan.Incident, kind, who, text)
 	})

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net/http"
@@ -48,6 +49,12 @@ func respondingApp(t *testing.T, storeURL string, change func(c *config.Config),
 // respondingOn is an app that carries out runs on a world that others may share.
 func respondingOn(t *testing.T, cfg *config.Config, w *sim.World, confirm Confirmer) responding {
 	t.Helper()
+	return respondingAs(t, cfg, w, confirm, func(*App) {})
+}
+
+// respondingAs is one that is changed before it begins to work.
+func respondingAs(t *testing.T, cfg *config.Config, w *sim.World, confirm Confirmer, change func(a *App)) responding {
+	t.Helper()
 	a, err := New(t.Context(), cfg, Options{Mode: ModeServe, Responses: w.AWS(), Confirm: confirm})
 	if err != nil {
 		t.Fatal(err)
@@ -55,6 +62,7 @@ func respondingOn(t *testing.T, cfg *config.Config, w *sim.World, confirm Confir
 	if err := a.Deliver(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	change(a)
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan struct{})
 	go func() { defer close(done); a.respond(ctx) }()
@@ -309,7 +317,7 @@ func TestAFindingOfAStrangersAccountMakesNobodyAssumeARole(t *testing.T) {
 	r := respondingOn(t, cfg, attackedWorld(t, ""), nil)
 	r.take(t, false)
 	var told string
-	for deadline := time.Now().Add(time.Minute); told == "" && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); told == "" && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		list, err := r.db.Timeline(t.Context(), 1, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -368,11 +376,16 @@ func TestARuleApprovesBeforehandOnlyWhatItMay(t *testing.T) {
 		{"not another playbook", rule(`severity >= 7`, "", "ec2-contain"), false},
 		{"not another finding", rule(`severity >= 9`, "", "forensics"), false},
 		{"not outside its hours", rule(`severity >= 7`, past, "forensics"), false},
+		{"its account", rule(`account.id == "`+victimAccount+`"`, "", "forensics"), true},
+		{"not another account", rule(`account.id == "999999999999"`, "", "forensics"), false},
+		{"its type", rule(`finding.type == "CryptoCurrency:EC2/BitcoinTool.B!DNS"`, "", "forensics"), true},
+		{"a tag that it carries in AWS", rule(`resource.tags.Name == "payments-api-3"`, "", "forensics"), true},
+		{"no tag that only the finding has", rule(`resource.tags.env == "test"`, "", "forensics"), false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			r := respondingApp(t, "", c.change, nil)
-			r.take(t, true)
+			r.takeBody(t, bytes.Replace(minerFinding(), []byte(`"instanceDetails":{`), []byte(`"instanceDetails":{"tags":[{"key":"env","value":"test"}],`), 1), true)
 			var list []respond.PlanRow
 			for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
 				var err error

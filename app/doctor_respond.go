@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -116,16 +117,12 @@ func (a *App) checkEvidence(ctx context.Context) api.Check {
 		c.Message, c.Hint = "it was not looked at: in which account it is is not known", "set respond.forensics.account, or name your accounts under accounts:"
 		return c
 	}
-	versioned, err := kit.Versioned(ctx, a.desk.aws, awscalls.Place{Account: account, Region: a.someRegion(), Role: awscalls.Read, Incident: "INC-0"}, e.Bucket)
-	switch {
-	case respond.Gone(err):
-		c.OK, c.Warning, c.Message = false, false, "it is not there"
-	case err != nil:
-		c.Message, c.Hint = fault.Of(respond.Explain(err, "ask for its versioning", "")).Error(), "let the read role ask for it (guardroom iam policy --role read), or look by hand"
-	case !versioned:
-		c.OK, c.Warning, c.Message = false, false, "it is not versioned: evidence can be overwritten"
-	default:
-		c.Warning, c.Message, c.Hint = false, "it is there and versioned; a lock that it does not know is told with the first object", ""
+	v := kit.LookAtVault(ctx, a.desk.aws, a.desk.policy, kit.HomeOf(a.desk.policy, awscalls.Place{Account: account, Region: a.someRegion(), Incident: "INC-0"}))
+	g := v.Guard()
+	c.Message, c.Hint = strings.TrimPrefix(g.Why, "s3://"+e.Bucket+": "), g.Hint
+	c.Warning = g.Answer != respond.Pass
+	if slices.ContainsFunc(v.Troubles, func(t kit.Trouble) bool { return t.Bad }) {
+		c.OK, c.Warning = false, false
 	}
 	return c
 }

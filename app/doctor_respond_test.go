@@ -38,7 +38,19 @@ func TestDoctorTriesWhatAResponseNeeds(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	bucket := r.desk.policy.Evidence.Bucket
-	if err := r.world.Edit(func(e *sim.Editor) { b := e.Bucket(bucket); b.ObjectLock, b.Versioning = false, "Suspended" }); err != nil {
+	if err := r.world.Edit(func(e *sim.Editor) { e.Bucket(bucket).ObjectLock = true }); err != nil {
+		t.Fatal(err)
+	}
+	if c := find("evidence bucket"); !c.OK || c.Warning || c.Hint != "" || !strings.Contains(c.Message, "versioned, Object Lock is on") {
+		t.Errorf("%+v", c)
+	}
+	if err := r.world.Edit(func(e *sim.Editor) { e.Bucket(bucket).ObjectLock = false }); err != nil {
+		t.Fatal(err)
+	}
+	if c := find("evidence bucket"); !c.OK || !c.Warning || c.Message != "sealed evidence is not locked: the bucket has no Object Lock" || c.Hint == "" {
+		t.Errorf("%+v", c)
+	}
+	if err := r.world.Edit(func(e *sim.Editor) { e.Bucket(bucket).Versioning = "Suspended" }); err != nil {
 		t.Fatal(err)
 	}
 	if c := find("evidence bucket"); c.OK || !strings.Contains(c.Message, "not versioned") {

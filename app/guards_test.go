@@ -412,7 +412,7 @@ func (r responding) waitPlan(t *testing.T) respond.PlanRow {
 // wishesOpen waits until no wish is left, and reports whether one is.
 func (r responding) wishesOpen(t *testing.T) bool {
 	t.Helper()
-	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		list, err := r.db.DueWishes(t.Context(), time.Now().Add(1000*time.Hour), 1000)
 		if err != nil {
 			t.Fatal(err)

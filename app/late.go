@@ -25,8 +25,15 @@ const (
 	// runTimes how many times longer than its plan said it may take.
 	runLeast = 15 * time.Minute
 	runTimes = 3
-	// owedLimit is for how long something may be open that should be closed.
-	owedLimit = 2 * time.Minute
+	// owedLimit is for how long something may be open that should be closed, and
+	// owedTries how often it is tried to close it, which takes a minute too, before
+	// people are told.
+	owedLimit = time.Minute
+	owedTries = 5
+	// remindBefore is how long before a plan expires people are told so, where they
+	// had remindLeast to approve it.
+	remindBefore = 5 * time.Minute
+	remindLeast  = 10 * time.Minute
 )
 
 // begunAt is since when a run is as it is.
@@ -48,7 +55,42 @@ type lateness struct {
 }
 
 func (l *lateness) look(ctx context.Context) error {
-	return errors.Join(l.runs(ctx), l.owed(ctx))
+	return errors.Join(l.runs(ctx), l.owed(ctx), l.plans(ctx))
+}
+
+// plans reminds people, once, of each plan that waits and soon expires.
+func (l *lateness) plans(ctx context.Context) error {
+	list, err := l.store.ExpiredPlans(ctx, l.now().Add(l.tempo.Scale(remindBefore)), 200)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, p := range list {
+		if l.reminds(p) {
+			errs = append(errs, l.remind(ctx, p.ID))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (l *lateness) reminds(p respond.PlanRow) bool {
+	return p.State == respond.PlanWaiting && p.RemindedAt.IsZero() && l.now().Before(p.ExpiresAt) && p.ExpiresAt.Sub(p.CreatedAt) >= l.tempo.Scale(remindLeast)
+}
+
+func (l *lateness) remind(ctx context.Context, id respond.PlanID) error {
+	return l.store.Write(ctx, func(tx *store.Tx) error {
+		row, err := tx.LockPlan(ctx, id)
+		if err != nil || !l.reminds(row) {
+			return err
+		}
+		row.RemindedAt = tx.Now()
+		if err := tx.PutPlan(ctx, row); err != nil {
+			return err
+		}
+		text := expiresWords(row)
+		tx.Audit(audit.Record{Who: incident.Guardroom, Action: "plan.reminded", Object: "plan/" + string(row.ID), Why: text})
+		return l.desk.tell(ctx, tx, row.Incident, incident.KindPlanExpires, incident.Guardroom, text)
+	})
 }
 
 func (l *lateness) runs(ctx context.Context) error {
@@ -76,12 +118,12 @@ func (l *lateness) runs(ctx context.Context) error {
 func (l *lateness) why(ctx context.Context, run respond.RunRow) (string, error) {
 	took := l.now().Sub(begunAt(run))
 	if run.State == respond.RunQueued {
-		if took < l.tempo.Scale(queuedLimit) {
+		if took < l.tempo.Limit(queuedLimit) {
 			return "", nil
 		}
 		return fmt.Sprintf("no worker has begun it for %s", respond.Length(took)), nil
 	}
-	if took < l.tempo.Scale(runLeast) {
+	if took < l.tempo.Limit(runLeast) {
 		return "", nil
 	}
 	row, err := l.store.GetPlan(ctx, run.Plan)
@@ -93,10 +135,10 @@ func (l *lateness) why(ctx context.Context, run respond.RunRow) (string, error) 
 		return "", err
 	}
 	longest := time.Duration(plan.LongestSeconds) * time.Second
-	if took < l.tempo.Scale(runTimes*longest) {
+	if took < l.tempo.Limit(runTimes*longest) {
 		return "", nil
 	}
-	return fmt.Sprintf("it runs for %s, and its plan said at most %s", respond.Length(took), respond.Length(longest)), nil
+	return fmt.Sprintf("it runs for %s, and its plan said at most %s", respond.Length(took), respond.Length(l.tempo.Scale(longest))), nil
 }
 
 // tell says it in the incident, once.
@@ -114,7 +156,7 @@ func (l *lateness) tell(ctx context.Context, run respond.RunRow, why string) err
 			return err
 		}
 		tx.Audit(audit.Record{Who: incident.Guardroom, Action: "run.late", Object: "run/" + string(run.ID), Why: why})
-		return l.desk.tell(ctx, tx, run.Incident, incident.KindRunStarted, incident.Guardroom, fmt.Sprintf("%s is late: %s", run.ID, why))
+		return l.desk.tell(ctx, tx, run.Incident, incident.KindRunLate, incident.Guardroom, simulated(run.Simulated)+fmt.Sprintf("%s is late: %s", run.ID, why))
 	})
 }
 
@@ -125,19 +167,53 @@ func (l *lateness) owed(ctx context.Context) error {
 		return err
 	}
 	late := map[string]store.Notice{}
+	var errs []error
 	for _, o := range list {
-		over := l.now().Sub(o.Due)
-		if over < l.tempo.Scale(owedLimit) {
+		why := l.leftOpen(o)
+		if why == "" {
 			continue
 		}
-		n := store.Notice{Topic: string(message.NotClosed), Subject: string(o.Run), Message: fmt.Sprintf("%s, for %s longer than it should", o.Why, respond.Length(over)),
+		errs = append(errs, l.tellOwed(ctx, o, why))
+		late[prefix+o.ID] = store.Notice{Topic: string(message.NotClosed), Subject: string(o.Run), Message: why,
 			Safe: "it is tried again and again", Hint: "guardroom run show " + string(o.Run)}
-		if o.Error != "" {
-			n.Message += ": " + o.Error
-		}
-		late[prefix+o.ID] = n
 	}
-	return l.stand(ctx, prefix, late)
+	return errors.Join(append(errs, l.stand(ctx, prefix, late))...)
+}
+
+// leftOpen says what is open that should not be, for how long, and why nobody
+// could close it; empty: it is not late. Once people were told it stays so until
+// it is closed.
+func (l *lateness) leftOpen(o respond.Owed) string {
+	over := l.now().Sub(o.Due)
+	if over < l.tempo.Limit(owedLimit) && o.Attempts < owedTries && o.ToldAt.IsZero() {
+		return ""
+	}
+	why := o.Why
+	if over >= time.Second {
+		why += fmt.Sprintf(", for %s longer than it should", respond.Length(over))
+	}
+	if o.Attempts > 0 {
+		why += fmt.Sprintf("; tried %d times to close it", o.Attempts)
+	}
+	if o.Error != "" {
+		why += ": " + o.Error
+	}
+	return why
+}
+
+// tellOwed says it in the incident, once.
+func (l *lateness) tellOwed(ctx context.Context, o respond.Owed, why string) error {
+	if !o.ToldAt.IsZero() {
+		return nil
+	}
+	return l.store.Write(ctx, func(tx *store.Tx) error {
+		first, err := tx.TellOwed(ctx, o.ID)
+		if err != nil || !first {
+			return err
+		}
+		tx.Audit(audit.Record{Who: incident.Guardroom, Action: "run.left_open", Object: "run/" + string(o.Run), After: o.ID, Why: why})
+		return l.desk.tellOwed(ctx, tx, o, incident.KindLeftOpen, "Left open by "+string(o.Run)+": "+why)
+	})
 }
 
 // stand opens the notices that are the case, and resolves those that are not.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/guardroom/guardroom/config"
+	"github.com/guardroom/guardroom/incident"
 	"github.com/guardroom/guardroom/notify"
 	"github.com/guardroom/guardroom/respond"
 	"github.com/guardroom/guardroom/respond/awscalls"
@@ -62,7 +63,10 @@ func TestDefect57WhatIsLateIsToldOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, e := range entries {
-				if strings.Contains(e.Text, "is late") {
+				if strings.Contains(e.Text, "is late") != (e.Kind == incident.KindRunLate) {
+					t.Errorf("%s: %s", e.Kind, e.Text)
+				}
+				if e.Kind == incident.KindRunLate || e.Kind == incident.KindLeftOpen {
 					said = append(said, e.Text)
 				}
 			}
@@ -99,7 +103,7 @@ func TestDefect57WhatIsLateIsToldOnce(t *testing.T) {
 		if err := a.db.Owe(t.Context(), respond.Owed{ID: "run_1/eni", Run: "run_1", Kind: "k", Params: json.RawMessage(`{}`), Place: awscalls.Place{}, Due: time.Now().Add(-time.Minute), Why: "eni-0c1 is in the group that opens everything"}); err != nil {
 			t.Fatal(err)
 		}
-		if _, open := look(); len(open) != 2 || !strings.Contains(strings.Join(open, "\n"), "owed/run_1/eni: eni-0c1 is in the group that opens everything, for 3 h 3 m longer than it should") {
+		if said, open := look(); len(said) != 3 || !strings.HasPrefix(said[2], "Left open by run_1: eni-0c1 is in the group that opens everything, for 3 h 3 m") || len(open) != 2 || !strings.Contains(strings.Join(open, "\n"), "owed/run_1/eni: eni-0c1 is in the group that opens everything, for 3 h 3 m longer than it should") {
 			t.Errorf("owed: %q", open)
 		}
 		metrics := func() string {
@@ -126,7 +130,7 @@ func TestDefect57WhatIsLateIsToldOnce(t *testing.T) {
 		if err := a.db.Settle(t.Context(), "run_1/eni"); err != nil {
 			t.Fatal(err)
 		}
-		if said, open := look(); len(said) != 2 || len(open) != 0 {
+		if said, open := look(); len(said) != 3 || len(open) != 0 {
 			t.Errorf("after the end: %q %q", said, open)
 		}
 		for _, want := range []string{`guardroom_runs_open{state="running"} 0`, `guardroom_owed_overdue 0`, `guardroom_run_oldest_seconds{state="running"} 0`} {

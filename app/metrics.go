@@ -165,7 +165,7 @@ func (c *stateCollector) responses(ctx context.Context, gauge func(d *prometheus
 	if list, err := c.db.OwedOf(ctx, ""); err == nil {
 		late, longest := 0, time.Duration(0)
 		for _, o := range list {
-			if d := now.Sub(o.Due); d > 0 {
+			if d := now.Sub(o.Due); d > 0 || !o.ToldAt.IsZero() {
 				late++
 				longest = max(longest, d)
 			}

@@ -3,6 +3,7 @@ package app
 import (
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -163,6 +164,39 @@ func TestWhatIsForbiddenAfterThePlanIsNotTouchedByItsRun(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d plans", len(list))
 		}
+	}
+}
+
+// What AWS does not answer beside a refusal that is certain makes nobody wait.
+func TestARunThatIsRefusedDoesNotWaitForWhatAWSDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	var silent atomic.Bool
+	w, err := sim.New(sim.Options{Clock: playbook.Real{Scale: speed}, Speed: speed, Hook: func(p sim.Phase, c sim.Call) error {
+		if silent.Load() && p == sim.Before && c.String() == "EC2.DescribeSubnets" {
+			return refuse("RequestLimitExceeded")
+		}
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Edit(attackWorld); err != nil {
+		t.Fatal(err)
+	}
+	r := respondingOn(t, respondConfig("sqlite:"+t.TempDir()+"/g.db", "one"), w, nil)
+	ids := r.hosts(t, 1)
+	r.takeBody(t, minerOn(0xe8, ids[0]), true)
+	p := r.planOf(t, api.PlanRequest{Incident: 1, Playbook: "ec2-contain"})
+	r.tagged(t, ids[0], respond.TagNever, "yes")
+	silent.Store(true)
+	run := r.begin(t, p)
+	r.overtaken(t, p, run, "never-touch: it carries the tag guardroom:never-touch")
+	steps, err := r.db.Steps(t.Context(), run.ID)
+	if err != nil || len(steps) != 1 || steps[0].Name != stepWorld || steps[0].Attempt != 1 {
+		t.Errorf("it waited: %+v %v", steps, err)
+	}
+	if row, err := r.db.GetPlan(t.Context(), p.Row.ID); err != nil || strings.Contains(row.Why, "did not answer") || strings.Contains(row.Why, "subnet") {
+		t.Errorf("what is not known is no difference: %q %v", row.Why, err)
 	}
 }
 

@@ -35,7 +35,7 @@ func (r *runs) changed(c playbook.Context, plan *respond.Plan) ([]string, error)
 			return playbook.Outcome{}, err
 		}
 		var w respond.World
-		var refused []string
+		var refused []respond.Guard
 		err = s.Look(func(short context.Context) (err error) {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(short), describeLimit)
 			defer cancel()
@@ -43,17 +43,17 @@ func (r *runs) changed(c playbook.Context, plan *respond.Plan) ([]string, error)
 			if err != nil {
 				return err
 			}
-			req := respond.Request{Incident: i, Target: plan.Target, Policy: r.policy, Requester: plan.Requester, Now: plan.CreatedAt}
+			req := respond.Request{Incident: i, Finding: plan.Finding, Target: plan.Target, Policy: r.policy.For(plan), Requester: plan.Requester, Now: plan.CreatedAt}
 			for _, t := range plan.Parts {
 				if t.Key() != plan.Target.Key() {
 					req.Others = append(req.Others, t)
 				}
 			}
-			f, _, err := r.leading(ctx, i)
+			f, confirmed, err := r.ofPlan(ctx, i, plan)
 			if err != nil {
 				return err
 			}
-			q := safety.Question{Incident: i, Finding: f, Never: r.never}
+			q := safety.Question{Incident: i, Finding: f, Confirmed: confirmed, Never: r.never, Own: r.own(ctx)}
 			if len(q.Never) > 0 {
 				q.Env = r.triager.Env(ctx, f)
 			}
@@ -70,10 +70,15 @@ func (r *runs) changed(c playbook.Context, plan *respond.Plan) ([]string, error)
 		if respond.WorldDigest(some(w.Facts)) == respond.WorldDigest(plan.Facts) && len(refused) == 0 {
 			return playbook.Outcome{Message: "the world is what was approved"}, nil
 		}
+		if sure := certain(refused); len(w.Unanswered) > 0 && len(sure) > 0 {
+			// Whatever AWS answers to the rest, it stays refused. What differs beside
+			// that is not known.
+			return playbook.Outcome{State: playbook.Completed, Message: "it is refused by now"}, s.Save("differences", wordsOf(sure))
+		}
 		if len(w.Unanswered) > 0 {
 			return playbook.Outcome{}, fault.New(fault.Unavailable, "AWS did not answer "+joinShort(w.Unanswered)+", so the resource cannot be compared", "it is asked again")
 		}
-		return playbook.Outcome{State: playbook.Completed, Message: "the world has changed"}, s.Save("differences", append(refused, respond.Differences(plan.Facts, w.Facts)...))
+		return playbook.Outcome{State: playbook.Completed, Message: "the world has changed"}, s.Save("differences", append(wordsOf(refused), respond.Differences(plan.Facts, w.Facts)...))
 	})
 	if err != nil {
 		return nil, err
@@ -88,17 +93,35 @@ func (r *runs) changed(c playbook.Context, plan *respond.Plan) ([]string, error)
 
 // refusals are the guards that refuse now what they let pass when the plan was
 // made: a plan that one refuses is never approved.
-func refusals(p respond.Playbook, w respond.World, req respond.Request, q safety.Question) (list []string, err error) {
+func refusals(p respond.Playbook, w respond.World, req respond.Request, q safety.Question) (list []respond.Guard, err error) {
 	draft, err := drafted(p, w, req)
 	if err != nil {
 		return nil, err
 	}
-	for _, g := range slices.Concat([]respond.Guard{safety.Archived(q)}, draft.Guards, draft.Refused) {
+	guards := slices.Concat(draft.Guards, draft.Refused)
+	if q.Confirmed {
+		// Else whoever may write to a queue could stop what was approved.
+		guards = append([]respond.Guard{safety.Archived(q)}, guards...)
+	}
+	for _, g := range guards {
 		if g.Answer == respond.Refuse {
-			list = append(list, g.Name+": "+g.Why)
+			list = append(list, g)
 		}
 	}
 	return list, nil
+}
+
+// certain are the refusals that do not depend on what could not be read.
+func certain(list []respond.Guard) []respond.Guard {
+	return slices.DeleteFunc(slices.Clone(list), func(g respond.Guard) bool { return g.Unsure })
+}
+
+func wordsOf(list []respond.Guard) []string {
+	out := make([]string, 0, len(list))
+	for _, g := range list {
+		out = append(out, g.Name+": "+g.Why)
+	}
+	return out
 }
 
 // changedWorld ends a run before its first change. Its plan needs to be made
@@ -127,7 +150,7 @@ func (r *runs) again(ctx context.Context, plan *respond.Plan) {
 		ask.Resource = ""
 	}
 	ctx = api.WithIdentity(ctx, api.Identity{Name: plan.Requester, Own: plan.Proven})
-	if _, _, err := r.create(ctx, ask, plan.Requester, false); err != nil {
+	if _, err := r.create(ctx, ask, plan.Requester, false); err != nil {
 		r.log.Warn("the plan could not be made anew; a person can", "incident", plan.Incident.String(), "plan", string(plan.ID), "error", err)
 	}
 }

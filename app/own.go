@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -58,12 +59,22 @@ func (o *ownThings) find(ctx context.Context) safety.Own {
 		case a.answer != nil:
 			out.Accounts = append(slices.Clip(out.Accounts), a.answer.Accounts...)
 			out.Resources = append(slices.Clip(out.Resources), a.answer.Resources...)
+			out.Identities = append(out.Identities, a.answer.Identities...)
+			out.Unknown = append(out.Unknown, a.answer.Unknown...)
 		case a.unknown != "":
 			out.Unknown = append(out.Unknown, a.unknown)
 		}
 	}
+	if slices.ContainsFunc(out.Resources, func(n safety.Named) bool { return n.What == thisMachine }) {
+		out.Unknown = slices.DeleteFunc(out.Unknown, func(u string) bool { return u == whichMachine })
+	}
 	return out
 }
+
+const (
+	thisMachine  = "the machine that guardroom runs on"
+	whichMachine = "on which machine guardroom runs"
+)
 
 // ownOf is what the configuration says of it. c is asked for the rest; nil: there
 // is no AWS to ask.
@@ -100,10 +111,10 @@ func ownOf(cfg *config.Config, c *cloud.Cloud, now func() time.Time) *ownThings 
 	}
 	o.asks = append(o.asks, &ownAsk{unknown: "as whom guardroom works", ask: func(ctx context.Context) (safety.Own, error) {
 		id, err := c.Caller(ctx)
-		return safety.Own{Resources: identityOf(id.ARN)}, err
+		return ownIdentity(id.ARN), err
 	}}, &ownAsk{ask: func(ctx context.Context) (safety.Own, error) {
 		id, err := c.ThisInstance(ctx)
-		return safety.Own{Resources: []safety.Named{{Name: id, What: "the machine that guardroom runs on"}}}, err
+		return safety.Own{Resources: []safety.Named{{Name: id, What: thisMachine}}}, err
 	}})
 	if cfg.AWS.Organizations && p.ManagementAccount == "" {
 		o.asks = append(o.asks, &ownAsk{unknown: "which account manages the organization", ask: func(ctx context.Context) (safety.Own, error) {
@@ -133,6 +144,26 @@ func databaseOf(store string) string {
 	name, _, _ := strings.Cut(u.Hostname(), ".")
 	return name
 }
+
+// ownIdentity is what the identity of this process says of what it lives on. The
+// session of a role is named after the instance that holds it; of one that is not,
+// nobody knows on which machine it is: a container, or a person's computer.
+func ownIdentity(arn string) safety.Own {
+	o := safety.Own{Resources: identityOf(arn)}
+	parts := strings.Split(arn, "/")
+	if !strings.Contains(arn, ":assumed-role/") || len(parts) != 3 {
+		return o
+	}
+	o.Identities = o.Resources
+	if sessionOfInstance.MatchString(parts[2]) {
+		o.Resources = append(slices.Clone(o.Resources), safety.Named{Name: parts[2], What: thisMachine})
+		return o
+	}
+	o.Unknown = []string{whichMachine}
+	return o
+}
+
+var sessionOfInstance = regexp.MustCompile(`^i-[0-9a-f]{8,17}$`)
 
 // identityOf is the user or the role behind an ARN of STS. Of a role it says no
 // path.

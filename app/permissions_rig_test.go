@@ -17,6 +17,7 @@ import (
 	"github.com/guardroom/guardroom/respond"
 	"github.com/guardroom/guardroom/respond/awscalls"
 	"github.com/guardroom/guardroom/respond/forensics"
+	"github.com/guardroom/guardroom/respond/kit"
 	"github.com/guardroom/guardroom/respond/kit/kittest"
 	"github.com/guardroom/guardroom/respond/lambda"
 )
@@ -133,6 +134,10 @@ func (s scenario) respond(b *kittest.Bench, life *span, out *told) {
 		out.said = append(out.said, "fact "+f.Name+": "+f.Value)
 	}
 	p := &respond.Plan{Schema: respond.SchemaVersion, ID: "pln_01test", Incident: 42, Playbook: b.Playbook.Name(), Target: d.Target, Steps: d.Steps, Guards: d.Guards}
+	if b.Policy.Evidence.Bucket != "" && keeps(b.Actions, p) {
+		g := kit.LookAtVault(context.Background(), b.AWS, b.Policy, kit.HomeOf(b.Policy, b.Request().Place(awscalls.Read))).Guard()
+		out.said = append(out.said, fmt.Sprintf("guard %s: %s %s", g.Name, g.Answer, g.Why))
+	}
 	life.begin(b.Journal)
 	records, err := b.Execute(kittest.Run, p, b.Journal)
 	life.over(b.Journal)

@@ -56,7 +56,7 @@ func (a *App) buildResponses(ctx context.Context, tempo notify.Tempo) error {
 		reach = a.cloud.Responses(cloud.ResponseRoles{Ours: a.ours, Read: a.cfg.AWS.ReadRole, Act: r.ActRole, Forensics: cmp.Or(r.ForensicsRole, r.ActRole)})
 	}
 	fetch := lambda.HTTP(&http.Client{Timeout: time.Minute, Transport: fetching})
-	d := &desk{store: a.db.DB, engine: runQueue{a.engine}, raise: a.engine, newID: a.ids.New, now: a.now, log: a.log, triager: a.triager,
+	d := &desk{store: a.db.DB, tool: toolOf(a.opts.Version), engine: runQueue{a.engine}, raise: a.engine, newID: a.ids.New, now: a.now, log: a.log, triager: a.triager,
 		playbooks: playbooks(), actions: actions(fetch), closings: closings(), aws: reach, simulation: simulated, policy: policy,
 		rules: respond.Rules{RequesterMayApprove: policy.RequesterMayApprove}, news: newBell(), tempo: tempo,
 		hours: a.cfg.Respond.ProtectedHours, freezes: a.cfg.Respond.Freezes, own: ownOf(a.cfg, asked, a.now).find}
@@ -86,7 +86,7 @@ func (a *App) buildResponses(ctx context.Context, tempo notify.Tempo) error {
 		return err
 	}
 	a.desk = d
-	a.runs = &runs{desk: d, worker: a.db.executor, clock: clock, call: min(callLimit, tempo.Scale(a.cfg.Worker.Lease.Std())/2), stopping: make(chan struct{})}
+	a.runs = &runs{desk: d, worker: a.db.executor, clock: clock, patience: proofLimit, call: min(callLimit, tempo.Scale(a.cfg.Worker.Lease.Std())/2), stopping: make(chan struct{})}
 	if !reach.Simulated() {
 		a.runs.fresh = a.confirm
 	}
@@ -207,10 +207,10 @@ func (a *App) respond(ctx context.Context) {
 		what  string
 	}{
 		{5 * time.Second, a.runs.sweep, "close what is owed"},
-		{time.Second, func(ctx context.Context) error { return a.desk.wishes(ctx, a.confirm) }, "make the plans that routes want"},
+		{time.Second, (&wisher{desk: a.desk, confirm: a.confirm}).look, "make the plans that routes want"},
 		{5 * time.Second, a.desk.expire, "end plans that nobody approved"},
 		{10 * time.Second, a.runs.checks, "look at what is contained"},
-		{30 * time.Second, a.late.look, "look for what is late"},
+		{10 * time.Second, a.late.look, "look for what is late"},
 		{10 * time.Minute, a.runs.cleanUp, "remove working copies of evidence"},
 	}
 	done := make(chan struct{}, len(jobs))

@@ -247,7 +247,7 @@ func TestTroubleOnTheWayIsNamedAndTheRestGoesOn(t *testing.T) {
 			c.Respond.Forensics.Account, c.Respond.Evidence.URL = "333333333333", "s3://evidence-of-the-lab/g"
 		}, state: respond.RunCompleted, says: []string{"transfer_key", "vol-0aaaaaaaaaaaaaaa2"},
 			done: []string{"isolate/*", "copy/vol-0aaaaaaaaaaaaaaa1", "lock-copy/vol-0aaaaaaaaaaaaaaa1", "snapshot/vol-0aaaaaaaaaaaaaaa2"}},
-		{name: "throttled", options: sim.Options{Throttle: 25}, state: respond.RunCompleted, done: []string{"isolate/*", "verify", "attach/*"}},
+		{name: "throttled", options: sim.Options{Throttle: 50}, state: respond.RunCompleted, done: []string{"isolate/*", "verify", "attach/*"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

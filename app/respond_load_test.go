@@ -110,7 +110,7 @@ func (f *fleet) approve(p api.PlanDetail) respond.RunID {
 // ended waits for the end of a run.
 func (f *fleet) ended(id respond.RunID) respond.RunRow {
 	f.t.Helper()
-	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(8 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		run, err := f.db.GetRun(f.t.Context(), id)
 		if err != nil {
 			f.t.Fatal(err)

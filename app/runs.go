@@ -5,10 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/guardroom/guardroom/audit"
 	"github.com/guardroom/guardroom/durable"
@@ -25,14 +24,16 @@ import (
 // every worker before.
 type runs struct {
 	*desk
-	worker string
-	clock  playbook.Clock
-	call   time.Duration // deadline of one call of AWS; it ends before the lease does
+	worker   string
+	clock    playbook.Clock
+	call     time.Duration // deadline of one call of AWS; it ends before the lease does
+	patience time.Duration // for looking for the proof of one containment
 	// stopping is closed when the process is to stop, and life ends a little later.
 	stopping chan struct{}
 	once     sync.Once
 	life     context.Context //nolint:containedctx // it is the lifetime of the runs of this process
 	end      context.CancelFunc
+	hand     runsInHand
 	// fresh reads a finding anew from GuardDuty into the store; nil: nothing does.
 	fresh func(ctx context.Context, f store.Finding) (bool, error)
 	// kept is told each record of a run after it was committed; nil: nobody.
@@ -63,17 +64,19 @@ func (r *runs) carryOut(ctx context.Context, item durable.RunItem) error {
 		// An earlier life of this run may have left something open.
 		r.closeOwed(ctx, run.ID)
 	}
-	p := &progress{runs: r, run: run, plan: plan, states: map[string]playbook.State{}}
+	p := &progress{runs: r, run: run, plan: plan, states: map[string]playbook.State{}, left: map[string][]string{}}
 	known, err := r.store.Steps(ctx, run.ID)
 	if err != nil {
 		return err
 	}
 	for _, rec := range known {
-		p.states[rec.Name] = rec.State
+		p.note(rec)
 	}
 	runner := &playbook.Runner{Journal: r.store.Journal(run.ID, run.Epoch, p.after(ctx)), Clock: r.clock, CallLimit: r.call,
 		Wake: r.news.wait, Stopping: r.stopping, Changed: r.kept, Log: log}
+	leaves := r.hand.take(run.ID)
 	err = runner.Run(ctx, func(c playbook.Context) error { return r.play(ctx, c, run, plan) })
+	leaves(err != nil && !errors.Is(err, playbook.ErrFenced))
 	switch {
 	case err == nil, errors.Is(err, playbook.ErrFenced):
 		return nil
@@ -141,11 +144,7 @@ func (r *runs) take(ctx context.Context, item durable.RunItem) (run respond.RunR
 		if !first {
 			return nil
 		}
-		what := run.Playbook
-		if run.UndoOf != "" {
-			what = "UNDO of " + string(run.UndoOf)
-		}
-		return r.tell(ctx, tx, run.Incident, incident.KindRunStarted, incident.Guardroom, fmt.Sprintf("%s began: %s on %s", id, what, run.Target))
+		return r.tell(ctx, tx, run.Incident, incident.KindRunStarted, incident.Guardroom, startedWords(run))
 	})
 	if err != nil || void {
 		return run, nil, err
@@ -177,7 +176,11 @@ func (r *runs) play(ctx context.Context, c playbook.Context, run respond.RunRow,
 	if plan.DryRun {
 		return r.finish(ctx, run, plan, respond.RunFailed, false, nil, "it is a dry run, and is never carried out; nothing was changed")
 	}
-	e := respond.Executor{Actions: r.actions, AWS: r.aws, Owed: owing{r.desk}, Policy: r.policy}
+	row, err := r.store.GetPlan(ctx, run.Plan)
+	if err != nil {
+		return err
+	}
+	e := respond.Executor{Actions: r.actions, AWS: r.aws, Owed: owing{r.desk}, Policy: r.policy, Beside: r.beside(plan), Tool: r.tool, Digest: row.Digest}
 	records, err := e.Execute(c, run.ID, plan)
 	if playbook.IsPermanent(err) {
 		// No other try goes better: what this program does not know it cannot do.
@@ -186,7 +189,7 @@ func (r *runs) play(ctx context.Context, c playbook.Context, run respond.RunRow,
 	if err != nil {
 		return err
 	}
-	sealed, err := r.sealRun(c, run, plan)
+	sealed, err := r.sealRun(c, run, plan, records)
 	if err != nil {
 		return err
 	}
@@ -243,6 +246,9 @@ func (r *runs) finish(ctx context.Context, run respond.RunRow, plan *respond.Pla
 		if err := tx.PutRun(ctx, now); err != nil {
 			return err
 		}
+		if err := r.leave(ctx, tx, run.ID); err != nil {
+			return err
+		}
 		tx.Audit(audit.Record{Who: incident.Guardroom, Action: "run.ended", Object: "run/" + string(run.ID), Before: string(respond.RunRunning), After: string(state), Why: summary})
 		released, freed := false, ""
 		if now.UndoOf != "" && state == respond.RunCompleted {
@@ -262,15 +268,12 @@ func (r *runs) finish(ctx context.Context, run respond.RunRow, plan *respond.Pla
 			if len(why) > 0 {
 				text += ". " + joinShort(why)
 			}
-			if now.Simulated {
-				text = "simulated: " + text
-			}
-			entries := i.Responded(incident.KindRunEnded, incident.Guardroom, text, at)
+			entries := i.Responded(incident.KindRunEnded, incident.Guardroom, simulated(now.Simulated)+text, at)
 			switch {
 			case contained:
-				entries = append(entries, i.Contain(isContained(plan, run.ID, open), at)...)
+				entries = append(entries, i.Contain(simulated(now.Simulated)+isContained(plan, run.ID, open), at)...)
 			case released:
-				entries = append(entries, i.Release(freed, at)...)
+				entries = append(entries, i.Release(simulated(now.Simulated)+freed, at)...)
 			}
 			return entries
 		})
@@ -365,6 +368,7 @@ type progress struct {
 	mu     sync.Mutex
 	told   time.Time
 	states map[string]playbook.State
+	left   map[string][]string // by step that contains: what is still open
 }
 
 // tellEvery is how often destinations are shown a run's progress at most; they
@@ -390,10 +394,13 @@ func (p *progress) after(ctx context.Context) func(tx *store.Tx, rec playbook.Re
 			}
 		}
 		if rec.State.Ended() {
-			tx.Audit(audit.Record{Who: incident.Guardroom, Action: "step." + string(rec.State), Object: "run/" + string(p.run.ID), After: rec.Name, Why: rec.Message})
+			tx.Audit(stepRecord(p.run.ID, rec))
 		}
 		if p.contains(rec) {
-			return p.contained(ctx, tx, rec)
+			return p.contained(ctx, tx)
+		}
+		if why := p.failedToContain(rec); why != "" {
+			return p.notContained(ctx, tx, why)
 		}
 		if !p.due(tx.Now(), rec.State.Ended()) {
 			return nil
@@ -405,29 +412,48 @@ func (p *progress) after(ctx context.Context) func(tx *store.Tx, rec playbook.Re
 	}
 }
 
-// contains reports whether the record completes the containment: evidence may
-// take hours more, and people must know at once.
-func (p *progress) contains(rec playbook.Record) bool {
+// note keeps what a record says of its step.
+func (p *progress) note(rec playbook.Record) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.states[rec.Name] = rec.State
-	if p.plan.UndoOf != "" || rec.State != playbook.Completed {
-		return false
+	s, ok := p.plan.Step(rec.Name)
+	if !ok || !s.Contains || !rec.State.Ended() {
+		return
 	}
-	if s, ok := p.plan.Step(rec.Name); !ok || !s.Contains {
-		return false
-	}
-	for _, s := range p.plan.Steps {
-		if s.Contains && p.states[s.ID] != playbook.Completed {
-			return false
-		}
-	}
-	return true
-}
-
-func (p *progress) contained(ctx context.Context, tx *store.Tx, rec playbook.Record) error {
 	var open []string
 	rec.Load(respond.SavedStillOpen, &open)
+	if left := respond.LeftOver(s, rec); left != "" {
+		open = append(open, left)
+	}
+	p.left[rec.Name] = open
+}
+
+// contains reports whether the record completes the containment, whole or in part:
+// evidence may take hours more, and people must know at once.
+func (p *progress) contains(rec playbook.Record) bool {
+	p.note(rec)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s, ok := p.plan.Step(rec.Name); !ok || !s.Contains || !rec.State.Ended() {
+		return false
+	}
+	return respond.Holds(p.plan, func(step string) playbook.State { return p.states[step] })
+}
+
+// open is what the steps that contain left open, in the order of the plan.
+func (p *progress) open() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []string
+	for _, s := range p.plan.Steps {
+		out = append(out, p.left[s.ID]...)
+	}
+	return out
+}
+
+func (p *progress) contained(ctx context.Context, tx *store.Tx) error {
+	open := p.open()
 	run, err := tx.LockRun(ctx, p.run.ID)
 	if err != nil || run.Contained {
 		return err
@@ -439,7 +465,55 @@ func (p *progress) contained(ctx context.Context, tx *store.Tx, rec playbook.Rec
 	}
 	tx.Audit(audit.Record{Who: incident.Guardroom, Action: "run.contained", Object: "run/" + string(run.ID), After: run.Target})
 	return p.change(ctx, tx, run.Incident, true, func(i *incident.Incident, at time.Time) []incident.Entry {
-		return i.Contain(isContained(p.plan, run.ID, open), at)
+		return i.Contain(simulated(run.Simulated)+isContained(p.plan, run.ID, open), at)
+	})
+}
+
+// failedToContain says what is open where the record ends the containment without
+// success while the run goes on; empty: it does not, or the run ends with it, which
+// then says so itself.
+func (p *progress) failedToContain(rec playbook.Record) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	last, ok := p.plan.Step(rec.Name)
+	if p.plan.UndoOf != "" || !ok || !last.Contains || !rec.State.Ended() {
+		return ""
+	}
+	open, left, verified := "", 0, true
+	for _, s := range p.plan.Steps {
+		state := p.states[s.ID]
+		switch {
+		case !state.Ended() && s.Contains:
+			return ""
+		case !state.Ended():
+			left++
+		case s.Contains && s.Effect == respond.NoChange && state != playbook.Completed:
+			verified = false
+		}
+		for _, line := range p.left[s.ID] {
+			if strings.Contains(line, " is open: ") && !strings.Contains(open, line) {
+				open += "; " + line
+			}
+		}
+	}
+	if verified || left < 2 {
+		return "" // it holds, or the run is about to end
+	}
+	if open == "" {
+		open = "; " + rec.Message
+	}
+	return nameOf(p.plan) + " is NOT contained: " + strings.TrimPrefix(open, "; ")
+}
+
+// notContained tells people at once that nothing holds: the end of the run may be
+// hours away. After an abort the run ends soon, and says it itself.
+func (p *progress) notContained(ctx context.Context, tx *store.Tx, why string) error {
+	run, err := tx.LockRun(ctx, p.run.ID)
+	if err != nil || !run.AbortedAt.IsZero() {
+		return err
+	}
+	return p.change(ctx, tx, run.Incident, true, func(i *incident.Incident, at time.Time) []incident.Entry {
+		return i.Responded(incident.KindLeftOpen, incident.Guardroom, simulated(run.Simulated)+why+" ("+string(run.ID)+" goes on)", at)
 	})
 }
 
@@ -477,74 +551,6 @@ func (b *bell) ring() {
 	defer b.mu.Unlock()
 	close(b.ch)
 	b.ch = make(chan struct{})
-}
-
-// owing is the store's, with what the closings say about themselves.
-type owing struct{ d *desk }
-
-// Owe implements respond.Owing.
-func (o owing) Owe(ctx context.Context, owed respond.Owed) error {
-	c, known := o.d.closings[owed.Kind]
-	if !known {
-		return playbook.Permanent(fmt.Errorf("nobody knows how to close %s", owed.Kind))
-	}
-	owed.Expires = c.Expires
-	return o.d.store.Owe(ctx, owed)
-}
-
-// Settle implements respond.Owing.
-func (o owing) Settle(ctx context.Context, id string) error { return o.d.store.Settle(ctx, id) }
-
-// sweep closes what is owed and due: after a crash, or when its time has come.
-func (r *runs) sweep(ctx context.Context) error {
-	list, err := r.store.OwedDue(ctx, r.now(), 100)
-	if err != nil {
-		return err
-	}
-	return r.closeAll(ctx, list)
-}
-
-// closeOwed closes what a run owes that it should not have left open.
-func (r *runs) closeOwed(ctx context.Context, id respond.RunID) {
-	list, err := r.store.OwedOf(ctx, id)
-	if err == nil {
-		list = slices.DeleteFunc(list, func(o respond.Owed) bool { return o.Expires || o.Due.Sub(o.OpenedAt) > 10*time.Minute })
-		err = r.closeAll(ctx, list)
-	}
-	if err != nil {
-		r.log.Warn("what a run left open is not closed yet", "run", string(id), "error", err)
-	}
-}
-
-func (r *runs) closeAll(ctx context.Context, list []respond.Owed) error {
-	errs := make([]error, len(list))
-	var g errgroup.Group
-	g.SetLimit(16) // an account that does not answer holds up no other
-	for i, o := range list {
-		g.Go(func() error { errs[i] = r.closeOne(ctx, o); return nil })
-	}
-	_ = g.Wait()
-	return errors.Join(errs...)
-}
-
-func (r *runs) closeOne(ctx context.Context, o respond.Owed) error {
-	c, known := r.closings[o.Kind]
-	if !known {
-		return fmt.Errorf("nobody knows how to close %s (%s)", o.ID, o.Kind)
-	}
-	if c.Expires && r.now().Before(o.Due) {
-		return nil
-	}
-	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.call)
-	err := c.Close(call, r.aws, o, r.now())
-	cancel()
-	if err == nil {
-		return r.store.Write(ctx, func(tx *store.Tx) error { _, err := tx.SettleSeen(ctx, o); return err })
-	}
-	o.Attempts++
-	o.Error = fault.Of(err).Error()
-	r.log.Warn("what a run opened could not be closed", "run", string(o.Run), "owed", o.ID, "attempt", o.Attempts, "error", err)
-	return r.store.Write(ctx, func(tx *store.Tx) error { return tx.PutOwed(ctx, o) })
 }
 
 // takeUp gives the runs of lost workers to whoever comes next.

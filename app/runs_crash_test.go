@@ -3,15 +3,16 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -46,6 +47,76 @@ type mortalOrder struct {
 	At                   int64  // the how manieth of these
 	Until                string // the run that must have ended
 	Speed                float64
+	Lease                time.Duration // of the worker; 0: that of the tests
+	// Deck are the places that are still to be killed at, and Met the file that
+	// the one is written to; where there is a deck, Kill says nothing.
+	Deck []deathAt
+	Met  string
+}
+
+// deathAt is where a mortal dies: at a moment of a step.
+type deathAt struct{ Step, Moment string }
+
+// deck is what is left of one, in a mortal.
+type deck struct {
+	mu   sync.Mutex
+	left []deathAt
+	met  string
+	// called are the steps that asked AWS for a change.
+	called map[string]bool
+}
+
+// at dies where the place is in the deck.
+func (d *deck) at(step, moment string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if moment == "before" {
+		d.called[step] = true
+	}
+	if slices.Contains(d.left, deathAt{step, moment}) {
+		d.die(deathAt{step, moment})
+	}
+}
+
+// record dies where a record of a step was kept after its call, or its last one:
+// what is left of a step that has ended has no other moment. It notes which have ended.
+func (d *deck) record(r playbook.Record) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.met == "" {
+		return
+	}
+	var here []deathAt
+	for _, p := range d.left {
+		if p.Step == r.Name && (r.State.Ended() || p.Moment == "record" && d.called[r.Name]) {
+			here = append(here, p)
+		}
+	}
+	if len(here) > 0 {
+		d.die(here...)
+	}
+	if r.State.Ended() {
+		d.write(d.met+".ended", r.Name+"\n", os.O_APPEND)
+	}
+}
+
+// die writes down where it is and dies. Nobody else goes on: the lock is held.
+func (d *deck) die(p ...deathAt) {
+	raw, _ := json.Marshal(p)
+	d.write(d.met, string(raw), os.O_TRUNC)
+	die()
+}
+
+func (d *deck) write(file, text string, how int) {
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|how, 0o600)
+	if err == nil {
+		_, err = f.WriteString(text)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
+	_ = f.Close()
 }
 
 const speed = 300
@@ -53,7 +124,7 @@ const speed = 300
 func respondConfig(storeURL, worker string) *config.Config {
 	c := config.Default()
 	c.Store = config.NewSecret(storeURL)
-	c.Worker.ID, c.Worker.TimeScale, c.Worker.Lease = worker, speed, config.Duration(10*time.Minute) // 2 s at that speed
+	c.Worker.ID, c.Worker.TimeScale, c.Worker.Lease = worker, speed, config.Duration(2*time.Hour) // 24 s at that speed, and 12 s for a call
 	c.Respond.Forensics.Subnets, c.Respond.Forensics.SecurityGroups = []string{benchSubnet}, []string{benchGroup}
 	c.Respond.Forensics.Hash = "never" // of images: that is tested where it is done, and takes the time of the processor
 	c.Respond.Evidence.URL = "s3://evidence-of-tests/g"
@@ -92,22 +163,31 @@ func mortal(ctx context.Context, o mortalOrder) error {
 			die()
 		}
 	}
+	d := &deck{left: o.Deck, met: o.Met, called: map[string]bool{}}
 	clock := playbook.Real{Scale: o.Speed}
 	w, err := sim.New(sim.Options{Clock: clock, File: o.World, Speed: o.Speed, Hook: func(phase sim.Phase, c sim.Call) error {
 		if mutating(c.Operation) {
 			count(string(phase))
+			d.at(c.Step, string(phase))
 		}
 		return nil
 	}})
 	if err != nil {
 		return err
 	}
-	a, err := New(ctx, respondConfig(o.Store, o.Worker), Options{Mode: ModeServe, Responses: w.AWS(), Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+	cfg := respondConfig(o.Store, o.Worker)
+	if o.Lease > 0 {
+		cfg.Worker.Lease = config.Duration(o.Lease)
+	}
+	a, err := New(ctx, cfg, Options{Mode: ModeServe, Responses: w.AWS(), Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))})
 	if err != nil {
 		return err
 	}
 	defer a.Close(ctx)
-	a.runs.kept = func(r playbook.Record) { count("record") }
+	a.runs.kept = func(r playbook.Record) {
+		count("record")
+		d.record(r)
+	}
 	if err := a.Deliver(ctx); err != nil {
 		return err
 	}
@@ -115,7 +195,7 @@ func mortal(ctx context.Context, o mortalOrder) error {
 	defer stop()
 	go func() { _ = a.watch.run(inner) }()
 	go a.respond(inner)
-	for deadline := time.Now().Add(5 * time.Minute); ; {
+	for deadline := time.Now().Add(10 * time.Minute); ; {
 		run, err := a.db.GetRun(ctx, respond.RunID(o.Until))
 		if err != nil {
 			return err
@@ -255,7 +335,8 @@ func live(t *testing.T, o mortalOrder) (killed bool) {
 	return false
 }
 
-// runKills is how many kills the crash tests of runs make on each store.
+// runKills is how many kills the test makes at least on each store; 0: each step
+// is killed once, at one of its moments.
 func runKills(t *testing.T) int {
 	t.Helper()
 	if s := os.Getenv("GUARDROOM_RUN_KILLS"); s != "" {
@@ -265,53 +346,125 @@ func runKills(t *testing.T) int {
 		}
 		return n
 	}
-	return 15
+	return 0
 }
 
-// TestARunThatIsKilledEverywhereCompletes kills the worker of a run at its steps'
-// boundaries, one after the other: before a call, after AWS acted, and after the
-// checkpoint. The same with the run that undoes it.
+var moments = []string{"before", "after", "record"}
+
+// dealt are the places to be killed at: every moment of every step, or one of
+// each step, dealt in turn.
+func dealt(steps []string, all bool, turn int) []deathAt {
+	var out []deathAt
+	for i, s := range steps {
+		for k, m := range moments {
+			if all || (i+turn)%len(moments) == k {
+				out = append(out, deathAt{s, m})
+			}
+		}
+	}
+	return out
+}
+
+// carryOut lets a run end. The worker is killed at every place of the deck: no
+// chance says at which. It returns how often.
+func carryOut(t *testing.T, o mortalOrder, left []deathAt) (kills int) {
+	t.Helper()
+	o.Met = filepath.Join(t.TempDir(), "met")
+	for o.Deck = left; live(t, o); kills++ {
+		raw, err := os.ReadFile(o.Met)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var met []deathAt
+		if err := json.Unmarshal(raw, &met); err != nil {
+			t.Fatal(err)
+		}
+		was := len(o.Deck)
+		o.Deck = slices.DeleteFunc(slices.Clone(o.Deck), func(p deathAt) bool { return slices.Contains(met, p) })
+		if len(o.Deck) == was {
+			t.Fatalf("it was killed at %v, which is not in the deck", met)
+		}
+	}
+	// A step whose end was kept and noted by no life was killed in between, by the
+	// kill of a step beside it: after the checkpoint.
+	ended, err := os.ReadFile(o.Met + ".ended")
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	for _, p := range o.Deck {
+		if slices.Contains(strings.Split(string(ended), "\n"), p.Step) {
+			t.Errorf("step %s was never killed (%s)", p.Step, p.Moment)
+		}
+	}
+	return kills
+}
+
+// stepsOf are the ids of the steps of a run's plan.
+func stepsOf(t *testing.T, storeURL, file string, id respond.RunID) []string {
+	t.Helper()
+	a, _ := reopen(t, storeURL, file)
+	defer a.Close(context.WithoutCancel(t.Context()))
+	run, err := a.db.GetRun(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	row, err := a.db.GetPlan(t.Context(), run.Plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := openPlan(row)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, s := range p.Steps {
+		out = append(out, s.ID)
+	}
+	return out
+}
+
+// TestARunThatIsKilledEverywhereCompletes kills the worker of a run, and of the
+// run that undoes it, at the boundaries of each step: before its call, after AWS
+// acted, and after the checkpoint. By default each step once, its moment dealt in
+// turn, and otherwise on each store; GUARDROOM_RUN_KILLS meets every moment of
+// every step, on new worlds until so many kills were made.
 func TestARunThatIsKilledEverywhereCompletes(t *testing.T) {
 	onBoth(t, func(t *testing.T, storeOf func() string) {
 		t.Parallel()
-		dir := t.TempDir()
-		storeURL, file := storeOf(), filepath.Join(dir, "world.json")
-		if storeURL == "" {
-			storeURL = "sqlite:" + filepath.Join(dir, "g.db")
+		mine := 0
+		if strings.HasSuffix(t.Name(), "postgres") {
+			mine = 1
 		}
-		builtWorld(t, file, attackWorldByIPv4)
-		before := canonicalWorld(t, file)
-		seed := uint64(time.Now().UnixNano())    //nolint:gosec // any number
-		random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a test
-		t.Logf("seed %d", seed)
-		kills := 0
-		carryOut := func(run respond.RunID, most int) {
-			for n := 0; ; n++ {
-				o := mortalOrder{Store: storeURL, World: file, Worker: "mortal", Until: string(run), Speed: speed}
-				if n < most {
-					o.Kill, o.At = []string{"before", "after", "record"}[n%3], 1+int64(random.IntN(3))
-					if o.Kill == "record" {
-						o.At += int64(random.IntN(8))
-					}
-				}
-				if !live(t, o) {
-					return
-				}
-				kills++
+		for kills, least := 0, runKills(t); kills == 0 || kills < least; mine++ {
+			kills += killedAtEveryStep(t, storeOf(), mine, least > 0)
+			if t.Failed() {
+				return
 			}
+			t.Logf("%d kills", kills)
 		}
-		run := planned(t, storeURL, file, "")
-		carryOut(run, runKills(t))
-		if kills < 10 {
-			t.Errorf("only %d kills: the run was over before", kills)
-		}
-		checkContained(t, storeURL, file, run)
-		checkOpened(t, storeURL, file, run)
-		undo := planned(t, storeURL, file, string(run))
-		carryOut(undo, runKills(t)/3)
-		checkReleased(t, storeURL, file, undo, before)
-		t.Logf("%d kills", kills)
 	})
+}
+
+func killedAtEveryStep(t *testing.T, storeURL string, turn int, all bool) (kills int) {
+	t.Helper()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "world.json")
+	if storeURL == "" {
+		storeURL = "sqlite:" + filepath.Join(dir, "g.db")
+	}
+	builtWorld(t, file, attackWorldByIPv4)
+	before := canonicalWorld(t, file)
+	o := mortalOrder{Store: storeURL, World: file, Worker: "mortal", Speed: speed}
+	run := planned(t, storeURL, file, "")
+	o.Until = string(run)
+	kills += carryOut(t, o, dealt(stepsOf(t, storeURL, file, run), all, turn))
+	checkContained(t, storeURL, file, run)
+	checkOpened(t, storeURL, file, run)
+	undo := planned(t, storeURL, file, string(run))
+	o.Until = string(undo)
+	kills += carryOut(t, o, dealt(stepsOf(t, storeURL, file, undo), all, turn))
+	checkReleased(t, storeURL, file, undo, before)
+	return kills
 }
 
 // canonicalWorld is the world as it can be restored, but for the evidence bucket.
@@ -497,7 +650,7 @@ func TestAnotherWorkerTakesARunOver(t *testing.T) {
 	attackedWorld(t, file)
 	run := planned(t, storeURL, file, "")
 	for i, kill := range []string{"record", "after", "before", ""} {
-		o := mortalOrder{Store: storeURL, World: file, Worker: fmt.Sprintf("worker-%d", i), Kill: kill, At: 9, Until: string(run), Speed: speed}
+		o := mortalOrder{Store: storeURL, World: file, Worker: fmt.Sprintf("worker-%d", i), Kill: kill, At: 9, Until: string(run), Speed: speed, Lease: 30 * time.Minute}
 		if killed := live(t, o); killed != (kill != "") {
 			t.Fatalf("worker %d was killed: %v", i, killed)
 		}

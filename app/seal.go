@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -41,11 +42,14 @@ func newSealer(path string) (sealer, error) {
 // something, as a step of the run: sealed once, also over a crash. The manifest
 // goes into the evidence bucket as every other change: not by a worker that lost
 // the run, and not while responses are switched off.
-func (r *runs) sealRun(c playbook.Context, run respond.RunRow, plan *respond.Plan) (playbook.Record, error) {
+func (r *runs) sealRun(c playbook.Context, run respond.RunRow, plan *respond.Plan, records map[string]playbook.Record) (playbook.Record, error) {
 	return c.Step(stepSeal, playbook.Options{Timeout: 2 * time.Minute, Finishes: true}, func(s playbook.Step) (playbook.Outcome, error) {
 		var sealed evidence.Sealed
 		var out playbook.Outcome
 		err := s.Look(func(ctx context.Context) (err error) {
+			if err := r.stateGaps(ctx, run, respond.Missed(plan, records)); err != nil {
+				return err
+			}
 			sealed, out, err = r.sealNow(ctx, run, plan, s.Now())
 			return err
 		})
@@ -58,17 +62,36 @@ func (r *runs) sealRun(c playbook.Context, run respond.RunRow, plan *respond.Pla
 	})
 }
 
+// stateGaps keeps what a run did not preserve, before its manifest is sealed. A
+// worker that lost the run states nothing.
+func (r *runs) stateGaps(ctx context.Context, run respond.RunRow, gaps []evidence.Gap) error {
+	if len(gaps) == 0 {
+		return nil
+	}
+	return r.store.Write(ctx, func(tx *store.Tx) error {
+		row, err := tx.LockRun(ctx, run.ID)
+		if err != nil {
+			return err
+		}
+		if row.Epoch != run.Epoch {
+			return playbook.ErrFenced
+		}
+		return tx.PutGaps(ctx, run.Incident, run.ID, gaps)
+	})
+}
+
 // keepManifest writes a sealed manifest into the evidence bucket. Where it
 // cannot, the store has it, and that is said.
 func (r *runs) keepManifest(s playbook.Step, run respond.RunRow, plan *respond.Plan, sealed evidence.Sealed) (string, error) {
 	at := awscalls.Place{Account: plan.Target.Account, Region: plan.Target.Region, Incident: run.Incident.String()}
+	policy := r.policy.For(plan)
 	where, unlocked := "", false
 	err := s.Change(func(ctx context.Context) (err error) {
-		where, unlocked, err = forensics.PutManifest(ctx, r.aws, r.policy, at, sealed, s.Now())
+		where, unlocked, err = forensics.PutManifest(ctx, r.aws, policy, at, sealed, s.Now())
 		if err != nil || where == "" {
 			return err
 		}
-		return r.noteCopy(ctx, run.Incident, sealed, where, forensics.ManifestPlace(r.policy, at))
+		return r.noteCopy(ctx, run.Incident, sealed, where, forensics.ManifestPlace(policy, at))
 	})
 	const kept = "in guardroom's store"
 	switch {
@@ -122,7 +145,15 @@ func (r *runs) sealNow(ctx context.Context, run respond.RunRow, plan *respond.Pl
 	if err != nil {
 		return evidence.Sealed{}, playbook.Outcome{}, err
 	}
-	parts := evidence.Parts{Case: caseOf(i, plan), Run: string(run.ID), By: "guardroom/" + string(run.ID), AuditSeq: head.Seq, AuditHash: head.Hash, Simulated: run.Simulated}
+	about, err := r.caseOf(ctx, i, plan)
+	if err != nil {
+		return evidence.Sealed{}, playbook.Outcome{}, err
+	}
+	row, err := r.store.GetPlan(ctx, run.Plan)
+	if err != nil {
+		return evidence.Sealed{}, playbook.Outcome{}, err
+	}
+	parts := evidence.Parts{Case: about, With: r.tool, Approvals: approvalsOf(run.ID, row), Run: string(run.ID), By: "guardroom/" + string(run.ID), AuditSeq: head.Seq, AuditHash: head.Hash, Simulated: run.Simulated}
 	parts.Items, parts.Custody = itemsOf(items), custodyOf(custody)
 	for _, l := range gaps {
 		parts.Gaps = append(parts.Gaps, l.Gap)
@@ -148,11 +179,12 @@ func itemsOf(list []store.Preserved) []evidence.Item {
 	return out
 }
 
-// custodyOf are lines of custody that name items as a manifest does.
+// custodyOf are lines of custody that name items as a manifest does. A line about
+// what another run made names it so already.
 func custodyOf(list []evidence.Custody) []evidence.Custody {
 	out := slices.Clone(list)
 	for i, c := range out {
-		if run := evidence.RunOf(c.Who); run != "" && c.Item != "" {
+		if run := evidence.RunOf(c.Who); run != "" && c.Item != "" && evidence.RunOf(c.Item) == "" {
 			out[i].Item = run + "/" + c.Item
 		}
 	}
@@ -206,12 +238,47 @@ func (r *runs) sealNext(ctx context.Context, run respond.RunRow, parts evidence.
 			return err
 		}
 		tx.Audit(audit.Record{Who: incident.Guardroom, Action: "evidence.sealed", Object: sealedObject(n, sealed.Revision), After: sealed.SHA256, Why: fmt.Sprintf("%s, %s", respond.Count(len(m.Items), "item"), respond.Count(len(m.Gaps), "gap"))})
-		return r.tell(ctx, tx, n, incident.KindEvidenceReady, incident.Guardroom, fmt.Sprintf("evidence of %s sealed: manifest %d, %s, %s, sha256:%s", run.ID, sealed.Revision, respond.Count(len(m.Items), "item"), respond.Count(len(m.Gaps), "gap"), sealed.SHA256[:8]))
+		return r.tell(ctx, tx, n, incident.KindEvidenceReady, incident.Guardroom, simulated(run.Simulated)+sealedWords(run, m, sealed))
 	})
 	return sealed, err
 }
 
-func caseOf(i *incident.Incident, plan *respond.Plan) evidence.Case {
+// approvalsOf are who approved the plan of a run, as a manifest has them.
+func approvalsOf(run respond.RunID, row respond.PlanRow) []evidence.Approval {
+	out := make([]evidence.Approval, len(row.Approvals))
+	for i, a := range row.Approvals {
+		out[i] = evidence.Approval{Run: string(run), Plan: string(row.ID), Digest: a.Digest, Who: a.Who, How: a.How, At: a.At, Reason: a.Reason, Rule: a.Rule, RuleSHA256: a.RuleSHA256}
+	}
+	return out
+}
+
+// toolOf is this guardroom as the tool of what it preserves.
+func toolOf(version string) string { return evidence.Guardroom + cmp.Or(version, "dev") }
+
+// digestOf is the SHA-256 of the JSON of a revision as it was received; empty where
+// the store does not have it any more.
+func (d *desk) digestOf(ctx context.Context, f incident.FindingRef) (string, error) {
+	list, err := d.store.Revisions(ctx, f.ID, revisionsRead)
+	if err != nil {
+		return "", err
+	}
+	for _, r := range list {
+		if !r.UpdatedAt.Equal(f.UpdatedAt) || r.Count != f.Count {
+			continue
+		}
+		raw, err := store.Unpack(r.Raw)
+		if err != nil || len(raw) == 0 {
+			return "", err
+		}
+		return evidence.Digest(raw), nil
+	}
+	return "", nil
+}
+
+// revisionsRead is how many of the newest revisions of a finding are looked through.
+const revisionsRead = 50
+
+func (d *desk) caseOf(ctx context.Context, i *incident.Incident, plan *respond.Plan) (evidence.Case, error) {
 	c := evidence.Case{Incident: i.Number.String(), OpenedBy: plan.Requester}
 	for _, t := range append([]respond.Target{plan.Target}, plan.Parts...) {
 		if !slices.Contains(c.Accounts, t.Account) {
@@ -222,7 +289,11 @@ func caseOf(i *incident.Incident, plan *respond.Plan) evidence.Case {
 		}
 	}
 	for _, f := range i.Findings {
-		c.Findings = append(c.Findings, evidence.Finding{ID: string(f.ID), Type: f.Type, UpdatedAt: f.UpdatedAt.UTC(), Count: f.Count})
+		sum, err := d.digestOf(ctx, f)
+		if err != nil {
+			return c, err
+		}
+		c.Findings = append(c.Findings, evidence.Finding{ID: string(f.ID), Type: f.Type, UpdatedAt: f.UpdatedAt.UTC(), Count: f.Count, SHA256: sum})
 	}
-	return c
+	return c, nil
 }

@@ -103,7 +103,8 @@ func (a *App) TestDestination(ctx context.Context, name string) (string, error) 
 }
 
 // VerifyAudit implements api.Service. The heads outside are read first, so that
-// one written meanwhile is not taken for a cut tail.
+// one written meanwhile is not taken for a cut tail. Plans and the records of steps
+// in the store are compared with what the chain says of them.
 func (a *App) VerifyAudit(ctx context.Context) (audit.Report, error) {
 	var heads []audit.Head
 	for _, k := range a.watch.keepers {
@@ -113,7 +114,14 @@ func (a *App) VerifyAudit(ctx context.Context) (audit.Report, error) {
 		}
 		heads = append(heads, list...)
 	}
-	return a.db.VerifyAudit(ctx, heads)
+	w := testimony{}
+	report, err := a.db.VerifyAudit(ctx, heads, w.hear)
+	if err != nil {
+		return report, err
+	}
+	differ, err := w.compare(ctx, a.db.DB)
+	report.Faults = append(report.Faults, differ...)
+	return report, err
 }
 
 // Explain implements api.Service with the trace of the newest revision.

@@ -19,6 +19,9 @@ func openSimulation(file string, clock playbook.Clock, speed float64, policy *re
 		return nil, fault.Wrap(fault.Usage, err, "open the simulated AWS", "nothing was started", "respond.simulate names a file that guardroom makes")
 	}
 	sim.Complete(policy)
+	if policy.Evidence.Region == "" {
+		policy.Evidence.Region = w.RegionOf(policy.Evidence.Bucket)
+	}
 	return w, nil
 }
 

@@ -47,7 +47,7 @@ func TestARestartTakesUpWhatItsEarlierRunHadTaken(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	for deadline := time.Now().Add(2 * time.Minute); ; <-time.After(10 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); ; <-time.After(10 * time.Millisecond) {
 		taken, err := other.engine.Abandoned(func(string) bool { return false })
 		if err != nil {
 			t.Fatal(err)
@@ -85,7 +85,7 @@ func TestARestartTakesUpWhatItsEarlierRunHadTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	var list []notify.Delivery
-	for deadline := time.Now().Add(20 * time.Second); ; <-time.After(10 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); ; <-time.After(10 * time.Millisecond) {
 		// The server may need a moment to see that the sessions ended.
 		if err := second.watch.earlier(t.Context()); err != nil {
 			t.Fatal(err)
@@ -135,7 +135,7 @@ func TestAnotherWorkerTakesOverWhatWasTakenButNotClaimed(t *testing.T) {
 	if _, err := first.Take(t.Context(), source.Input{Source: "test", Body: testFinding(1, 1, 5, time.Now())}); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(2 * time.Minute); ; <-time.After(10 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); ; <-time.After(10 * time.Millisecond) {
 		taken, err := second.engine.Abandoned(func(string) bool { return false })
 		if err != nil {
 			t.Fatal(err)
@@ -218,7 +218,7 @@ func TestARunThatIsMadeDuringATakeoverIsNotForgotten(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
 			taken, err := other.engine.AbandonedRuns(func(string) bool { return false })
 			if err != nil {
 				t.Fatal(err)

@@ -20,6 +20,7 @@ const (
 	Reordered = "reordered" // a record stands at another place than it was written at
 	Cut       = "cut"       // a head outside names a record that no longer exists
 	Rewritten = "rewritten" // a head outside has another hash for a record
+	Differs   = "differs"   // the store has something otherwise than the record says
 )
 
 // Report is the outcome of a check.

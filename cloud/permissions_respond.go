@@ -56,18 +56,19 @@ var prefixes = map[string]string{"EC2": "ec2", "AutoScaling": "autoscaling", "EL
 // renamed are the calls whose actions have other names:
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
 var renamed = map[string][]string{
-	"S3.GetPublicAccessBlock":    {"s3:GetBucketPublicAccessBlock"},
-	"S3.PutPublicAccessBlock":    {"s3:PutBucketPublicAccessBlock"},
-	"S3.DeletePublicAccessBlock": {"s3:PutBucketPublicAccessBlock"},
-	"S3.HeadObject":              {"s3:GetObject", "s3:GetObjectVersion"},
-	"S3.GetObject":               {"s3:GetObject", "s3:GetObjectVersion"},
-	"S3.GetObjectTagging":        {"s3:GetObjectTagging", "s3:GetObjectVersionTagging"},
-	"S3.PutObjectTagging":        {"s3:PutObjectTagging", "s3:PutObjectVersionTagging"},
-	"S3.ListObjectsV2":           {"s3:ListBucket"},
-	"S3.CreateMultipartUpload":   {"s3:PutObject"},
-	"S3.UploadPart":              {"s3:PutObject"},
-	"S3.CompleteMultipartUpload": {"s3:PutObject"},
-	"S3.ListParts":               {"s3:ListMultipartUploadParts"},
+	"S3.GetPublicAccessBlock":       {"s3:GetBucketPublicAccessBlock"},
+	"S3.PutPublicAccessBlock":       {"s3:PutBucketPublicAccessBlock"},
+	"S3.DeletePublicAccessBlock":    {"s3:PutBucketPublicAccessBlock"},
+	"S3.GetObjectLockConfiguration": {"s3:GetBucketObjectLockConfiguration"},
+	"S3.HeadObject":                 {"s3:GetObject", "s3:GetObjectVersion"},
+	"S3.GetObject":                  {"s3:GetObject", "s3:GetObjectVersion"},
+	"S3.GetObjectTagging":           {"s3:GetObjectTagging", "s3:GetObjectVersionTagging"},
+	"S3.PutObjectTagging":           {"s3:PutObjectTagging", "s3:PutObjectVersionTagging"},
+	"S3.ListObjectsV2":              {"s3:ListBucket"},
+	"S3.CreateMultipartUpload":      {"s3:PutObject"},
+	"S3.UploadPart":                 {"s3:PutObject"},
+	"S3.CompleteMultipartUpload":    {"s3:PutObject"},
+	"S3.ListParts":                  {"s3:ListMultipartUploadParts"},
 }
 
 func actionsOf(call string) []string {
@@ -129,8 +130,10 @@ var (
 	copied = []Condition{{"StringLikeIfExists", "aws:RequestTag/guardroom:run", []string{"run_*"}}}
 	// foreign: the resource does not.
 	foreign = []Condition{{"Null", "aws:ResourceTag/guardroom:run", []string{"true"}}}
-	// ourTags: nothing but our own tags.
-	ourTags = []Condition{{"ForAllValues:StringLike", "aws:TagKeys", []string{"guardroom:*"}}}
+	// ourTags: nothing but our own tags, and those by name. ForAllValues is true where
+	// there is no key, and DeleteTags without keys takes all tags away.
+	ourTags = []Condition{{"ForAllValues:StringLike", "aws:TagKeys", []string{"guardroom:*"}}, tagged}
+	tagged  = Condition{"Null", "aws:TagKeys", []string{"false"}}
 	// within the services that read and write disks for us.
 	viaEC2    = Condition{"StringLike", "kms:ViaService", []string{"ec2.*.amazonaws.com", "ebs.*.amazonaws.com"}}
 	forAWS    = Condition{"Bool", "kms:GrantIsForAWSResource", []string{"true"}}
@@ -180,6 +183,8 @@ func looking() []need {
 			why: "to know with whom images and database snapshots are shared"},
 		{step: "describe buckets", as: reads, calls: of("S3", "GetBucketLocation", "GetBucketPolicy", "GetBucketPolicyStatus", "GetPublicAccessBlock", "GetBucketVersioning", "GetBucketAcl", "GetBucketOwnershipControls", "GetBucketTagging"),
 			resource: "the bucket", arns: []string{anyBucket}, why: "to record what the bucket's doors were"},
+		{step: "evidence bucket", as: reads, calls: of("S3", "GetObjectLockConfiguration"), resource: "the evidence bucket", arns: []string{anyBucket}, when: "respond.evidence.url",
+			why: "to say before an approval whether the bucket locks what is kept; the rest of that look is allowed above"},
 		{step: "describe objects", as: reads, calls: of("S3", "GetObjectTagging"), resource: "the object", arns: []string{anyObject}, why: "to name the version that is quarantined; what objects hold is never read"},
 		{step: "describe functions", as: reads, calls: of("Lambda", "GetFunction", "GetFunctionConcurrency", "GetPolicy", "ListEventSourceMappings"), why: "to keep the code and to know what calls it"},
 		{step: "describe blocks", as: reads, calls: of("WAF", "GetIPSet"), resource: "the IP set of guardroom", arns: []string{anySet}, when: "respond.ip_set", why: "to add to the set and to take from it without losing others' entries"},
@@ -236,7 +241,7 @@ func preserving() []need {
 		{step: "snapshot", as: acts, calls: of("EC2", "CreateSnapshots", "CreateSnapshot"), resource: "the instance and its volumes", arns: []string{anyInstance, anyVolume}, why: "to preserve every disk in one call, or each by itself"},
 		{step: "snapshot", as: acts, calls: of("EC2", "CreateSnapshots", "CreateSnapshot"), resource: "snapshots that get the tag guardroom:run", arns: []string{anySnapshot}, limits: made, why: "to preserve every disk in one call, or each by itself"},
 		{step: "snapshot", as: actsEx, calls: of("EC2", "CopySnapshot"), resource: "snapshots, and copies that get the tag guardroom:run", arns: []string{anySnapshot}, limits: copied, why: "to encrypt anew what cannot be shared, and to copy into the forensic account"},
-		{step: "older snapshots", as: acts, calls: of("EC2", "CreateTags"), resource: "snapshots; the tag guardroom:incident only", arns: []string{anySnapshot}, limits: []Condition{{"ForAllValues:StringEquals", "aws:TagKeys", []string{"guardroom:incident"}}},
+		{step: "older snapshots", as: acts, calls: of("EC2", "CreateTags"), resource: "snapshots; the tag guardroom:incident only", arns: []string{anySnapshot}, limits: []Condition{{"ForAllValues:StringEquals", "aws:TagKeys", []string{"guardroom:incident"}}, tagged},
 			when: "respond.evidence.older_snapshots", why: "to mark snapshots that others made before they are locked"},
 		{step: "older snapshots", as: acts, calls: of("EC2", "LockSnapshot"), resource: "snapshots with the tag guardroom:incident, for at most so many days", arns: []string{anySnapshot}, limits: slices.Concat(known, lockLimit), when: "respond.evidence.older_snapshots", why: "so that nobody deletes how the disks were before"},
 		{step: "lock", as: actsEx, calls: of("EC2", "LockSnapshot"), resource: "snapshots with the tag guardroom:run, for at most so many days", arns: []string{anySnapshot}, limits: slices.Concat(ours, lockLimit), when: "respond.evidence.lock", why: "so that nobody deletes evidence; nothing here may unlock or delete"},

@@ -47,10 +47,10 @@ type Denial struct {
 func Denials() []Denial {
 	evidence := []string{"arn:aws:s3:::" + EvidenceBucket, "arn:aws:s3:::" + EvidenceBucket + "/*"}
 	erase := []string{"ec2:DeleteSnapshot", "ec2:UnlockSnapshot", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:BypassGovernanceRetention", "s3:PutObjectLegalHold"}
-	touch := []string{"autoscaling:DetachInstances", "autoscaling:EnterStandby", "autoscaling:SetInstanceProtection", "autoscaling:SuspendProcesses", "autoscaling:TerminateInstanceInAutoScalingGroup",
+	touch := []string{"autoscaling:DetachInstances", "autoscaling:EnterStandby", "autoscaling:SetInstanceProtection", "autoscaling:SuspendProcesses", "autoscaling:TerminateInstanceInAutoScalingGroup", "autoscaling:UpdateAutoScalingGroup",
 		"ec2:AssociateIamInstanceProfile", "ec2:AttachVolume", "ec2:CreateNetworkAclEntry", "ec2:DeleteTags", "ec2:DisassociateAddress", "ec2:DisassociateIamInstanceProfile", "ec2:ModifyImageAttribute", "ec2:ModifyInstanceAttribute", "ec2:ModifyInstanceMetadataOptions",
 		"ec2:ModifyNetworkInterfaceAttribute", "ec2:ModifySnapshotAttribute", "ec2:ReplaceNetworkAclAssociation", "elasticloadbalancing:DeregisterInstancesFromLoadBalancer", "elasticloadbalancing:DeregisterTargets",
-		"iam:PutRolePolicy", "iam:PutUserPolicy", "iam:UpdateAccessKey", "lambda:PutFunctionConcurrency", "rds:ModifyDBClusterSnapshotAttribute", "rds:ModifyDBSnapshotAttribute", "ssm:SendCommand"}
+		"iam:PutRolePolicy", "iam:PutUserPolicy", "iam:UpdateAccessKey", "lambda:PutFunctionConcurrency", "rds:ModifyDBClusterSnapshotAttribute", "rds:ModifyDBSnapshotAttribute", "ssm:SendCommand", "wafv2:UpdateIPSet"}
 	return []Denial{
 		{Name: "never touch", As: AsActor, Actions: touch,
 			ARNs: []string{"*"}, If: []Condition{{"Null", "aws:ResourceTag/guardroom:never-touch", []string{"false"}}}, Why: "a resource with the tag guardroom:never-touch is nobody's to respond to; buckets and sessions show AWS no tags here, and are guarded by guardroom alone"},
@@ -59,7 +59,7 @@ func Denials() []Denial {
 		{Name: "own users", As: AsActor, Actions: []string{"iam:PutUserPolicy", "iam:DeleteUserPolicy", "iam:UpdateAccessKey"}, ARNs: []string{"arn:aws:iam::*:user/guardroom*", "arn:aws:iam::*:user/*/guardroom*"},
 			Why: "nor against the user that it may run as, which is named guardroom… as well"},
 		{Name: "public", As: AsActor, Actions: []string{"ec2:ModifySnapshotAttribute", "ec2:ModifyImageAttribute"}, ARNs: []string{"*"}, If: []Condition{{"StringEquals", "ec2:Add/group", []string{"all"}}},
-			Why: "nothing is ever shared with everybody, not in an undo either"},
+			Why: "nothing is ever shared with everybody, not in an undo either; AWS documents the key for snapshots, so switch on block public access for AMIs in the account as well"},
 		{Name: "evidence bucket", As: AsActor, Actions: []string{"s3:DeleteBucketPolicy", "s3:PutBucketPolicy", "s3:PutBucketPublicAccessBlock", "s3:PutBucketVersioning", "s3:PutObjectTagging", "s3:PutObjectVersionTagging"}, ARNs: evidence,
 			Why: "the evidence itself is never responded to"},
 		{Name: "erase", As: AsActor, Actions: erase, ARNs: []string{"*"}, Why: "no response deletes or unlocks evidence"},
@@ -202,6 +202,14 @@ func statementsOf(role awscalls.Role) []Statement {
 	if len(out) == 0 {
 		return nil
 	}
+	return append(rails(role), out...)
+}
+
+// rails are what the role must never do. They come before what it may, so that
+// whoever attaches the first policy first, or only that, has them.
+func rails(role awscalls.Role) []Statement {
+	var out []Statement
+	sids := map[string]int{}
 	for _, d := range Denials() {
 		if RoleOf(d.As) == role {
 			out = append(out, Statement{Sid: sid("deny "+d.Name, sids), Effect: "Deny", Action: d.Actions, Resource: d.ARNs, Condition: conditions(d.If)})

@@ -228,6 +228,91 @@ func TestPoliciesAllowExactlyTheTable(t *testing.T) {
 	}
 }
 
+// Whoever attaches the first of several policies first, or only that, has the rails.
+func TestWhatIsDeniedStandsInTheFirstPolicyBeforeWhatIsAllowed(t *testing.T) {
+	t.Parallel()
+	for _, partition := range cloud.Partitions() {
+		for _, role := range threeRoles {
+			list, err := cloud.Policies(role, cloud.Site{Partition: partition})
+			if err != nil {
+				t.Fatal(err)
+			}
+			denied, allowed := 0, false
+			for i, p := range list {
+				for _, s := range p.Statement {
+					if s.Effect != "Deny" {
+						allowed = true
+						continue
+					}
+					if denied++; allowed || i > 0 {
+						t.Errorf("%s in %s: %s stands in part %d, behind what is allowed", role, partition, s.Sid, i+1)
+					}
+				}
+			}
+			if rails := len(cloud.Denials()); role == awscalls.Act && denied != rails-1 {
+				t.Errorf("%d of %d rails", denied, rails-1)
+			}
+		}
+	}
+}
+
+// ForAllValues is true where the request has no such key at all.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
+func TestForAllValuesWantsItsKeyToBeThere(t *testing.T) {
+	t.Parallel()
+	for _, role := range threeRoles {
+		for _, list := range granted(t, role, "Allow") {
+			for _, s := range list {
+				for op, keys := range s.Condition {
+					for key := range keys {
+						if strings.HasPrefix(op, "ForAllValues:") && !slices.Equal(s.Condition["Null"][key], []string{"false"}) {
+							t.Errorf("%s of %s: %s is true without %s", s.Sid, role, op, key)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// conditionKeys are those that AWS knows for the actions here; an unknown one is
+// never there, so that a limit by it holds nothing.
+// https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
+var conditionKeys = map[string][]string{
+	"aws:ResourceTag/guardroom:run": nil, "aws:ResourceTag/guardroom:incident": nil, "aws:ResourceTag/guardroom:never-touch": nil, "aws:RequestTag/guardroom:run": nil,
+	"aws:TagKeys":      {"ec2:CreateTags", "ec2:DeleteTags"},
+	"ec2:CreateAction": {"ec2:CreateTags"},
+	"ec2:Add/userId":   {"ec2:ModifySnapshotAttribute"},
+	// Of images AWS says nothing; a rail that may not hold does no harm.
+	"ec2:Add/group":             {"ec2:ModifyImageAttribute", "ec2:ModifySnapshotAttribute"},
+	"ec2:SnapshotLockDuration":  {"ec2:LockSnapshot"},
+	"iam:PassedToService":       {"iam:PassRole"},
+	"kms:GrantIsForAWSResource": {"kms:CreateGrant"},
+	"kms:GranteePrincipal":      {"kms:CreateGrant"},
+	"kms:GrantOperations":       {"kms:CreateGrant"},
+	"kms:ViaService":            {"kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom", "kms:ReEncryptTo"},
+}
+
+func TestPoliciesLimitByKeysThatAWSKnowsForTheAction(t *testing.T) {
+	t.Parallel()
+	for _, role := range threeRoles {
+		for _, effect := range []string{"Allow", "Deny"} {
+			for action, list := range granted(t, role, effect) {
+				for _, s := range list {
+					for op, keys := range s.Condition {
+						for key := range keys {
+							actions, known := conditionKeys[key]
+							if !known || actions != nil && !slices.Contains(actions, action) {
+								t.Errorf("%s of %s limits %s by %s, %s, which AWS does not know for it", s.Sid, role, action, key, op)
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
 func TestTheReaderChangesNothing(t *testing.T) {
 	t.Parallel()
 	harmless := regexp.MustCompile(`^[a-z0-9]+:(Get|List|Describe|Head|Filter|Lookup)`)

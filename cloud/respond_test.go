@@ -364,7 +364,7 @@ func TestCallsThatActNeverWaitBehindThoseThatReadADisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	list := func() error {
 		_, err := blocks.ListSnapshotBlocks(ctx, &ebs.ListSnapshotBlocksInput{SnapshotId: aws.String("snap-0123456789abcdef0")})
@@ -407,7 +407,7 @@ func TestEveryAttemptWaitsForItsTurn(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.fake.Fail(fakeguardduty.Fault{Operation: "GetCallerIdentity", Times: -1, Status: http.StatusServiceUnavailable, Code: "Throttling"})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	if _, err := client.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("the third attempt had a turn: %v", err)

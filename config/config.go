@@ -210,6 +210,10 @@ type Triage struct {
 	// Samples routes sample findings like others, for a test; they still never
 	// page and never act.
 	Samples bool `yaml:"samples"`
+	// Root is what happens to findings about the root user of an account: page
+	// tells every pager beside those of the routes, whatever the severity, unless a
+	// route that matches says stop; route leaves them to the routes alone.
+	Root string `yaml:"root" words:"page route"`
 }
 
 // Merge says which findings are one incident.

@@ -47,6 +47,7 @@ func (c *Config) setDefaults() {
 	fill(&c.Sources.HTTP.APIKeyHeader, "X-Api-Key")
 	fill(&c.Sources.HTTP.MaxBody, 10<<20)
 	fill(&c.Triage.Merge.Window, day)
+	fill(&c.Triage.Root, "page")
 	fill(&c.Triage.Enrich.Timeout, Duration(2*time.Second))
 	fill(&c.Incidents.ReopenWithin, 7*day)
 	fill(&c.Audit.Head.Interval, Duration(30*time.Second))

@@ -26,7 +26,7 @@ func afternoon(start time.Time) []beat {
 			title: "batch-1 sends an unusual amount of data.", caption: "batch-1 sends far more than usual:"},
 		{at: "13:46", act: by(ana, Close, "volume", "the nightly export was moved to noon", "false positive"), caption: "the nightly export was moved. Ana closes it as a false positive."},
 		{at: "14:00", id: "root", account: sandbox, typ: "Policy:IAMUser/RootCredentialUsage", severity: 2, resource: key(rootUser(sandbox)), action: byService("DescribeInstances", "ec2.amazonaws.com", "ec2.amazonaws.com"), count: 3,
-			title: "The root user of the account was used.", caption: "The sandbox is used as root. Low: Slack only."},
+			title: "The root user of the account was used.", caption: "The sandbox is used as root. Low, and only the sandbox: but nothing can contain the root user, so it pages, whatever the severity."},
 		{at: "14:10", id: "block", account: sandbox, typ: "Policy:S3/BucketBlockPublicAccessDisabled", severity: 2, resource: openedBy(user(raj), "lab-site"), action: call("PutBucketPublicAccessBlock", "s3.amazonaws.com", office, "console.amazonaws.com", "", object{"AWS::S3::Bucket": "lab-site"}), count: 1, source: byPoll,
 			title: "The block on public access was switched off for lab-site.", caption: "Raj opens a bucket of the sandbox for a web site. This one guardroom reads from GuardDuty's own API."},
 		{at: "14:20", id: "leak", account: sandbox, typ: "UnauthorizedAccess:IAMUser/MaliciousIPCaller.Custom", severity: 5, resource: key(deploy), action: call("RunInstances", "ec2.amazonaws.com", mailbox, awsCLI, "AccessDenied", nil), count: 3, tweak: threatList("our-list", "leaked key hunters"),

@@ -28,7 +28,7 @@ func (s *show) length() string {
 }
 
 // patience is how long the last deliveries may take.
-const patience = 2 * time.Minute
+const patience = 5 * time.Minute
 
 // ending waits for the last deliveries, counts, closes the room, and says how to
 // look further.
@@ -169,7 +169,9 @@ func (s *show) exhibits(lead *incident.Incident) {
 			s.screen.quote(row)
 		}
 		for _, reply := range s.vendors.slack.Replies(m.Channel, m.TS) {
-			s.screen.quote("thread: " + plain(reply.Text))
+			for line := range strings.SplitSeq(plain(reply.Text), "\n") {
+				s.screen.quote("thread: " + line)
+			}
 		}
 	}
 	for _, i := range s.vendors.jira.Issues() {

@@ -39,7 +39,7 @@ const (
 	// who watches is not kept longer. In the fast form the order counts, however
 	// busy the machine is.
 	unhurried     = 1200 * time.Millisecond
-	fastUnhurried = 30 * time.Second
+	fastUnhurried = 3 * time.Minute
 )
 
 // show is one performance.

@@ -161,7 +161,7 @@ func (d *desk) times(i durable.Item) int {
 // wait waits until an item comes.
 func (d *desk) wait(t *testing.T, want durable.Item) {
 	t.Helper()
-	timeout := time.After(30 * time.Second)
+	timeout := time.After(5 * time.Minute)
 	for {
 		select {
 		case got := <-d.came:
@@ -220,7 +220,7 @@ func finished(t *testing.T, p *process, id string, generation int64) {
 	if p.db.Dialect() == store.Postgres {
 		query = "SELECT status FROM dbos.workflow_status WHERE workflow_uuid = $1"
 	}
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(5 * time.Minute); time.Now().Before(deadline); {
 		var status string
 		err := p.db.Backend().Reader().QueryRow(query, fmt.Sprintf("delivery/%s/%d", id, generation)).Scan(&status)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {

@@ -25,12 +25,12 @@ func TestCommandsWhileTheServiceRuns(t *testing.T) {
 	if ok, err := i.post(t.Context(), makeRevision(1, 1, 8, first, first).body); !ok {
 		t.Fatal(err)
 	}
-	i.settle(30 * time.Second)
+	i.settle()
 
 	if out := i.must("incident", "ack", "INC-1"); !strings.Contains(out, "INC-1 is acknowledged") {
 		t.Errorf("ack said %q", out)
 	}
-	i.settle(30 * time.Second)
+	i.settle()
 	if a := v.pager.Alerts(); len(a) != 1 || a[0].Status != "acknowledged" {
 		t.Errorf("PagerDuty has %+v", a)
 	}
@@ -40,7 +40,7 @@ func TestCommandsWhileTheServiceRuns(t *testing.T) {
 	}
 	before := list[0].Attempts
 	i.must("delivery", "retry", list[0].ID)
-	i.settle(30 * time.Second)
+	i.settle()
 	again := lines[delivery](t, i.must("delivery", "show", list[0].ID, "--json"))[0]
 	if again.Attempts <= before || again.Status != "delivered" {
 		t.Errorf("after the retry: %+v", again)
@@ -61,7 +61,7 @@ func TestCommandsWhileTheServiceRuns(t *testing.T) {
 	}
 	i.must("incident", "note", "INC-1", "looked", "at", "it")
 	i.must("incident", "close", "INC-1", "--verdict", "benign", "--note", "a load test")
-	i.settle(30 * time.Second)
+	i.settle()
 	if a := v.pager.Alerts(); a[0].Status != "resolved" {
 		t.Errorf("PagerDuty has %+v", a)
 	}
@@ -101,16 +101,12 @@ func TestADeadVendorLosesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for until := time.Now().Add(30 * time.Second); len(slackRoots(v)) == 0 || len(pagerAlerts(v)) == 0; time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(until) {
-			t.Fatalf("the others were not told\n%s", i.out)
-		}
-	}
+	await(t, i, "the others are told", func() bool { return len(slackRoots(v)) > 0 && len(pagerAlerts(v)) > 0 })
 	if out := i.must("delivery", "list", "--destination", "tickets"); !strings.Contains(out, "pending") {
 		t.Errorf("the list says\n%s", out)
 	}
 	v.jira.SetFaults(fakejira.Faults{})
-	i.settle(time.Minute)
+	i.settle()
 	checkVendors(t, i, v)
 }
 

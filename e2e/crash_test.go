@@ -97,7 +97,7 @@ func crashSuite(t *testing.T, store string, workers int) {
 	for range 2 {
 		senders.Go(func() { send(ctx, s, all, &book) })
 	}
-	inCall, total := 0, kills(t)
+	inCall, elsewhere, total := 0, 0, kills(t)
 	for n := range total {
 		victim := all[random.IntN(len(all))]
 		// Most kills come when something was let in since the last one; the
@@ -105,7 +105,12 @@ func crashSuite(t *testing.T, store string, workers int) {
 		if random.IntN(4) > 0 {
 			book.grow(2 * time.Second)
 		}
-		if killOnce(t, random, v, victim) {
+		// Two of three kills fall inside a call: of every three, one is dealt that
+		// does not.
+		if n%3 == 0 {
+			elsewhere = n + random.IntN(3)
+		}
+		if killOnce(t, random, v, victim, n != elsewhere) {
 			inCall++
 		}
 		victim.start()
@@ -128,7 +133,7 @@ func crashSuite(t *testing.T, store string, workers int) {
 	v.slack.SetFaults(fakeslack.Faults{})
 	v.jira.SetFaults(fakejira.Faults{})
 	v.pager.SetFaults(fakepagerduty.Faults{})
-	all[0].settle(3 * time.Minute)
+	all[0].settle()
 	release(t, all[0], v)
 	check(t, all[0], v, &book)
 	for _, i := range all {
@@ -154,15 +159,13 @@ func send(ctx context.Context, s *stream, all []*instance, book *ledger) {
 	}
 }
 
-// killOnce kills the victim with SIGKILL: two times of three when it is inside
-// a call to a vendor, before or after the effect, else at any time. It reports
-// whether it was inside a call.
-func killOnce(t *testing.T, random *rand.Rand, v *vendors, victim *instance) (inside bool) {
+// killOnce kills the victim with SIGKILL: when it is inside a call to a vendor,
+// before or after the effect, or at any time. It reports whether it was inside a
+// call.
+func killOnce(t *testing.T, random *rand.Rand, v *vendors, victim *instance, inCall bool) (inside bool) {
 	t.Helper()
-	at := time.NewTimer(time.Duration(20+random.IntN(300)) * time.Millisecond)
-	defer at.Stop()
 	var hit atomic.Bool
-	if random.IntN(3) > 0 {
+	if inCall {
 		stage := []string{"received", "effect"}[random.IntN(2)]
 		var left atomic.Int64
 		left.Store(int64(1 + random.IntN(6)))
@@ -174,14 +177,13 @@ func killOnce(t *testing.T, random *rand.Rand, v *vendors, victim *instance) (in
 				close(done)
 			}
 		})
-		at.Reset(5 * time.Second)
 		select {
 		case <-done:
-		case <-at.C:
+		case <-time.After(time.Minute): // nobody has anything to tell
 		}
 		v.intercept(nil)
 	} else {
-		<-at.C
+		<-time.After(time.Duration(20+random.IntN(300)) * time.Millisecond)
 	}
 	_ = victim.kill(syscall.SIGKILL)
 	return hit.Load()
@@ -196,7 +198,7 @@ func release(t *testing.T, i *instance, v *vendors) {
 		i.must("delivery", "retry", d.ID)
 	}
 	_ = v
-	i.settle(time.Minute)
+	i.settle()
 }
 
 // check asks the store and the vendors: nothing acknowledged is lost, each
@@ -311,16 +313,25 @@ func checkOne(t *testing.T, inc incidentLine, what string, texts []string) {
 func slackRoots(v *vendors) map[string][]string {
 	out := map[string][]string{}
 	for _, m := range v.slack.Messages() {
-		var meta struct {
-			Payload struct {
-				Incident string `json:"incident"`
-			} `json:"event_payload"`
-		}
-		if json.Unmarshal(m.Metadata, &meta) == nil && meta.Payload.Incident != "" {
-			out[meta.Payload.Incident] = append(out[meta.Payload.Incident], m.Text+string(m.Blocks)+string(m.Attachments))
+		if id := incidentOf(m); id != "" {
+			out[id] = append(out[id], m.Text+string(m.Blocks)+string(m.Attachments))
 		}
 	}
 	return out
+}
+
+// incidentOf is the id of the incident that a message's metadata names; empty:
+// none.
+func incidentOf(m fakeslack.Message) string {
+	var meta struct {
+		Payload struct {
+			Incident string `json:"incident"`
+		} `json:"event_payload"`
+	}
+	if json.Unmarshal(m.Metadata, &meta) != nil {
+		return ""
+	}
+	return meta.Payload.Incident
 }
 
 // jiraIssues are the texts of issues by the incident that a label names.

@@ -243,7 +243,7 @@ func TestDefectFieldNamesOfPortProbeAndDNS(t *testing.T) {
 // shows, for a word in it.
 func told(t *testing.T, i *instance, v *vendors) map[string]string {
 	t.Helper()
-	i.settle(time.Minute)
+	i.settle()
 	out := map[string]string{}
 	for _, m := range v.slack.All() {
 		out["slack"] += m.Text + string(m.Blocks) + string(m.Attachments) + "\n"
@@ -282,7 +282,7 @@ func TestDefectHTTPStatusOfSlackUnchecked(t *testing.T) {
 	faults := []fakeslack.Fault{fakeslack.RateLimited, fakeslack.ServerError, fakeslack.RateLimitedBare, fakeslack.InternalError, fakeslack.ResetBefore}
 	v.slack.Fail(faults...)
 	i.mustPost(with(t, 5, "t3.small", "t3.large"))
-	i.settle(time.Minute)
+	i.settle()
 	if n := len(slackRoots(v)); n != 1 {
 		t.Errorf("after %d refused calls there are %d messages", len(faults), n)
 	}
@@ -323,7 +323,7 @@ func TestDefectPostedAgainOnEveryUpdate(t *testing.T) {
 	first := time.Now().Add(-6 * time.Hour)
 	for n := range 4 { // every six hours, as GuardDuty does, each shown before the next comes
 		i.mustPost(makeRevision(1, n+1, 8, first, first.Add(time.Duration(n)*time.Hour)).body)
-		i.settle(time.Minute)
+		i.settle()
 	}
 	if n := len(v.slack.Messages()); n != 1 || len(v.jira.Issues()) != 1 || len(v.pager.Alerts()) != 1 {
 		t.Errorf("%d messages, %d issues, %d alerts", n, len(v.jira.Issues()), len(v.pager.Alerts()))
@@ -342,7 +342,7 @@ func TestDefectPostedAgainOnEveryUpdate(t *testing.T) {
 			t.Errorf("answered %s", a.text)
 		}
 	}
-	i.settle(time.Minute)
+	i.settle()
 	if after := len(v.slack.Transcript()) + len(v.jira.Transcript()) + len(v.pager.Transcript()); after != before {
 		t.Errorf("events that were known made %d calls", after-before)
 	}
@@ -370,7 +370,7 @@ func TestDefectDroppedWhileAnOutputIsDown(t *testing.T) {
 	}
 	v.slack.SetFaults(fakeslack.Faults{})
 	v.jira.SetFaults(fakejira.Faults{})
-	i.settle(time.Minute)
+	i.settle()
 	if len(slackRoots(v)) != 4 || len(jiraIssues(v)) != 4 {
 		t.Errorf("%d messages, %d issues, want 4 of each", len(slackRoots(v)), len(jiraIssues(v)))
 	}
@@ -385,7 +385,7 @@ func TestDefectPagerDutySeverityAlwaysCritical(t *testing.T) {
 		i.mustPost(spoil(t, with(t, n*len(kinds), `"severity":5`, `"severity":`+s.severity), "Something was seen", "Seen "+s.word))
 		want[fmt.Sprintf("INC-%d", n+1)] = s.word
 	}
-	i.settle(time.Minute)
+	i.settle()
 	keys := map[string]bool{}
 	for _, a := range v.pager.Alerts() {
 		keys[a.DedupKey] = true
@@ -406,7 +406,7 @@ func TestDefectPagerDutySeverityAlwaysCritical(t *testing.T) {
 		t.Errorf("the keys are %v", keys)
 	}
 	i.must("incident", "close", "INC-5", "--verdict", "benign", "--note", "a test")
-	i.settle(time.Minute)
+	i.settle()
 	resolved := 0
 	for _, a := range v.pager.Alerts() {
 		if a.Status == "resolved" {
@@ -433,7 +433,7 @@ func TestDefectJiraSearchAsTheOnlyGuard(t *testing.T) {
 	}
 	await(t, i, "there is an issue", func() bool { return len(v.jira.Issues()) > 0 })
 	v.jira.SetFaults(fakejira.Faults{})
-	i.settle(time.Minute)
+	i.settle()
 	release(t, i, v)
 	if n := len(v.jira.Issues()); n != 1 {
 		t.Errorf("%d issues", n)
@@ -466,7 +466,7 @@ func TestDefectAMentionThroughABucketName(t *testing.T) {
 	for _, f := range hostileFindings(t, time.Now().Add(-time.Hour), 8) {
 		i.mustPost(f)
 	}
-	i.settle(time.Minute)
+	i.settle()
 	mention := regexp.MustCompile(`<[!@#][^>]*>`)
 	for _, m := range v.slack.All() {
 		var all []string
@@ -502,7 +502,7 @@ func TestDefectTheTitleThreeTimes(t *testing.T) {
 	t.Parallel()
 	v, i := serving(t, 50, settings{})
 	i.mustPost(with(t, 5, "t3.small", "t3.large"))
-	i.settle(time.Minute)
+	i.settle()
 	m := v.slack.Messages()[0]
 	if n := strings.Count(string(m.Blocks)+string(m.Attachments), "Something was seen"); n > 1 {
 		t.Errorf("the title stands %d times in the message", n)
@@ -526,7 +526,7 @@ func TestDefectSamplesPage(t *testing.T) {
 	i.mustPost(with(t, 2, `"archived":false`, `"archived":false,"additionalInfo":{"type":"default","value":"{\"sample\":true}"}`))
 	i.mustPost(with(t, 3, `"title":"`, `"title":"[SAMPLE] `))
 	i.mustPost(with(t, 4, `"archived":false`, `"archived":true`))
-	i.settle(time.Minute)
+	i.settle()
 	if n := len(v.slack.All()) + len(v.jira.Issues()) + len(v.pager.Alerts()); n != 0 {
 		t.Errorf("vendors were told %d things", n)
 	}
@@ -571,7 +571,7 @@ func TestDefectMinimumSeverityIgnored(t *testing.T) {
 	for n, s := range []string{"2", "3.9", "4", "6.9", "7", "9.5"} {
 		i.mustPost(with(t, n*len(kinds), `"severity":5`, `"severity":`+s))
 	}
-	i.settle(time.Minute)
+	i.settle()
 	if len(slackRoots(v)) != 2 || len(jiraIssues(v)) != 2 || len(pagerAlerts(v)) != 4 {
 		t.Errorf("%d messages, %d issues, %d alerts, want 2, 2 and 4", len(slackRoots(v)), len(jiraIssues(v)), len(pagerAlerts(v)))
 	}
@@ -587,7 +587,7 @@ func TestDefectUnknownResourcesDropped(t *testing.T) {
 		}
 		i.mustPost(b)
 	}
-	i.settle(time.Minute)
+	i.settle()
 	if len(slackRoots(v)) != 6 || len(jiraIssues(v)) != 6 || len(pagerAlerts(v)) != 6 {
 		t.Errorf("%d messages, %d issues, %d alerts, want 6 of each", len(slackRoots(v)), len(jiraIssues(v)), len(pagerAlerts(v)))
 	}

@@ -105,11 +105,11 @@ routes:
 			t.Errorf("answered %d %s", a.status, a.text)
 		}
 	}
-	i.settle(2 * time.Minute)
+	i.settle()
 	i.must("incident", "note", "INC-1", hostileBucket+hostileAgent+hostileTitle)
 	i.must("incident", "assign", "INC-1", hostileUser)
 	i.must("incident", "close", "INC-2", "--verdict", "benign", "--note", hostileTag+hostileTitle)
-	i.settle(2 * time.Minute)
+	i.settle()
 
 	t.Run("Slack", func(t *testing.T) {
 		all := v.slack.All()

@@ -115,7 +115,7 @@ func TestImportOfMixedFindingsAgainstFailingVendors(t *testing.T) {
 	})
 	select {
 	case <-killed:
-	case <-time.After(60 * time.Second):
+	case <-time.After(patience):
 		t.Fatalf("no third issue was made\n%s", i.out)
 	}
 	v.intercept(nil)

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestTextThatNoDatabaseKeepsOnSQLite(t *testing.T) {
@@ -91,7 +93,7 @@ func textThatNoDatabaseKeeps(t *testing.T, store string) {
 			t.Errorf("%s answered %s %s", query, res.Status, b)
 		}
 	}
-	i.settle(time.Minute)
+	i.settle()
 	if r := i.run("audit", "verify"); r.code != 0 {
 		t.Errorf("audit verify: %s%s", r.out, r.err)
 	}
@@ -108,12 +110,14 @@ func TestAnInterruptedReaderOfStdinEnds(t *testing.T) {
 	at := time.Now().Add(-time.Hour)
 	for _, args := range [][]string{{"finding", "parse", "-"}, {"finding", "import", "-"}} {
 		cmd := i.command(args...)
-		in, err := cmd.StdinPipe()
+		reading, in, err := os.Pipe()
 		if err != nil {
 			t.Fatal(err)
 		}
+		defer reading.Close()
+		defer in.Close()
 		var out lockedBuffer
-		cmd.Stdout, cmd.Stderr = &out, &out
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = reading, &out, &out
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -122,14 +126,17 @@ func TestAnInterruptedReaderOfStdinEnds(t *testing.T) {
 		}
 		end := make(chan error, 1)
 		go func() { end <- cmd.Wait() }()
-		time.Sleep(500 * time.Millisecond)
+		await(t, i, "it has read what there is", func() bool {
+			left, err := unix.IoctlGetInt(int(reading.Fd()), unix.TIOCINQ)
+			return err == nil && left == 0
+		})
 		_ = cmd.Process.Signal(syscall.SIGINT)
 		select {
 		case err := <-end:
 			if exitCode(err) != 130 {
 				t.Errorf("%v ended with %v: %s", args, err, out.String())
 			}
-		case <-time.After(5 * time.Second):
+		case <-time.After(patience):
 			t.Errorf("%v goes on after Ctrl-C: %s", args, out.String())
 			_ = cmd.Process.Kill()
 			<-end
@@ -176,7 +183,7 @@ func TestWhatCannotBeStartedIsToldClearly(t *testing.T) {
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
-			timer := time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() })
+			timer := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
 			err := cmd.Wait()
 			timer.Stop()
 			if code := exitCode(err); code != 1 && code != 2 || !strings.Contains(errs.String(), "error:") || !strings.Contains(errs.String(), "hint:") {

@@ -347,7 +347,7 @@ func (h *host) checkNothingOwed() {
 	var b store.Backend
 	var err error
 	if h.store == "" {
-		b, err = sqlite.Open(ctx, filepath.Join(h.dir, "guardroom.db"), 10*time.Second)
+		b, err = sqlite.Open(ctx, filepath.Join(h.dir, "guardroom.db"), time.Minute)
 	} else {
 		b, err = pgstore.Open(ctx, h.store)
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -194,7 +193,7 @@ func TestPrincipalsDataAndFunctionsAreContainedAndUndone(t *testing.T) {
 		}
 	}
 	a.checkRoles("INC-")
-	a.settle(time.Minute)
+	a.settle()
 	if out := a.must("audit", "verify"); !strings.HasPrefix(out, "ok: ") {
 		t.Errorf("audit verify says %s", out)
 	}

@@ -27,7 +27,7 @@ func TestWhatAWSDoesNotAnswerStopsNoContainment(t *testing.T) {
 	if d.Run.State != respond.RunPartFailed || !d.Run.Contained {
 		t.Errorf("the run is %s, contained %v: %s\n%s", d.Run.State, d.Run.Contained, d.Run.Summary, stepLines(d))
 	}
-	if took := d.Run.EndedAt.Sub(d.Run.StartedAt); took > 5*time.Minute {
+	if took := d.Run.EndedAt.Sub(d.Run.StartedAt); took > 15*time.Minute {
 		t.Errorf("it took %s", took)
 	}
 	h.checkContained(run)
@@ -48,16 +48,24 @@ func TestWhatAWSDoesNotAnswerStopsNoContainment(t *testing.T) {
 		}
 	}
 	list := h.must("evidence", "list", incident)
+	lacks := func(words ...string) bool { // in one line, which may speak of several
+		for line := range strings.Lines(list) {
+			if strings.Contains(line, "lacks ") && !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(line, w) }) {
+				return true
+			}
+		}
+		return false
+	}
 	for _, v := range h.volumes {
 		for _, stage := range []string{"lock", "hash"} {
-			if id := stage + "/" + v; !slices.Contains(failed, id) || !strings.Contains(list, "lacks  "+id) {
-				t.Errorf("%s is not named among what is lacking", id)
+			if id := stage + "/" + v; !slices.Contains(failed, id) || !lacks(stage, v) {
+				t.Errorf("%s is not named among what is lacking:\n%s", id, list)
 			}
 		}
 	}
-	for _, want := range []string{"lacks  memory of", "lacks  volatile/screenshot"} {
-		if !strings.Contains(list, want) {
-			t.Errorf("the list of evidence does not have %q:\n%s", want, list)
+	for _, want := range []string{"memory of", "picture of the console of"} {
+		if !lacks(want) {
+			t.Errorf("the list of evidence does not say that %q is lacking:\n%s", want, list)
 		}
 	}
 	if r := h.instance.run("evidence", "verify", incident); r.code != 0 {

@@ -158,7 +158,7 @@ func (a *account) door(to string) string {
 		if !strings.Contains(r.Header.Get("Authorization"), "/sqs/aws4_request") {
 			// A request that has come is carried out, as AWS does, although the
 			// service is killed meanwhile.
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), time.Minute)
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), patience)
 			defer cancel()
 			r = r.WithContext(ctx)
 		}

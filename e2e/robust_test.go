@@ -198,7 +198,7 @@ func badInputOverHTTP(t *testing.T, store string) {
 		t.Errorf("%s: its neighbour %s is lost", name, id)
 	}
 	checkRejected(t, i, rejected)
-	i.settle(2 * time.Minute)
+	i.settle()
 	for _, d := range lines[delivery](t, i.must("delivery", "list", "--json", "--limit", "1000")) {
 		if d.Status != "delivered" {
 			t.Errorf("a delivery to %s is %s: %+v", d.Destination, d.Status, d.Error)

@@ -101,7 +101,7 @@ func TestServeTakesFromQueueHTTPAndAPI(t *testing.T) {
 		return out.Attributes["ApproximateNumberOfMessages"] == "0" && out.Attributes["ApproximateNumberOfMessagesNotVisible"] == "0" &&
 			strings.Contains(i.must("finding", "rejected", "list"), "sqs:findings")
 	})
-	i.settle(time.Minute)
+	i.settle()
 	checkVendors(t, i, v)
 
 	// Somebody archives the finding in GuardDuty: its incident closes by itself.
@@ -133,7 +133,7 @@ func TestServeTakesFromQueueHTTPAndAPI(t *testing.T) {
 // await polls until is holds.
 func await(t *testing.T, i *instance, what string, is func() bool) {
 	t.Helper()
-	for until := time.Now().Add(60 * time.Second); !is(); time.Sleep(100 * time.Millisecond) {
+	for until := time.Now().Add(patience); !is(); time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(until) {
 			t.Fatalf("waited in vain until %s\n%s", what, i.out)
 		}
@@ -147,7 +147,8 @@ func TestLambdaDeliversWithinTheInvocation(t *testing.T) {
 	t.Parallel()
 	v := newVendors(t, 20, 0, 1)
 	i := newInstance(t, v, settings{scale: 20})
-	h := lambdahost.Start(t, lambdahost.Options{Program: binary, Env: []string{"GUARDROOM_CONFIG=" + i.config}, Timeout: 20 * time.Second})
+	env := []string{"GUARDROOM_CONFIG=" + i.config}
+	h := lambdahost.Start(t, lambdahost.Options{Program: binary, Env: env, Timeout: patience})
 	first := time.Now().Add(-time.Hour)
 	event := wrap(t, 1, makeRevision(20, 1, 8, first, first).body)
 	a, err := h.Invoke(t.Context(), event)
@@ -183,6 +184,10 @@ func TestLambdaDeliversWithinTheInvocation(t *testing.T) {
 
 	// A vendor's error fails the record, so that the queue repeats it.
 	v.pager.Close()
+	if err := h.Terminate(t.Context()); err != nil {
+		t.Error(err)
+	}
+	h = lambdahost.Start(t, lambdahost.Options{Program: binary, Env: env, Timeout: 20 * time.Second, Grace: time.Minute})
 	a, err = h.Invoke(t.Context(), []byte(`{"Records":[`+record("later", quote(makeRevision(23, 1, 8, first, first).body))+`]}`))
 	if err != nil || a.Error != "" {
 		t.Fatalf("%v %+v\n%s", err, a, h.Output())
@@ -201,7 +206,8 @@ func TestLambdaAcceptsAndAWorkerDelivers(t *testing.T) {
 	v := newVendors(t, 20, 0, 1)
 	store := postgresURL(t)
 	i := newInstance(t, v, settings{scale: 20, store: store})
-	h := lambdahost.Start(t, lambdahost.Options{Program: binary, Env: []string{"GUARDROOM_CONFIG=" + i.config}, Timeout: 20 * time.Second})
+	i.edit("lease: 30s", "lease: 30m") // a heartbeat is that fresh on a busy machine too
+	h := lambdahost.Start(t, lambdahost.Options{Program: binary, Env: []string{"GUARDROOM_CONFIG=" + i.config}, Timeout: patience})
 	first := time.Now().Add(-time.Hour)
 	a, err := h.Invoke(t.Context(), wrap(t, 1, makeRevision(20, 1, 8, first, first).body))
 	if err != nil || a.Error != "" {
@@ -217,7 +223,7 @@ func TestLambdaAcceptsAndAWorkerDelivers(t *testing.T) {
 	if err := i.ready(); err != nil {
 		t.Fatal(err)
 	}
-	i.settle(time.Minute)
+	i.settle()
 	checkVendors(t, i, v)
 	if r := i.run("doctor"); r.code != 0 {
 		t.Errorf("doctor ended with %d\n%s%s", r.code, r.out, r.err)

@@ -66,6 +66,9 @@ func TestAWorkerThatLostItsNameKeepsItsWork(t *testing.T) {
 	db := openPostgres(t, url)
 	settings := settings{store: url, worker: "host", routes: "  - {name: all, to: [pager]}"}
 	first, second := newInstance(t, v, settings), newInstance(t, v, settings)
+	for _, i := range []*instance{first, second} { // the call lasts, and the lease longer than the test
+		i.edit("timeout: 1s", "timeout: 1m", "timeout: 1s", "timeout: 1m", "timeout: 1s", "timeout: 1m", "lease: 30s", "lease: 1h")
+	}
 	var calls atomic.Int64
 	inside, release := make(chan struct{}), make(chan struct{})
 	free := sync.OnceFunc(func() { close(release) })
@@ -105,14 +108,10 @@ func TestAWorkerThatLostItsNameKeepsItsWork(t *testing.T) {
 		t.Errorf("%d calls: what the first worker has in hand was taken from it", n)
 	}
 	_ = first.kill(syscall.SIGKILL)
-	killed := time.Now()
 	free()
 	await(t, second, "the first worker's delivery is taken up", func() bool {
 		return len(column(t, db, "SELECT id FROM deliveries WHERE status = 'delivered'")) == 2
 	})
-	if d := time.Since(killed); d > 20*time.Second {
-		t.Errorf("that took %s; the lease alone is 30 s", d)
-	}
 	if n, alerts := calls.Load(), len(v.pager.Alerts()); n > 3 || alerts != 2 {
 		t.Errorf("%d calls, %d alerts", n, alerts)
 	}
@@ -148,7 +147,7 @@ func TestAWorkerWatchesItsName(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, i, "it goes on", func() bool { return len(v.pager.Alerts()) == 1 })
-	i.settle(time.Minute)
+	i.settle()
 
 	other, err := db.Conn(t.Context())
 	if err != nil {
@@ -161,7 +160,7 @@ func TestAWorkerWatchesItsName(t *testing.T) {
 		got <- err
 	}()
 	await(t, i, "the other process waits for the name", func() bool {
-		return len(column(t, db, "SELECT pid::text FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")) == 1
+		return len(column(t, db, "SELECT pid::text FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())")) == 1
 	})
 	loseName(t, db, "host")
 	if err := <-got; err != nil {
@@ -170,7 +169,7 @@ func TestAWorkerWatchesItsName(t *testing.T) {
 	select {
 	case err = <-i.end:
 		i.end <- err // for the end of the test
-	case <-time.After(60 * time.Second):
+	case <-time.After(patience):
 		t.Fatalf("it goes on without its name\n%s", i.out)
 	}
 	if err == nil || !strings.Contains(err.Error(), "exit status 1") {

@@ -5,14 +5,15 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -22,8 +23,13 @@ import (
 	"github.com/guardroom/guardroom/internal/fakejira"
 	"github.com/guardroom/guardroom/internal/fakepagerduty"
 	"github.com/guardroom/guardroom/internal/fakeslack"
+	"github.com/guardroom/guardroom/internal/loopback"
 	"github.com/guardroom/guardroom/internal/pgtest"
 )
+
+// patience is for how long the tests wait for what must come. A wait that is
+// over earlier costs nothing, and the machine may be slow.
+const patience = 5 * time.Minute
 
 // binary is the program under test, built once for all tests.
 var binary string
@@ -31,7 +37,20 @@ var binary string
 // postgres starts a server when the first test asks for one.
 var postgres = sync.OnceValues(pgtest.Start)
 
+// together is how many tests run at the same time on a small machine: most of
+// them wait for a process most of the time.
+const together = 5
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	chosen := false
+	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "test.parallel" })
+	if !chosen && runtime.GOMAXPROCS(0) < together {
+		if err := flag.Set("test.parallel", fmt.Sprint(together)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "guardroom-e2e")
 		if err != nil {
@@ -212,14 +231,15 @@ routes:
 	return i
 }
 
+// freeAddress is where nobody listens, and nobody will while the instance is
+// started again.
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := loopback.Address()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return address
 }
 
 // lockedBuffer keeps the last part of what a process printed.
@@ -232,8 +252,8 @@ type lockedBuffer struct {
 func (l *lockedBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.b.Len() > 1<<20 {
-		l.b.Reset()
+	if l.b.Len() > 16<<20 {
+		l.b.Next(8 << 20)
 	}
 	return l.b.Write(p)
 }
@@ -272,7 +292,7 @@ func (i *instance) start(args ...string) {
 
 // ready blocks until the service says that it is.
 func (i *instance) ready() error {
-	for until := time.Now().Add(60 * time.Second); time.Now().Before(until); {
+	for until := time.Now().Add(patience); time.Now().Before(until); {
 		select {
 		case err := <-i.end:
 			i.end <- err
@@ -305,7 +325,7 @@ func (i *instance) kill(s syscall.Signal) error {
 	select {
 	case err := <-end:
 		return err
-	case <-time.After(60 * time.Second):
+	case <-time.After(patience):
 		_ = cmd.Process.Kill()
 		return errors.New("it did not end")
 	}
@@ -323,7 +343,7 @@ func (i *instance) shoot() {
 
 // post sends a body to the intake; it reports whether it was acknowledged.
 func (i *instance) post(ctx context.Context, body []byte) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+i.address+"/v1/findings", bytes.NewReader(body))
 	if err != nil {
@@ -394,9 +414,9 @@ func lines[T any](t testing.TB, s string) []T {
 }
 
 // settle waits until no delivery is under way.
-func (i *instance) settle(limit time.Duration) {
+func (i *instance) settle() {
 	i.t.Helper()
-	for until := time.Now().Add(limit); ; {
+	for until := time.Now().Add(patience); ; {
 		behind := lines[delivery](i.t, i.must("delivery", "list", "--behind", "--json", "--limit", "1000"))
 		waiting := 0
 		for _, d := range behind {

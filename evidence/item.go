@@ -7,6 +7,8 @@ type Kind string
 
 // The kinds.
 const (
+	// Detection is the finding of GuardDuty that the run answers.
+	Detection     Kind = "finding"
 	BeforeImage   Kind = "before image"
 	Snapshot      Kind = "snapshot"
 	Copy          Kind = "snapshot copy"
@@ -44,11 +46,12 @@ type Item struct {
 	HashOver  string    `json:"hash_over,omitempty"` // "the object's bytes", "the image, gaps zero-filled"
 	Gap       string    `json:"gap,omitempty"`       // why there is no hash, or what it lacks
 	How       string    `json:"how"`                 // the call that made it
-	Tool      string    `json:"tool,omitempty"`      // name, version and hash of a tool
+	Tool      string    `json:"tool,omitempty"`      // name, version and hash of a tool; guardroom itself where it used no other
 	Key       string    `json:"key,omitempty"`       // the KMS key that encrypts it
 	LockMode  string    `json:"lock_mode,omitempty"` // governance, compliance
 	LockUntil time.Time `json:"lock_until,omitzero"`
-	// Trust is "aws api" or "untrusted host".
+	// Trust is "aws api", "untrusted host", or "as received": sent by whoever may
+	// write to a source, and not confirmed by AWS.
 	Trust string `json:"trust"`
 	// Set names the items that hold the same instant; empty: this one alone.
 	Set string `json:"set,omitempty"`
@@ -57,6 +60,9 @@ type Item struct {
 	WorkingUntil time.Time `json:"working_until,omitzero"`
 	Simulated    bool      `json:"simulated,omitempty"`
 }
+
+// Guardroom begins the tool of an item that guardroom made by itself.
+const Guardroom = "guardroom "
 
 // Gap is what could not be taken, and why.
 type Gap struct {

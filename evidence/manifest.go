@@ -31,7 +31,11 @@ type Manifest struct {
 	Custody  []Custody `json:"custody"`
 	SealedAt time.Time `json:"sealed_at"`
 	SealedBy string    `json:"sealed_by"`
-	Runs     []string  `json:"runs"`
+	// SealedWith is the guardroom that sealed this revision, with its version.
+	SealedWith string   `json:"sealed_with,omitempty"`
+	Runs       []string `json:"runs"`
+	// Approvals are who approved the plans of the runs, in the order of the runs.
+	Approvals []Approval `json:"approvals,omitempty"`
 	// AuditSeq and AuditHash are where the audit chain stood, where it was known.
 	AuditSeq  int64  `json:"audit_seq,omitempty"`
 	AuditHash string `json:"audit_hash,omitempty"`
@@ -45,6 +49,21 @@ type Case struct {
 	Accounts []string  `json:"accounts"`
 	Regions  []string  `json:"regions"`
 	OpenedBy string    `json:"opened_by,omitempty"`
+}
+
+// Approval is one consent to a plan that a run carried out.
+type Approval struct {
+	Run string `json:"run"`
+	// Plan and Digest name the plan and the SHA-256 of exactly what was approved.
+	Plan   string    `json:"plan"`
+	Digest string    `json:"digest"`
+	Who    string    `json:"who"`
+	How    string    `json:"how"` // socket, token, rule
+	At     time.Time `json:"at"`
+	Reason string    `json:"reason,omitempty"`
+	// Rule and RuleSHA256 name the rule that approved it beforehand.
+	Rule       string `json:"rule,omitempty"`
+	RuleSHA256 string `json:"rule_sha256,omitempty"`
 }
 
 // Finding is a finding of the case.
@@ -64,6 +83,9 @@ type Parts struct {
 	Gaps    []Gap
 	Custody []Custody
 	By      string
+	With    string // this guardroom with its version
+	// Approvals are those of the run's plan.
+	Approvals []Approval
 	// AuditSeq and AuditHash are where the audit chain stands; zero: not known.
 	AuditSeq  int64
 	AuditHash string
@@ -89,7 +111,7 @@ func OfRun(run string, items []Item, custody []Custody) ([]Item, []Custody) {
 // drops nothing that previous holds; an item with an id that it holds is merged,
 // so ids of items must be unique in the incident: see OfRun.
 func Build(previous []byte, p Parts, now time.Time) (Manifest, error) {
-	m := Manifest{Schema: SchemaVersion, Case: p.Case, Revision: 1, SealedAt: now.UTC(), SealedBy: p.By,
+	m := Manifest{Schema: SchemaVersion, Case: p.Case, Revision: 1, SealedAt: now.UTC(), SealedBy: p.By, SealedWith: p.With,
 		AuditSeq: p.AuditSeq, AuditHash: p.AuditHash, Simulated: p.Simulated}
 	if previous != nil {
 		old, err := Decode(previous)
@@ -102,6 +124,7 @@ func Build(previous []byte, p Parts, now time.Time) (Manifest, error) {
 		m.Revision, m.Previous = old.Revision+1, Digest(previous)
 		m.Case = mergeCase(old.Case, p.Case)
 		m.Items, m.Gaps, m.Custody, m.Runs = old.Items, old.Gaps, old.Custody, old.Runs
+		m.Approvals = old.Approvals
 		m.Simulated = m.Simulated || old.Simulated
 	}
 	m.Items = MergeItems(m.Items, p.Items...)
@@ -118,6 +141,12 @@ func Build(previous []byte, p Parts, now time.Time) (Manifest, error) {
 		}
 	}
 	slices.SortStableFunc(m.Custody, func(a, b Custody) int { return a.At.Compare(b.At) })
+	for _, a := range p.Approvals {
+		a.At = a.At.UTC()
+		if !slices.Contains(m.Approvals, a) {
+			m.Approvals = append(m.Approvals, a)
+		}
+	}
 	if p.Run != "" && !slices.Contains(m.Runs, p.Run) {
 		m.Runs = append(m.Runs, p.Run)
 	}
@@ -134,6 +163,9 @@ func (m *Manifest) fill() {
 		it := &m.Items[i]
 		it.CreatedAt, it.AWSTime = it.CreatedAt.UTC(), it.AWSTime.UTC()
 		it.LockUntil, it.WorkingUntil = it.LockUntil.UTC(), it.WorkingUntil.UTC()
+	}
+	for i := range m.Approvals {
+		m.Approvals[i].At = m.Approvals[i].At.UTC()
 	}
 	for i := range m.Case.Findings {
 		m.Case.Findings[i].UpdatedAt = m.Case.Findings[i].UpdatedAt.UTC()
@@ -156,7 +188,10 @@ func mergeCase(old, now Case) Case {
 		i := slices.IndexFunc(out.Findings, func(o Finding) bool { return o.ID == f.ID })
 		if i < 0 {
 			out.Findings = append(out.Findings, f)
-		} else if !f.UpdatedAt.Before(out.Findings[i].UpdatedAt) {
+		} else if was := out.Findings[i]; !f.UpdatedAt.Before(was.UpdatedAt) {
+			if f.SHA256 == "" && f.UpdatedAt.Equal(was.UpdatedAt) && f.Count == was.Count {
+				f.SHA256 = was.SHA256 // its JSON was pruned since
+			}
 			out.Findings[i] = f
 		}
 	}

@@ -1,6 +1,9 @@
 package evidence
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // MergeItems adds items to a list. An item with an id that is in the list is
 // merged into it.
@@ -13,6 +16,20 @@ func MergeItems(list []Item, more ...Item) []Item {
 			continue
 		}
 		out[i] = Merge(out[i], m)
+	}
+	return out
+}
+
+// MergeGaps adds gaps to a list. What is missing is said once: the later reason
+// takes the place of the earlier one.
+func MergeGaps(list []Gap, more ...Gap) []Gap {
+	out := slices.Clone(list)
+	for _, m := range more {
+		if i := slices.IndexFunc(out, func(o Gap) bool { return o.What == m.What }); i >= 0 {
+			out[i] = m
+		} else {
+			out = append(out, m)
+		}
 	}
 	return out
 }
@@ -33,6 +50,9 @@ func Merge(old, now Item) Item {
 		if *f.to == "" {
 			*f.to = f.from
 		}
+	}
+	if strings.HasPrefix(out.Tool, Guardroom) && old.Tool != "" {
+		out.Tool = old.Tool // what made it, not who spoke of it later
 	}
 	if out.Kind == "" {
 		out.Kind = old.Kind

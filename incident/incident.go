@@ -230,12 +230,16 @@ const (
 	KindDeliveryParked Kind = "delivery_parked" // spoken in Slack, once
 	KindReleased       Kind = "released"        // spoken
 	KindPlanWaits      Kind = "plan_waits"      // spoken, alerts
+	KindPlanExpires    Kind = "plan_expires"    // spoken in Slack, alerts: nobody has approved a plan, and it expires in some minutes
 	KindPlanDecided    Kind = "plan_decided"    // approved, rejected, expired, refused
 	KindRunStarted     Kind = "run_started"     // spoken
 	KindRunEnded       Kind = "run_ended"       // spoken; alerts where it failed
 	KindEvidenceReady  Kind = "evidence_ready"  // spoken
 	KindDrift          Kind = "drift"           // spoken, alerts: the containment no longer holds
 	KindProven         Kind = "proven"          // spoken: the containment holds, as was found later
+	KindRunLate        Kind = "run_late"        // spoken, alerts: nobody begins a run, or it takes much longer than its plan said
+	KindLeftOpen       Kind = "left_open"       // spoken, alerts: what a run opened could not be closed, or what it was to isolate is not
+	KindClosedAgain    Kind = "closed_again"    // spoken: what was left open is closed
 )
 
 // Entry is one line of the timeline. Text is written by guardroom and may

@@ -43,7 +43,7 @@ func TestAStopEndsLongWaitsAndLetsWhatIsOpenBeClosed(t *testing.T) {
 		if !errors.Is(err, playbook.ErrStopped) {
 			t.Error(err)
 		}
-	case <-time.After(time.Minute): // at that pace ten hours take half of one
+	case <-time.After(5 * time.Minute): // at that pace ten hours take half of one
 		t.Fatal("a wait held up the stop")
 	}
 	w.mu.Lock()

@@ -1,6 +1,7 @@
 package respond
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -70,6 +71,8 @@ type Exec struct {
 	AWS    awscalls.AWS
 	Owed   Owing
 
+	tool, digest string // see Executor
+
 	limit   time.Duration
 	records func(id string) (playbook.Record, bool)
 }
@@ -101,6 +104,9 @@ type Owed struct {
 	Attempts int       `json:"attempts"`
 	Error    string    `json:"error,omitempty"`
 	OpenedAt time.Time `json:"opened_at"`
+	// ToldAt is when people were told that it is open although it should not be;
+	// zero: they were not. Who keeps it fills it in.
+	ToldAt time.Time `json:"told_at,omitzero"`
 }
 
 // Closing closes what is owed. It may be called again and again, and for
@@ -112,6 +118,16 @@ type Closing struct {
 	Expires bool
 	Calls   map[awscalls.Role][]string
 	Close   func(ctx context.Context, aws awscalls.AWS, o Owed, now time.Time) error
+}
+
+// Change implements playbook.Step. The context of f names the step.
+func (x *Exec) Change(f func(ctx context.Context) error) error { return x.Step.Change(x.named(f)) }
+
+// Finish implements playbook.Step. The context of f names the step.
+func (x *Exec) Finish(f func(ctx context.Context) error) error { return x.Step.Finish(x.named(f)) }
+
+func (x *Exec) named(f func(ctx context.Context) error) func(ctx context.Context) error {
+	return func(ctx context.Context) error { return f(awscalls.ForStep(ctx, x.Def.ID)) }
 }
 
 // Params reads the step's parameters.
@@ -199,6 +215,7 @@ func (x *Exec) Preserve(items ...evidence.Item) error {
 	x.Load(savedEvidence, &have)
 	for _, i := range items {
 		i.Simulated = x.AWS.Simulated()
+		i.Tool = cmp.Or(i.Tool, x.tool)
 		if i.CreatedAt.IsZero() {
 			i.CreatedAt = x.Now()
 		}
@@ -238,7 +255,7 @@ func (x *Exec) Custody(action, item, from, to, reason string) error {
 			return nil
 		}
 	}
-	return x.Save(savedCustody, append(have, evidence.Custody{At: x.Now(), Who: "guardroom/" + string(x.RunID), Action: action, Item: item, From: from, To: to, Reason: reason}))
+	return x.Save(savedCustody, append(have, evidence.Custody{At: x.Now(), Who: "guardroom/" + string(x.RunID), Action: action, Item: item, From: from, To: to, Reason: reason, Digest: x.digest}))
 }
 
 // EvidenceOf returns what a step preserved, lacks and handled.
@@ -267,7 +284,7 @@ func (x *Exec) Poll(look func() (done bool, err error)) error {
 		}
 		if limit := x.Limit(); age+pause > limit {
 			if age >= limit {
-				return playbook.Permanent(fault.New(fault.Unavailable, fmt.Sprintf("step %s waited %s without an end", x.Def.ID, age.Round(time.Second)), "look at it in AWS; make a new plan for what is missing"))
+				return playbook.Permanent(fault.New(fault.Unavailable, "it waited "+Length(age)+" without an end", "look at it in AWS; make a new plan for what is missing"))
 			}
 			pause = limit - age
 		}

@@ -65,6 +65,8 @@ type PlanRow struct {
 	// Replaces is the plan that had ended because the world changed, or because
 	// nobody approved it in time, when this one was made in its place.
 	Replaces PlanID `json:"replaces,omitempty"`
+	// RemindedAt is when people were told that it expires in some minutes.
+	RemindedAt time.Time `json:"reminded_at,omitzero"`
 }
 
 // clocksApart is how far the clocks of two workers may be apart.

@@ -148,7 +148,7 @@ func (s Sequence) Draft(w World, r Request) (Draft, error) {
 			return Draft{}, fmt.Errorf("%s %s: %w", p.Target.Kind, p.Target.ID, err)
 		}
 		d = Judged(d, p.world, r)
-		if g := slices.IndexFunc(d.Guards, func(g Guard) bool { return g.Answer == Refuse }); g >= 0 {
+		if g := refusal(d.Guards); g >= 0 {
 			// What must not be done to one resource holds up none of the others.
 			missing = append(missing, fmt.Sprintf("%s %s: refused by %s: %s", KindWords(p.Target.Kind), p.Target.ID, d.Guards[g].Name, d.Guards[g].Why))
 			no := d.Guards[g]
@@ -170,6 +170,15 @@ func (s Sequence) Draft(w World, r Request) (Draft, error) {
 	out.World, out.Refused = &narrow, why
 	out.LeftOut = append(missing, out.LeftOut...)
 	return out, nil
+}
+
+// refusal is the guard for which a resource is left out: one that is sure of it
+// before one that is not; -1: none.
+func refusal(list []Guard) int {
+	if sure := slices.IndexFunc(list, func(g Guard) bool { return g.Answer == Refuse && !g.Unsure }); sure >= 0 {
+		return sure
+	}
+	return slices.IndexFunc(list, func(g Guard) bool { return g.Answer == Refuse })
 }
 
 // about is the title of a step in a plan over several resources: it names its own.
@@ -194,6 +203,7 @@ func StepTitle(p *Plan, s Step) string {
 func Combine(drafts []Draft, before func(i, j int) bool) Draft {
 	out := Draft{Target: drafts[0].Target}
 	contains := make([][]string, len(drafts))
+	var undos, costs []string
 	for i, d := range drafts {
 		prefix := fmt.Sprintf("p%d", i+1)
 		named := func(ids []string) []string {
@@ -239,8 +249,18 @@ func Combine(drafts []Draft, before func(i, j int) bool) Draft {
 		out.ShortestSeconds = max(out.ShortestSeconds, d.ShortestSeconds)
 		out.LongestSeconds += d.LongestSeconds
 		out.CostCents += d.CostCents
+		if d.CostCents > 0 && d.CostWhy != "" {
+			costs = append(costs, d.Target.ID+": "+d.CostWhy)
+		}
+		if undo := strings.TrimRight(d.Undo, ". "); undo != "" {
+			undos = append(undos, d.Target.ID+": "+undo)
+		}
 		out.Parts = append(out.Parts, d.Target)
 	}
-	out.Undo = "each part in the reverse order"
+	out.CostWhy = strings.Join(costs, "; ")
+	out.Undo = "each part by itself, in the reverse order"
+	if len(undos) > 0 {
+		out.Undo += "; " + strings.Join(undos, "; ")
+	}
 	return out
 }

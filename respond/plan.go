@@ -119,7 +119,14 @@ type Guard struct {
 	Why    string `json:"why,omitempty"`
 	// Hint says what a person can do about a refusal.
 	Hint string `json:"hint,omitempty"`
+	// Unsure says that it refuses because something could not be read: it may
+	// answer otherwise once AWS does.
+	Unsure bool `json:"-"`
 }
+
+// GuardEvidence is the guard that looks at the evidence bucket. It never refuses,
+// and holds no plan up that a rule approves beforehand.
+const GuardEvidence = "evidence"
 
 // Fact is something about the target that must still be so when the run starts.
 type Fact struct {
@@ -133,9 +140,11 @@ type Plan struct {
 	Schema   int             `json:"schema"`
 	ID       PlanID          `json:"id"`
 	Incident incident.Number `json:"incident"`
-	Playbook string          `json:"playbook"`
-	Version  int             `json:"version"`
-	Target   Target          `json:"target"`
+	// Finding is the one that the plan was made for.
+	Finding  finding.ID `json:"finding,omitempty"`
+	Playbook string     `json:"playbook"`
+	Version  int        `json:"version"`
+	Target   Target     `json:"target"`
 	// Parts are the further targets of a plan over several resources.
 	Parts []Target `json:"parts,omitempty"`
 	Steps []Step   `json:"steps"`
@@ -161,6 +170,9 @@ type Plan struct {
 	Facts []Fact `json:"facts"`
 	// BeforeSHA256 is over the description of the live resource.
 	BeforeSHA256 string `json:"before_sha256"`
+
+	// Keeping is where the run keeps what it preserves; nil in an undo.
+	Keeping *Keeping `json:"keeping,omitempty"`
 
 	// UndoOf is the run that this plan undoes.
 	UndoOf    RunID  `json:"undo_of,omitempty"`

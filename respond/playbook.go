@@ -32,10 +32,11 @@ type Playbook interface {
 // Request is what a plan is asked for.
 type Request struct {
 	Incident *incident.Incident
-	// Lead is the type of the leading finding, parsed.
-	Type   string
-	Role   finding.Role
-	Target Target
+	// Finding is the one that the plan is made for, Type is its type.
+	Finding finding.ID
+	Type    string
+	Role    finding.Role
+	Target  Target
 	// Roles are the targets beside the first, for a plan over several resources.
 	Others    []Target
 	Policy    Policy
@@ -67,6 +68,9 @@ type World struct {
 	// Tags are what the resource carries now: one map, or more where it inherits
 	// those of what holds it. Nil: they could not be read.
 	Tags []map[string]string
+	// WorksAs is the ARN of the role whose credentials the resource holds; empty: it
+	// has none, or it is not known.
+	WorksAs string
 	// Untouched says that whatever is done changes nothing of the resource itself.
 	Untouched bool
 }

@@ -133,6 +133,8 @@ type StepProgress struct {
 	State Word   `json:"state"`
 	// Preserves says that it is there to preserve evidence.
 	Preserves bool `json:"preserves,omitempty"`
+	// Contains says that the containment is not whole without it.
+	Contains bool `json:"contains,omitempty"`
 	// Percent is -1 where AWS gives none and the size is not known.
 	Percent int    `json:"percent"`
 	DoneOf  string `json:"done_of,omitempty"` // 12 of 100 GiB

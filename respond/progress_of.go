@@ -117,20 +117,15 @@ func what(name string, undoOf RunID, p *Plan) string {
 	return "Response"
 }
 
+// runWord is the word for a whole run. That of an undo is completed: undone is what
+// it made of the other.
 func runWord(r RunRow) Word {
-	undo := r.UndoOf != ""
 	switch r.State {
 	case RunQueued:
 		return WordWaiting
 	case RunRunning:
-		if undo {
-			return WordUndoing
-		}
 		return WordRunning
 	case RunCompleted:
-		if undo {
-			return WordUndone
-		}
 		return WordCompleted
 	case RunPartFailed:
 		return WordPartFailed
@@ -164,19 +159,19 @@ func (g *Progress) steps(p *Plan, records []playbook.Record, undo, ended bool, n
 	}
 	g.Steps = []StepProgress{}
 	for _, rec := range records {
-		if rec.Name == StepWorld { // it comes before the plan's own steps
+		if rec.Name == StepWorld || rec.Name == StepFinding { // they come before the plan's own steps
 			g.Steps = append(g.Steps, beside(rec, undo, now))
 		}
 	}
-	planned := map[string]bool{StepWorld: true}
+	planned := map[string]bool{StepWorld: true, StepFinding: true}
 	if p != nil {
 		for _, s := range p.Steps {
 			planned[s.ID] = true
 			rec, begun := byName[s.ID]
 			st := stepProgress(rec, undo && s.Effect != NoChange, now)
-			st.ID, st.Stage, st.Title, st.Approval, st.Preserves = s.ID, s.Stage, StepTitle(p, s), s.Approval, s.preserves()
+			st.ID, st.Stage, st.Title, st.Approval, st.Preserves, st.Contains = s.ID, s.Stage, StepTitle(p, s), s.Approval, s.preserves(), s.Contains
 			st.Message = untitled(st.Message, s.Title, st.Title)
-			if ended && st.Hint == hintAgain {
+			if ended && promises(st.Hint) {
 				st.Hint = missing(p, s)
 			}
 			if !begun && ended {
@@ -191,13 +186,13 @@ func (g *Progress) steps(p *Plan, records []playbook.Record, undo, ended bool, n
 		}
 		items, gaps, _ := EvidenceOf(rec)
 		// A later step says more of the same item: that a volume is attached.
-		g.Evidence, g.Gaps = evidence.MergeItems(g.Evidence, items...), append(g.Gaps, gaps...)
+		g.Evidence, g.Gaps = evidence.MergeItems(g.Evidence, items...), evidence.MergeGaps(g.Gaps, gaps...)
 	}
 	var waits []string
 	for _, s := range g.Steps {
 		// What guardroom does beside the plan is shown, and no step of it: the
 		// summary counts those that were approved.
-		counts := p == nil || s.ID != StepWorld && planned[s.ID]
+		counts := p == nil || s.ID != StepWorld && s.ID != StepFinding && planned[s.ID]
 		if counts {
 			g.Total++
 		}
@@ -222,9 +217,13 @@ func (g *Progress) steps(p *Plan, records []playbook.Record, undo, ended bool, n
 
 // The steps that every run has beside those of its plan.
 const (
-	StepWorld = "guardroom/world" // is the world still what was approved?
-	StepSeal  = "guardroom/seal"  // the evidence manifest
+	StepWorld   = "guardroom/world"   // is the world still what was approved?
+	StepFinding = "guardroom/finding" // what GuardDuty said, as evidence
+	StepSeal    = "guardroom/seal"    // the evidence manifest
 )
+
+// TitleFinding is what StepFinding does.
+const TitleFinding = "keep what GuardDuty said"
 
 // beside is a step that is not in the plan.
 func beside(rec playbook.Record, undo bool, now time.Time) StepProgress {
@@ -232,6 +231,11 @@ func beside(rec playbook.Record, undo bool, now time.Time) StepProgress {
 	case StepWorld:
 		s := stepProgress(rec, false, now)
 		s.ID, s.Stage, s.Title = rec.Name, "check", "is the resource still as it was approved"
+		return s
+	case StepFinding:
+		s := stepProgress(rec, false, now)
+		s.ID, s.Stage, s.Title, s.Preserves = rec.Name, "finding", TitleFinding, true
+		s.Message = untitled(s.Message, s.Title)
 		return s
 	case StepSeal:
 		s := stepProgress(rec, false, now)

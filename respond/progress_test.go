@@ -73,7 +73,7 @@ func TestProgressIsOneModelForEverySurface(t *testing.T) {
 				"! failed snapshot/vol-2|AWS refused ec2:CreateSnapshot (UnauthorizedOperation), 1 m 12 s", "= skipped attach/vol-1|not needed"}},
 		"an undo undoes": {RunRunning, true, []playbook.Record{rec("record/i-0f3c", playbook.Completed, playbook.Progress{}, ""), rec("snapshot/vol-1", playbook.Completed, playbook.Progress{}, ""),
 			rec("snapshot/vol-2", playbook.Running, playbook.Progress{}, "")}, 0,
-			[]string{"< undoing 2/4 vol-2 (500 GiB)", "+ record 1/1", "< snapshot 1/2", "- attach 0/1",
+			[]string{"> running 2/4 vol-2 (500 GiB)", "+ record 1/1", "< snapshot 1/2", "- attach 0/1",
 				"+ completed record/i-0f3c|1 m 12 s", "< undone snapshot/vol-1|1 m 12 s", "< undoing snapshot/vol-2|", "- waiting attach/vol-1|"}},
 		"what was never begun is not waited for": {RunAborted, false, []playbook.Record{rec("record/i-0f3c", playbook.Completed, playbook.Progress{}, "")}, 0,
 			[]string{"= aborted 4/4", "+ record 1/1", "= snapshot 2/2", "= attach 1/1",

@@ -46,6 +46,15 @@ func Reason(err error) string {
 	return err.Error()
 }
 
+// Cause is the reason of an error without what was being done: what AWS answered,
+// where that is known.
+func Cause(err error) string {
+	if f, ok := errors.AsType[*fault.Error](err); ok && Called(f.Err) != "" {
+		return Reason(f.Err)
+	}
+	return Reason(err)
+}
+
 // noAnswer says in a few words why a call was not answered at all, with the
 // address that was asked where it is known; empty: it was answered, or it is not
 // known why it was not.

@@ -75,6 +75,8 @@ type RunRow struct {
 	NextCheck time.Time `json:"next_check,omitzero"`
 	Checks    int       `json:"checks,omitempty"`
 	Drift     []string  `json:"drift,omitempty"`
+	// Unseen is how many looks at the containment have failed since the last that did not.
+	Unseen int `json:"unseen,omitempty"`
 	// ContainedAt is when the isolation was verified; Verdicts are what later looks
 	// said about each thing that was cut off, by its description and by the records
 	// of its traffic.
@@ -110,7 +112,12 @@ func Result(p *Plan, records map[string]playbook.Record, aborted bool) (state Ru
 			stillOpen = append(stillOpen, open...)
 		}
 	}
-	contained = critical > 0 && criticalDone == critical && p.UndoOf == ""
+	contained = Holds(p, func(step string) playbook.State { return records[step].State })
+	for _, s := range p.Steps {
+		if left := LeftOver(s, records[s.ID]); contained && left != "" {
+			stillOpen = append(stillOpen, left)
+		}
+	}
 	bad := counts[playbook.Failed] + counts[playbook.Unknown]
 	switch {
 	case aborted:

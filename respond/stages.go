@@ -16,7 +16,7 @@ func StageWords(stage string) string {
 
 func stageWords() map[string]string {
 	return map[string]string{
-		"check": "still as approved", "preflight": "permissions", "record": "before-images", "mark": "tags", "protect": "protection from deletion",
+		"check": "still as approved", "finding": "the finding", "preflight": "permissions", "record": "before-images", "mark": "tags", "protect": "protection from deletion",
 		"service": "out of service", "doors": "public addresses", "groups": "security groups", "open": "passage for the switch", "isolate": "isolation",
 		"close": "passage closed", "acl": "network ACLs", "credentials": "credentials", "verify": "second look", "contain": "containment", "preserve": "evidence",
 		"volatile": "console and metadata", "trail": "events of CloudTrail", "snapshot": "snapshots", "older": "locks of older snapshots", "lock": "snapshot locks",
@@ -44,6 +44,12 @@ func untitled(message string, titles ...string) string {
 		}
 	}
 	return message
+}
+
+// promises reports whether a hint says that something is asked again by itself,
+// which is so only while the run lasts.
+func promises(hint string) bool {
+	return hint == hintAgain || strings.HasPrefix(hint, "it is asked again")
 }
 
 // missing says how to get what a step of a run that has ended did not do.

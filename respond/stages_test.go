@@ -91,3 +91,12 @@ func TestEveryStageHasWordsThatPeopleKnow(t *testing.T) {
 		}
 	}
 }
+
+func TestNoHintOfAnEndedRunPromisesAnotherTry(t *testing.T) {
+	t.Parallel()
+	for hint, want := range map[string]bool{hintAgain: true, "it is asked again": true, "it is asked again with a new address": true, "look at who may read it": false} {
+		if promises(hint) != want {
+			t.Errorf("%q: %t", hint, promises(hint))
+		}
+	}
+}

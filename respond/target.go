@@ -83,6 +83,10 @@ func targets(f *finding.Finding) (out []Target, unfit []string) {
 			if name == "" {
 				name = r.Name
 			}
+			if name == "" {
+				unfit = append(unfit, KindWords(r.Kind)+": the finding names no id that guardroom can read, so it cannot be described")
+				continue
+			}
 			unfit = append(unfit, fmt.Sprintf("%s %q: AWS has no such id, so it cannot be described", KindWords(r.Kind), name[:min(len(name), 200)]))
 		}
 		if t.ID == "" || slices.ContainsFunc(out, func(o Target) bool { return o.Key() == t.Key() }) {

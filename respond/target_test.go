@@ -57,3 +57,11 @@ func TestARunOnAnObjectHoldsItsBucketToo(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestAResourceWithoutAnIdIsNotBlamedForItsForm(t *testing.T) {
+	t.Parallel()
+	f := &finding.Finding{AccountID: "111111111111", Region: "eu-west-1", Resource: finding.Resource{Kind: finding.KindOther}}
+	if diff := cmp.Diff([]string{"other: the finding names no id that guardroom can read, so it cannot be described"}, respond.Unfit(f)); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -32,11 +32,11 @@ install() {
 	{
 		if have apt-get; then
 			if [ -z "$updated" ]; then
-				as_root apt-get update -q
+				as_root apt-get -o Acquire::Retries=5 update -q
 				updated=yes
 			fi
 			# shellcheck disable=SC2086 # a list of names
-			as_root env DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends $1
+			as_root env DEBIAN_FRONTEND=noninteractive apt-get -o Acquire::Retries=5 -o DPkg::Lock::Timeout=300 install -yq --no-install-recommends $1
 		elif have dnf; then
 			# shellcheck disable=SC2086
 			as_root dnf install -y $2
@@ -110,7 +110,7 @@ if ! find_moto; then
 	fi
 	rm -rf "$moto_folder"
 	if python3 -m venv "$moto_folder" >&2 &&
-		"$moto_folder/bin/pip" install --quiet --retries 2 --disable-pip-version-check "moto[server]==$moto_version" </dev/null >&2; then
+		"$moto_folder/bin/pip" install --quiet --retries 5 --timeout 60 --disable-pip-version-check "moto[server]==$moto_version" </dev/null >&2; then
 		path="$PWD/$moto_folder/bin:$path"
 	else
 		rm -rf "$moto_folder"

@@ -82,8 +82,11 @@ func (db *DB) AuditRecords(ctx context.Context, after int64, limit int, yield fu
 }
 
 func (db *DB) auditPage(ctx context.Context, after int64, n int) ([]audit.Record, error) {
-	rows, err := db.read().query(ctx, `SELECT seq, at, who, action, object, before, after, why, prev, hash
-		FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2`, after, n)
+	return db.auditList(ctx, "WHERE seq > $1 ORDER BY seq LIMIT $2", after, n)
+}
+
+func (db *DB) auditList(ctx context.Context, where string, args ...any) ([]audit.Record, error) {
+	rows, err := db.read().query(ctx, "SELECT seq, at, who, action, object, before, after, why, prev, hash FROM audit "+where, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -101,11 +104,21 @@ func (db *DB) auditPage(ctx context.Context, after int64, n int) ([]audit.Record
 	return out, rows.Err()
 }
 
+// AuditOf lists the records about an object, the oldest first. It reads the whole
+// table: it is for what people ask, not for what happens by itself.
+func (db *DB) AuditOf(ctx context.Context, object string) ([]audit.Record, error) {
+	list, err := db.auditList(ctx, "WHERE object = $1 ORDER BY seq", object)
+	if err != nil {
+		return nil, fmt.Errorf("read the audit chain about %s: %w", object, err)
+	}
+	return list, nil
+}
+
 // VerifyAudit checks the whole chain against itself and against the heads that
-// were written down outside. Records that are appended meanwhile are not looked
-// at. Heads must be read before the call, or one that is written meanwhile would
-// look like a cut tail.
-func (db *DB) VerifyAudit(ctx context.Context, heads []audit.Head) (audit.Report, error) {
+// were written down outside, and shows each record to see, in order. Records that
+// are appended meanwhile are not looked at. Heads must be read before the call, or
+// one that is written meanwhile would look like a cut tail.
+func (db *DB) VerifyAudit(ctx context.Context, heads []audit.Head, see ...func(audit.Record)) (audit.Report, error) {
 	head, err := db.AuditHead(ctx)
 	if err != nil {
 		return audit.Report{}, err
@@ -118,6 +131,9 @@ func (db *DB) VerifyAudit(ctx context.Context, heads []audit.Head) (audit.Report
 			return false
 		}
 		v.Add(r)
+		for _, f := range see {
+			f(r)
+		}
 		return true
 	})
 	if err != nil {

@@ -28,13 +28,13 @@ func (db *DB) Settle(ctx context.Context, id string) error {
 // Owe writes down what must be closed again, before it is opened. It may be
 // repeated: the same id is owed once, and its OpenedAt is later with each call, so
 // that a sweeper that closed what was there before does not settle what is opened
-// now. What was settled is owed again.
+// now. What was settled is owed again. That people were told of it stays so.
 func (tx *Tx) Owe(ctx context.Context, o respond.Owed) error {
 	old, known, err := tx.oneOwed(ctx, o.ID)
 	if err != nil {
 		return err
 	}
-	o.OpenedAt, o.Attempts, o.Error = tx.now.Truncate(time.Microsecond), 0, ""
+	o.OpenedAt, o.Attempts, o.Error, o.ToldAt = tx.now.Truncate(time.Microsecond), 0, "", old.ToldAt
 	if known && !o.OpenedAt.After(old.OpenedAt) {
 		o.OpenedAt = old.OpenedAt.Add(time.Microsecond)
 	}
@@ -98,6 +98,7 @@ func (tx *Tx) PutOwed(ctx context.Context, o respond.Owed) error {
 	if err != nil || !known || !old.OpenedAt.Equal(o.OpenedAt) {
 		return err
 	}
+	o.ToldAt = old.ToldAt // a sweeper read it before they were told
 	body, err := json.Marshal(o)
 	if err != nil {
 		return fmt.Errorf("keep what is owed, %s: %w", o.ID, err)
@@ -108,6 +109,30 @@ func (tx *Tx) PutOwed(ctx context.Context, o respond.Owed) error {
 		return fmt.Errorf("keep what is owed, %s: %w", o.ID, err)
 	}
 	return nil
+}
+
+// TellOwed notes that people are told that something is open still. It reports
+// whether it is, and they were not told before.
+func (tx *Tx) TellOwed(ctx context.Context, id string) (bool, error) {
+	o, known, err := tx.oneOwed(ctx, id)
+	if err != nil || !known || !o.ToldAt.IsZero() {
+		return false, err
+	}
+	o.ToldAt = tx.now.Truncate(time.Microsecond)
+	body, err := json.Marshal(o)
+	if err != nil {
+		return false, fmt.Errorf("tell what is owed, %s: %w", id, err)
+	}
+	if _, err := tx.exec(ctx, "UPDATE owed SET body = $1 WHERE id = $2", string(body), id); err != nil {
+		return false, fmt.Errorf("tell what is owed, %s: %w", id, err)
+	}
+	return true, nil
+}
+
+// LockOwed is one thing that is owed, which nobody else changes until the
+// transaction ends. It reports whether it is owed.
+func (tx *Tx) LockOwed(ctx context.Context, id string) (respond.Owed, bool, error) {
+	return tx.oneOwed(ctx, id)
 }
 
 func (tx *Tx) oneOwed(ctx context.Context, id string) (respond.Owed, bool, error) {

@@ -21,6 +21,11 @@ type Wish struct {
 	NextAt   time.Time
 	Tries    int
 	Why      string // it was not made yet
+
+	// Of its incident and its finding, as a list fills them in.
+	Severity        float64
+	Confirmed       bool // GuardDuty itself has said something of the finding
+	Account, Region string
 }
 
 // WishPlan writes a wish down; one that is there, also one that was fulfilled,
@@ -54,9 +59,24 @@ func (tx *Tx) EndWish(ctx context.Context, n incident.Number, playbook, why stri
 	return count > 0, nil
 }
 
-// DueWishes lists the wishes that should be looked at now, at most max.
+// samePlace is how many wishes of one account and region a list holds at most: the
+// others of its wishes come when these are done, and leave room for other places.
+const samePlace = 20
+
+// DueWishes lists the wishes that should be looked at now, at most max, and of one
+// account and region a few: what GuardDuty has confirmed first, then by the
+// severity of the incident. Each look that came to nothing counts as a point of
+// severity less, so that what only claims to be severe gives way.
 func (db *DB) DueWishes(ctx context.Context, now time.Time, max int) ([]Wish, error) {
-	rows, err := db.read().query(ctx, "SELECT incident, playbook, finding, at, next_at, tries, why FROM plan_wishes WHERE done = 0 AND next_at <= $1 ORDER BY tries, next_at LIMIT $2", micros(now), max)
+	const first = "confirmed DESC, severity - tries DESC, next_at, incident, playbook"
+	rows, err := db.read().query(ctx, `SELECT incident, playbook, finding, at, next_at, tries, why, severity, confirmed, account, region FROM (
+		SELECT due.*, ROW_NUMBER() OVER (PARTITION BY account, region ORDER BY `+first+`) AS place FROM (
+			SELECT w.incident, w.playbook, w.finding, w.at, w.next_at, w.tries, w.why, COALESCE(i.severity, 0) AS severity,
+				CASE WHEN EXISTS (SELECT 1 FROM confirmed_findings AS c WHERE c.id = w.finding) THEN 1 ELSE 0 END AS confirmed,
+				COALESCE(f.account_id, '') AS account, COALESCE(f.region, '') AS region
+			FROM plan_wishes AS w LEFT JOIN incidents AS i ON i.number = w.incident LEFT JOIN findings AS f ON f.id = w.finding
+			WHERE w.done = 0 AND w.next_at <= $1) AS due) AS placed
+		WHERE place <= $2 ORDER BY `+first+` LIMIT $3`, micros(now), samePlace, max)
 	if err != nil {
 		return nil, fmt.Errorf("list wishes for plans: %w", err)
 	}
@@ -64,11 +84,12 @@ func (db *DB) DueWishes(ctx context.Context, now time.Time, max int) ([]Wish, er
 	var out []Wish
 	for rows.Next() {
 		var w Wish
-		var n, at, next int64
+		var n, at, next, confirmed int64
 		var id string
-		if err := rows.Scan(&n, &w.Playbook, &id, &at, &next, &w.Tries, &w.Why); err != nil {
+		if err := rows.Scan(&n, &w.Playbook, &id, &at, &next, &w.Tries, &w.Why, &w.Severity, &confirmed, &w.Account, &w.Region); err != nil {
 			return nil, err
 		}
+		w.Confirmed = confirmed == 1
 		w.Incident, w.Finding, w.At, w.NextAt = incident.Number(n), finding.ID(id), timeOf(at), timeOf(next)
 		out = append(out, w)
 	}
@@ -100,6 +121,26 @@ func (db *DB) ConfirmedFinding(ctx context.Context, id finding.ID) ([]byte, bool
 	}
 	raw, err := Unpack(packed)
 	return raw, err == nil, err
+}
+
+// ConfirmedOf lists the findings of an incident that GuardDuty itself has confirmed,
+// at most max of them, the most severe first.
+func (db *DB) ConfirmedOf(ctx context.Context, n incident.Number, max int) ([]finding.ID, error) {
+	rows, err := db.read().query(ctx, `SELECT c.id FROM confirmed_findings c JOIN findings f ON f.id = c.id
+		WHERE f.incident = $1 ORDER BY f.severity DESC, f.updated_at DESC, c.id LIMIT $2`, int64(n), max)
+	if err != nil {
+		return nil, fmt.Errorf("list the confirmed findings of %s: %w", n, err)
+	}
+	defer rows.Close()
+	var out []finding.ID
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		out = append(out, finding.ID(id))
+	}
+	return out, rows.Err()
 }
 
 // LockCaps lets one response at a time be started: the caps count what others

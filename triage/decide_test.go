@@ -24,6 +24,10 @@ func TestRouting(t *testing.T) {
 	t.Parallel()
 	types := map[string]string{"chat": "slack", "oncall": "pagerduty", "tickets": "jira"}
 	routes := []config.Route{to("urgent", "severity >= 7", false, "oncall", "chat"), to("dev", `account.environment == "dev"`, true, "tickets"), to("all", "", false, "chat")}
+	page := config.Triage{Root: "page"}
+	root := func(f *finding.Finding) {
+		f.Severity, f.Resource.AccessKey = 2, &finding.AccessKey{UserType: "Root", UserName: "Root"}
+	}
 	broken := config.Route{Name: "broken", When: `int(finding.title) > 1`, To: []string{"tickets"}}
 	for _, c := range []struct {
 		name   string
@@ -38,6 +42,15 @@ func TestRouting(t *testing.T) {
 		{"none matches", Config{Routes: routes[:2]}, nil, nil, nil, "no route matches"},
 		{"no routes at all", Config{}, nil, nil, nil, "no route matches"},
 		{"one that cannot be evaluated counts", Config{Routes: []config.Route{broken}}, nil, []string{"tickets"}, []string{"broken"}, ""},
+		{"the root user pages whatever the severity", Config{Routes: routes, Triage: page}, root, []string{"chat", "oncall"}, []string{"all"}, ""},
+		{"so does what is named after it", Config{Routes: routes, Triage: page}, func(f *finding.Finding) { f.Type = finding.ParseType("Policy:IAMUser/RootCredentialUsage") }, []string{"chat", "oncall"}, []string{"all"}, ""},
+		{"the root user where no route matches", Config{Routes: routes[:1], Triage: page}, root, []string{"oncall"}, nil, ""},
+		{"the root user, where a route says stop", Config{Routes: routes, Triage: page, Accounts: []config.Account{{ID: "111111111111", Environment: "dev"}}}, root, []string{"tickets"}, []string{"dev"}, ""},
+		{"the root user as the routes say", Config{Routes: routes, Triage: config.Triage{Root: "route"}}, root, []string{"chat"}, []string{"all"}, ""},
+		{"a sample of the root user never pages", Config{Routes: routes, Triage: config.Triage{Root: "page", Samples: true}}, func(f *finding.Finding) { root(f); f.Sample = true }, []string{"chat"}, []string{"all"}, ""},
+		{"any other user", Config{Routes: routes, Triage: page}, func(f *finding.Finding) {
+			f.Resource.AccessKey = &finding.AccessKey{UserType: "IAMUser", UserName: "root"}
+		}, []string{"chat"}, []string{"all"}, ""},
 		{"archived", Config{Routes: routes}, func(f *finding.Finding) { f.Archived = true }, nil, nil, "archived in GuardDuty"},
 		{"a sample", Config{Routes: routes}, func(f *finding.Finding) { f.Sample = true }, nil, nil, "a sample finding (triage.samples shows them)"},
 		{"a sample that is to be shown never pages", Config{Routes: routes, Triage: config.Triage{Samples: true}}, func(f *finding.Finding) { f.Sample, f.Severity = true, 9 }, []string{"chat"}, []string{"urgent", "all"}, ""},

@@ -1,6 +1,8 @@
 package triage
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/guardroom/guardroom/finding"
@@ -20,6 +22,16 @@ type route struct {
 // them.
 var pagers = map[string]bool{"pagerduty": true}
 
+// rootPages is the value of triage.root by which the root user pages.
+const rootPages = "page"
+
+// byRoot reports a finding about the root user of an account. Nothing can contain
+// that user, and whoever has it has the account: people must look, at once.
+func byRoot(f *finding.Finding) bool {
+	k := f.Resource.AccessKey
+	return k != nil && strings.EqualFold(k.UserType, "Root") || strings.EqualFold(f.Actor.UserType, "Root") || strings.HasSuffix(f.Type.Name, "RootCredentialUsage")
+}
+
 // route finds out who must be told. A route that cannot be evaluated counts as
 // matching: a doubtful finding is told once too often.
 func (t *Triager) route(f *finding.Finding, env *rule.Env, d *Decision) {
@@ -35,6 +47,7 @@ func (t *Triager) route(f *finding.Finding, env *rule.Env, d *Decision) {
 		d.step("route", "quiet", "%s", d.Quiet)
 		return
 	}
+	stopped := false
 	for _, r := range t.routes {
 		match, err := r.rule.Match(env)
 		if err != nil {
@@ -52,8 +65,16 @@ func (t *Triager) route(f *finding.Finding, env *rule.Env, d *Decision) {
 			d.Playbook = r.playbook
 			d.step("route", "playbook", "%s prepares a plan of %s once GuardDuty has confirmed the finding", r.name, r.playbook)
 		}
-		if r.stop {
+		if stopped = r.stop; stopped {
 			break
+		}
+	}
+	if t.cfg.Triage.Root == rootPages && !stopped && byRoot(f) {
+		for _, name := range slices.Sorted(maps.Keys(t.cfg.DestinationTypes)) {
+			if pagers[t.cfg.DestinationTypes[name]] && !slices.Contains(d.Destinations, name) {
+				d.Destinations = append(d.Destinations, name)
+				d.step("route", "root", "%s: the root user pages whatever the severity (triage.root)", name)
+			}
 		}
 	}
 	d.Destinations = unique(d.Destinations)

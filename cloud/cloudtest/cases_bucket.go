@@ -18,6 +18,7 @@ func bucketCases() []Case {
 	return []Case{
 		{"the policy of a bucket", bucketPolicy},
 		{"settings of a bucket", bucketSettings},
+		{"the lock of a bucket", bucketLock},
 		{"objects", objects},
 		{"versions and tags of an object", objectVersions},
 		{"an upload in parts", multipart},
@@ -104,6 +105,36 @@ func bucketSettings(w *World) {
 	acl := got[*s3.GetBucketAclOutput](w, "ACL")(c.GetBucketAcl(ctx, &s3.GetBucketAclInput{Bucket: b}))
 	everybody := slices.ContainsFunc(acl.Grants, func(g types.Grant) bool { return g.Grantee != nil && str(g.Grantee.URI) != "" })
 	w.Is("the ACL is for nobody else", everybody, false)
+}
+
+func bucketLock(w *World) {
+	ctx, c := w.Context(), use(w, w.aws.S3)
+	ask := func(bucket string) (string, error) {
+		out, err := c.GetObjectLockConfiguration(ctx, &s3.GetObjectLockConfigurationInput{Bucket: s(bucket)})
+		if err != nil {
+			return "", err
+		}
+		words := string(out.ObjectLockConfiguration.ObjectLockEnabled)
+		if r := out.ObjectLockConfiguration.Rule; r != nil && r.DefaultRetention != nil {
+			words += fmt.Sprint(" ", r.DefaultRetention.Mode, " ", aws.ToInt32(r.DefaultRetention.Days))
+		}
+		return words, nil
+	}
+	for name, days := range map[string]int{"locks-nothing-by-itself": 0, "locks-by-itself": 7} {
+		bucket := w.bucketName(name)
+		w.Vault(bucket, days)
+		words, err := ask(bucket)
+		w.Code(name, err, "")
+		w.Is(name, words, map[int]string{0: "Enabled", 7: "Enabled GOVERNANCE 7"}[days])
+		v := got[*s3.GetBucketVersioningOutput](w, "versioning")(c.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: s(bucket)}))
+		w.Is(name+" is versioned", string(v.Status), "Enabled")
+	}
+	plain := w.bucketName("no-lock")
+	w.Bucket(plain, true)
+	_, err := ask(plain)
+	w.Code("no lock", err, "ObjectLockConfigurationNotFoundError")
+	_, err = ask("guardroom-there-is-none")
+	w.Code("no bucket", err, "NoSuchBucket")
 }
 
 func objects(w *World) {

@@ -37,6 +37,9 @@ type Scenery interface {
 
 	// Bucket makes a bucket; versioned ones keep versions.
 	Bucket(name string, versioned bool)
+	// Vault makes a bucket with Object Lock, whose default locks for so many days in
+	// governance mode; 0: it has no default.
+	Vault(name string, days int)
 	// HTTP is the client of somebody who holds a signed address.
 	HTTP() *http.Client
 	// Function makes a function, Database a database.

@@ -239,6 +239,18 @@ func (m *MotoScenery) Bucket(name string, versioned bool) {
 	}
 }
 
+// Vault implements Scenery.
+func (m *MotoScenery) Vault(name string, days int) {
+	m.t.Helper()
+	built[*s3.CreateBucketOutput](m, "a bucket that locks")(m.s3().CreateBucket(m.t.Context(), &s3.CreateBucketInput{Bucket: aws.String(name), ObjectLockEnabledForBucket: aws.Bool(true),
+		CreateBucketConfiguration: &s3types.CreateBucketConfiguration{LocationConstraint: Region}}))
+	if days > 0 {
+		built[*s3.PutObjectLockConfigurationOutput](m, "a default lock")(m.s3().PutObjectLockConfiguration(m.t.Context(), &s3.PutObjectLockConfigurationInput{Bucket: aws.String(name),
+			ObjectLockConfiguration: &s3types.ObjectLockConfiguration{ObjectLockEnabled: s3types.ObjectLockEnabledEnabled, Rule: &s3types.ObjectLockRule{
+				DefaultRetention: &s3types.DefaultRetention{Mode: s3types.ObjectLockRetentionModeGovernance, Days: aws.Int32(int32(days))}}}})) //nolint:gosec // a few days
+	}
+}
+
 // HTTP implements Scenery.
 func (m *MotoScenery) HTTP() *http.Client { return http.DefaultClient }
 

@@ -192,6 +192,15 @@ func (c *simScenery) LoadBalancer(name, _ string) {
 	c.edit(func(e *sim.Editor) { e.AddClassicELB(c.account, Region, sim.ClassicELBSpec{Name: name}) })
 }
 
+// Vault implements Scenery.
+func (c *simScenery) Vault(name string, days int) {
+	b := sim.Bucket{Name: name, Region: Region, ObjectLock: true, RetentionDays: days}
+	if days > 0 {
+		b.RetentionMode = "GOVERNANCE"
+	}
+	c.edit(func(e *sim.Editor) { e.AddBucket(c.account, b) })
+}
+
 // Bucket implements Scenery.
 func (c *simScenery) Bucket(name string, versioned bool) {
 	b := sim.Bucket{Name: name, Region: Region}

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"math"
 	"net/netip"
 	"net/url"
 	"regexp"
@@ -30,7 +31,7 @@ type AgentAnswer struct {
 	// Code is the exit code; not 0: the command failed.
 	Code int32 `json:"code,omitempty"`
 	// Upload is put to the pre-signed addresses among the parameters, part by
-	// part in their order, when the command ends.
+	// part in their order: the first soon after the command began, all when it ends.
 	Upload []byte `json:"upload,omitempty"`
 }
 
@@ -41,6 +42,7 @@ const (
 	deliverAfter = time.Second
 	retryAfter   = 5 * time.Second
 	agentBoot    = time.Minute
+	firstPart    = 20 * time.Second // a host that sends what it reads has sent this much
 	profileLives = time.Hour
 )
 
@@ -62,7 +64,7 @@ func (s *scope) path(instanceID string) bool {
 		if sub := s.Subnets[n.Subnet]; sub != nil && !s.aclAllows(sub.ACL, true, "tcp", serviceAddress, 443) {
 			continue
 		}
-		for _, id := range n.Groups {
+		for _, id := range s.groupsOf(n) {
 			if g := s.Groups[id]; g != nil && slices.ContainsFunc(g.Rules, func(r *rule) bool { return letsHTTPSOut(r) && !s.modelled(n, r) }) {
 				return true
 			}
@@ -153,6 +155,9 @@ func (s *scope) agentEvents(consider func(time.Time, func())) {
 				consider(r.Next, func() { s.deliver(c, r) })
 				consider(c.Requested.Add(c.Timeout), func() { r.end(s.now, "TimedOut", "Delivery Timed Out") })
 			case "InProgress":
+				if !r.Begun && len(r.Answer.Upload) > 0 {
+					consider(r.Started.Add(s.w.short(min(firstPart, r.Answer.Takes/2))), func() { s.begin(c, r) })
+				}
 				consider(r.Ends, func() { s.finish(c, r) })
 			}
 		}
@@ -181,6 +186,15 @@ func (s *scope) deliver(c *Command, r *CommandRun) {
 	}
 }
 
+// begin puts the first part of what a command sends. What cannot be put is said
+// when the command ends.
+func (s *scope) begin(c *Command, r *CommandRun) {
+	r.Begun = true
+	if s.online(s.agent(r.Instance)) && s.reachesS3(r.Instance) {
+		_ = s.upload(c.Parameters, r.Answer.Upload, 1)
+	}
+}
+
 // finish ends a command that was running.
 func (s *scope) finish(c *Command, r *CommandRun) {
 	switch {
@@ -199,7 +213,7 @@ func (s *scope) finish(c *Command, r *CommandRun) {
 	if len(r.Answer.Upload) > 0 && !s.reachesS3(r.Instance) {
 		r.Error, r.Code = strings.TrimSpace(r.Error+"\nno way to S3"), 1
 	} else if len(r.Answer.Upload) > 0 {
-		if err := s.upload(c.Parameters, r.Answer.Upload); err != nil {
+		if err := s.upload(c.Parameters, r.Answer.Upload, math.MaxInt); err != nil {
 			r.Error, r.Code = strings.TrimSpace(r.Error+"\n"+err.Error()), 1
 		}
 	}
@@ -219,8 +233,8 @@ var addressPattern = regexp.MustCompile(`https?://[^\s"'\\,<>]+`)
 
 // upload puts bytes to the pre-signed parts among a command's parameters. A
 // parameter may also be the pre-signed address of a list of them; PartBytes says
-// how large parts are, else they are about equal.
-func (s *scope) upload(parameters map[string][]string, body []byte) error {
+// how large parts are, else they are about equal. Most is how many are put at most.
+func (s *scope) upload(parameters map[string][]string, body []byte, most int) error {
 	parts := map[int]*url.URL{}
 	for _, name := range keysOf(parameters) {
 		for _, value := range parameters[name] {
@@ -250,8 +264,8 @@ func (s *scope) upload(parameters map[string][]string, body []byte) error {
 			size = n
 		}
 	}
-	for _, n := range numbers {
-		if len(body) == 0 {
+	for i, n := range numbers {
+		if len(body) == 0 || i == most {
 			return nil
 		}
 		cut := min(size, len(body))

@@ -89,7 +89,7 @@ func (s *scope) canonicalENIs() object {
 		if i := s.Instances[n.Instance]; i != nil && s.leftOut(i) {
 			continue
 		}
-		out[n.ID] = object{"groups": sortedCopy(n.Groups), "instance": n.Instance, "delete": n.Delete, "source_dest_check": n.Sources, "tracking": []int32{n.TCP, n.Stream, n.UDP},
+		out[n.ID] = object{"groups": sortedCopy(s.groupsOf(n)), "instance": n.Instance, "delete": n.Delete, "source_dest_check": n.Sources, "tracking": []int32{n.TCP, n.Stream, n.UDP},
 			"automatic": n.Public != "", "ips": sortedCopy(n.IPs), "ip6s": sortedCopy(n.IP6s), "tags": n.Tags.copied()}
 	}
 	return out

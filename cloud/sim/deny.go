@@ -18,15 +18,16 @@ var servicePrefix = map[string]string{
 
 // actionNames are the calls whose action has another name than the call.
 var actionNames = map[string]string{
-	"S3.GetPublicAccessBlock":    "s3:GetBucketPublicAccessBlock",
-	"S3.PutPublicAccessBlock":    "s3:PutBucketPublicAccessBlock",
-	"S3.DeletePublicAccessBlock": "s3:PutBucketPublicAccessBlock",
-	"S3.HeadObject":              "s3:GetObject",
-	"S3.ListObjectsV2":           "s3:ListBucket",
-	"S3.CreateMultipartUpload":   "s3:PutObject",
-	"S3.UploadPart":              "s3:PutObject",
-	"S3.CompleteMultipartUpload": "s3:PutObject",
-	"S3.ListParts":               "s3:ListMultipartUploadParts",
+	"S3.GetPublicAccessBlock":       "s3:GetBucketPublicAccessBlock",
+	"S3.PutPublicAccessBlock":       "s3:PutBucketPublicAccessBlock",
+	"S3.DeletePublicAccessBlock":    "s3:PutBucketPublicAccessBlock",
+	"S3.GetObjectLockConfiguration": "s3:GetBucketObjectLockConfiguration",
+	"S3.HeadObject":                 "s3:GetObject",
+	"S3.ListObjectsV2":              "s3:ListBucket",
+	"S3.CreateMultipartUpload":      "s3:PutObject",
+	"S3.UploadPart":                 "s3:PutObject",
+	"S3.CompleteMultipartUpload":    "s3:PutObject",
+	"S3.ListParts":                  "s3:ListMultipartUploadParts",
 }
 
 // actionOf is the IAM action that a call needs.

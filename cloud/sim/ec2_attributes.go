@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"encoding/base64"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -102,6 +103,8 @@ func (s *scope) modifyInstance(i *instance, in *ec2.ModifyInstanceAttributeInput
 			return severalInterfaces(i)
 		}
 		i.Sources = aws.ToBool(in.SourceDestCheck.Value)
+	case in.Groups != nil && s.w.opts.InstanceGroups:
+		i.Groups = slices.Clone(in.Groups)
 	case in.Groups != nil:
 		if len(s.enisOf(i.ID)) != 1 {
 			return severalInterfaces(i)

@@ -165,6 +165,9 @@ func (s *scope) showNetwork(out *types.Instance, i *instance) {
 			continue
 		}
 		out.SecurityGroups, out.PrivateIpAddress = shown.Groups, shown.PrivateIpAddress
+		if len(i.Groups) > 0 {
+			out.SecurityGroups = s.showGroupNames(i.Groups)
+		}
 		if a := shown.Association; a != nil {
 			out.PublicIpAddress = a.PublicIp
 		}

@@ -30,8 +30,8 @@ func (s *scope) eniFilters() filters[*eni] {
 		"subnet-id":                        func(n *eni) []string { return one(n.Subnet) },
 		"vpc-id":                           func(n *eni) []string { return one(n.VPC) },
 		"availability-zone":                func(n *eni) []string { return one(n.AZ) },
-		"group-id":                         func(n *eni) []string { return n.Groups },
-		"group-name":                       func(n *eni) []string { return s.groupNames(n.Groups) },
+		"group-id":                         s.groupsOf,
+		"group-name":                       func(n *eni) []string { return s.groupNames(s.groupsOf(n)) },
 		"private-ip-address":               func(n *eni) []string { return n.IPs[:1] },
 		"addresses.private-ip-address":     func(n *eni) []string { return n.IPs },
 		"ipv6-addresses.ipv6-address":      func(n *eni) []string { return n.IP6s },
@@ -103,7 +103,7 @@ func (c *ec2Client) DescribeNetworkInterfaces(ctx context.Context, in *ec2.Descr
 func (s *scope) showENI(n *eni) types.NetworkInterface {
 	out := types.NetworkInterface{NetworkInterfaceId: aws.String(n.ID), SubnetId: aws.String(n.Subnet), VpcId: aws.String(n.VPC),
 		AvailabilityZone: aws.String(n.AZ), Description: aws.String(n.Description), InterfaceType: types.NetworkInterfaceType(n.Type),
-		Groups: s.showGroupNames(n.Groups), OwnerId: aws.String(s.a.ID), PrivateIpAddress: aws.String(n.IPs[0]),
+		Groups: s.showGroupNames(s.groupsOf(n)), OwnerId: aws.String(s.a.ID), PrivateIpAddress: aws.String(n.IPs[0]),
 		SourceDestCheck: aws.Bool(n.Sources), RequesterManaged: aws.Bool(n.Managed), Status: types.NetworkInterfaceStatusAvailable,
 		MacAddress: aws.String(mac(n.ID)), TagSet: tagList(n.Tags), Operator: showOperator(n.Operator)}
 	if n.Requester != "" {
@@ -205,6 +205,15 @@ func (s *scope) modifyENI(n *eni, in *ec2.ModifyNetworkInterfaceAttributeInput) 
 		return n.setTracking(in.ConnectionTrackingSpecification)
 	}
 	return nil
+}
+
+// groupsOf are the groups of an interface, and those that its instance keeps.
+func (s *scope) groupsOf(n *eni) []string {
+	i := s.Instances[n.Instance]
+	if i == nil || len(i.Groups) == 0 {
+		return n.Groups
+	}
+	return slices.Compact(slices.Sorted(slices.Values(slices.Concat(n.Groups, i.Groups))))
 }
 
 // setGroups puts exactly these groups on an interface.

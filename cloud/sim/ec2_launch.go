@@ -76,6 +76,9 @@ func (s *scope) launch(l launch) *instance {
 	if i.Shutdown == "" {
 		i.Shutdown = "stop"
 	}
+	if s.w.opts.InstanceGroups && len(l.Interfaces) > 0 {
+		i.Groups = slices.Clone(l.Interfaces[0].Groups)
+	}
 	keep(&s.Instances, i)
 	for _, e := range l.Interfaces {
 		s.plug(i, e, l)

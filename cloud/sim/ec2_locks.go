@@ -95,10 +95,16 @@ func (s *scope) lockOf(p *snapshot, in *ec2.LockSnapshotInput) (*lock, error) {
 	return l, nil
 }
 
+// showLock shows a lock. When its days start and when they end is left out while
+// the snapshot is pending: AWS does not know it before.
+// https://docs.aws.amazon.com/ebs/latest/userguide/snapshot-lock-considerations.html
 func (s *scope) showLock(p *snapshot) types.LockedSnapshotsInfo {
 	l := p.Lock
 	out := types.LockedSnapshotsInfo{SnapshotId: aws.String(p.ID), OwnerId: aws.String(p.Owner), LockState: l.state(s.now), LockDuration: aws.Int32(l.Days),
 		LockCreatedOn: aws.Time(l.Created), LockDurationStartTime: aws.Time(l.Starts), LockExpiresOn: aws.Time(l.Expires)}
+	if p.state(s.now) == "pending" {
+		out.LockDurationStartTime, out.LockExpiresOn = nil, nil
+	}
 	if l.CoolOff > 0 {
 		out.CoolOffPeriod, out.CoolOffPeriodExpiresOn = aws.Int32(l.CoolOff), aws.Time(l.CoolEnds)
 	}

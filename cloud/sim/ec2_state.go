@@ -189,6 +189,7 @@ type instance struct {
 	Token        string           `json:"token,omitempty"`
 	Bad          time.Time        `json:"bad,omitzero"` // since when load balancers find it unhealthy
 	Sources      bool             `json:"source_dest_check"`
+	Groups       []string         `json:"groups,omitempty"` // of its own, where Options.InstanceGroups says so
 }
 
 type metadataOptions struct {

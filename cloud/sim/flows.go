@@ -145,7 +145,7 @@ func (s *scope) groupsAllow(n *eni, f *flow, in bool, remote netip.Addr) bool {
 	if in != f.Inbound {
 		port = ephemeral // an answer
 	}
-	for _, id := range n.Groups {
+	for _, id := range s.groupsOf(n) {
 		g := s.Groups[id]
 		if g == nil {
 			continue
@@ -170,7 +170,7 @@ func (s *scope) matchesPeer(r *rule, remote netip.Addr) bool {
 		return contains(listed[r.List], remote)
 	}
 	for _, n := range s.ENIs {
-		if r.Group != "" && slices.Contains(n.Groups, r.Group) && (slices.Contains(n.IPs, remote.String()) || slices.Contains(n.IP6s, remote.String())) {
+		if r.Group != "" && slices.Contains(s.groupsOf(n), r.Group) && (slices.Contains(n.IPs, remote.String()) || slices.Contains(n.IP6s, remote.String())) {
 			return true
 		}
 	}
@@ -185,7 +185,7 @@ func (s *scope) tracks(n *eni, f *flow, remote netip.Addr) bool {
 
 // everywhere reports whether a rule is for all addresses and the range of ports.
 func (s *scope) everywhere(n *eni, f *flow, egress bool, from, to int32, remote netip.Addr) bool {
-	for _, id := range n.Groups {
+	for _, id := range s.groupsOf(n) {
 		g := s.Groups[id]
 		if g == nil {
 			continue

@@ -58,7 +58,56 @@ func (w *World) Furnish(ctx context.Context, p respond.Policy, targets []respond
 	if a := p.Forensics.Account; a != "" {
 		account = a
 	}
+	if err := w.Edit(func(e *Editor) { e.tools(p, account, targets) }); err != nil {
+		return fmt.Errorf("furnish the simulated AWS with what the policy names: %w", err)
+	}
 	return w.home(ctx, p, account, targets[0].Region)
+}
+
+// RegionOf is where the evidence bucket is, or will be furnished where a policy
+// does not say.
+func (w *World) RegionOf(bucket string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if b, err := w.findBucket(bucket); err == nil {
+		return b.Region
+	}
+	return evidenceRegion
+}
+
+// tools adds the keys and the instance profile that a policy names: those of the
+// forensic account, and the transfer key of each attacked account and region.
+func (e *Editor) tools(p respond.Policy, account string, targets []respond.Target) {
+	region := targets[0].Region
+	e.furnishKey(account, orText(p.Evidence.Region, region), p.Evidence.KMSKey)
+	e.furnishKey(account, region, p.Forensics.Key)
+	for _, t := range targets {
+		e.furnishKey(t.Account, t.Region, p.Forensics.TransferKey)
+	}
+	name := p.Forensics.Profile[strings.LastIndex(p.Forensics.Profile, "/")+1:]
+	a, _ := e.w.at(account, region)
+	if name == "" || a.IAM.Profiles[name] != nil {
+		return
+	}
+	if a.IAM.Roles[name] == nil {
+		e.AddRole(account, Role{Name: name})
+	}
+	e.AddInstanceProfile(account, InstanceProfile{Name: name, Role: name})
+}
+
+// furnishKey adds a key by its id, its alias, or the ARN of either.
+func (e *Editor) furnishKey(account, region, id string) {
+	if _, err := e.w.findKey(account, region, id); err == nil || id == "" {
+		return
+	}
+	if p := strings.SplitN(id, ":", 6); len(p) == 6 && p[0] == "arn" {
+		region, account, id = p[3], p[4], strings.TrimPrefix(p[5], "key/")
+	}
+	if strings.HasPrefix(id, "alias/") {
+		e.AddKMSKey(account, region, KMSKey{Alias: id, AWSManaged: strings.HasPrefix(id, "alias/aws/")})
+		return
+	}
+	e.AddKMSKey(account, region, KMSKey{ID: id})
 }
 
 // home adds the forensic network and the evidence bucket.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
@@ -148,5 +149,42 @@ func TestWhatTheConfigurationNamesIsFurnishedUnderItsOwnName(t *testing.T) {
 	}
 	if out, err := c.DescribeSecurityGroups(t.Context(), &ec2.DescribeSecurityGroupsInput{GroupIds: p.Forensics.SecurityGroups}); err != nil || len(out.SecurityGroups) != 2 {
 		t.Errorf("security groups: %v", err)
+	}
+}
+
+// What the how-to has people configure is there when they try it.
+func TestWhatAPolicyNamesIsFurnished(t *testing.T) {
+	t.Parallel()
+	w, p := furnished(t)
+	const attacked, lab = "222222222222", "333333333333"
+	p.Evidence = respond.Evidence{Bucket: "acme-evidence", Region: w.RegionOf("acme-evidence"), KMSKey: "alias/objects", LockMode: "governance", LockDays: 30}
+	p.Forensics.Account, p.Forensics.Key, p.Forensics.TransferKey, p.Forensics.Profile = lab, "arn:aws:kms:us-east-1:"+lab+":key/evidence", "alias/guardroom-transfer", "forensic-workstation"
+	target := respond.Target{Kind: finding.KindInstance, ID: "i-0123456789abcdef0", Account: attacked, Region: "us-east-1"}
+	for range 2 { // the second finds all of it
+		if err := w.Furnish(t.Context(), p, []respond.Target{target}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := w.RegionOf("acme-evidence"); got != p.Evidence.Region {
+		t.Errorf("the bucket is in %s", got)
+	}
+	err := w.Edit(func(e *sim.Editor) {
+		b := e.Bucket("acme-evidence")
+		if b.Account != lab || !b.ObjectLock {
+			t.Errorf("%+v", b)
+		}
+		e.KMSKey(lab, p.Evidence.Region, "alias/objects")
+		e.KMSKey(lab, "us-east-1", p.Forensics.Key)
+		e.KMSKey(attacked, "us-east-1", "alias/guardroom-transfer")
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := w.AWS().IAM(t.Context(), awscalls.Place{Account: lab, Region: "us-east-1", Role: awscalls.Read, Incident: "INC-1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := c.GetInstanceProfile(t.Context(), &iam.GetInstanceProfileInput{InstanceProfileName: aws.String("forensic-workstation")}); err != nil || len(out.InstanceProfile.Roles) != 1 {
+		t.Errorf("%+v: %v", out, err)
 	}
 }

@@ -225,3 +225,18 @@ func (c s3Client) GetBucketOwnershipControls(ctx context.Context, in *s3.GetBuck
 		}}, nil
 	})
 }
+
+// GetObjectLockConfiguration implements awscalls.Buckets. A bucket may have Object
+// Lock without a retention for what is put without one of its own.
+func (c s3Client) GetObjectLockConfiguration(ctx context.Context, in *s3.GetObjectLockConfigurationInput, _ ...func(*s3.Options)) (*s3.GetObjectLockConfigurationOutput, error) {
+	return s3do(ctx, c, "GetObjectLockConfiguration", false, in, in.Bucket, nil, func(b *Bucket) (*s3.GetObjectLockConfigurationOutput, error) {
+		if !b.ObjectLock {
+			return nil, fail("ObjectLockConfigurationNotFoundError", "Object Lock configuration does not exist for this bucket")
+		}
+		lock := &types.ObjectLockConfiguration{ObjectLockEnabled: types.ObjectLockEnabledEnabled}
+		if b.RetentionMode != "" {
+			lock.Rule = &types.ObjectLockRule{DefaultRetention: &types.DefaultRetention{Mode: types.ObjectLockRetentionMode(b.RetentionMode), Days: int32Of(b.RetentionDays)}}
+		}
+		return &s3.GetObjectLockConfigurationOutput{ObjectLockConfiguration: lock}, nil
+	})
+}

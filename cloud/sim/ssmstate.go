@@ -75,7 +75,8 @@ type CommandRun struct {
 	Started  time.Time   `json:"started,omitzero"`
 	Ends     time.Time   `json:"ends,omitzero"`
 	Ended    time.Time   `json:"ended,omitzero"`
-	Late     bool        `json:"late,omitempty"` // Ends is the end of the time that it has
+	Late     bool        `json:"late,omitempty"`  // Ends is the end of the time that it has
+	Begun    bool        `json:"begun,omitempty"` // its first part was put
 	Answer   AgentAnswer `json:"answer,omitzero"`
 	Output   string      `json:"output,omitempty"`
 	Error    string      `json:"error,omitempty"`

@@ -65,6 +65,10 @@ type Options struct {
 	// StickyTracking leaves a tracked flow tracked when rules allow everything:
 	// AWS promises neither that nor the opposite.
 	StickyTracking bool
+	// InstanceGroups keeps the groups that an instance is launched with beside those
+	// of its interfaces, which show both, until ModifyInstanceAttribute replaces
+	// them: AWS does not, doubles of it do.
+	InstanceGroups bool
 }
 
 // Phase is when a hook is asked.
@@ -83,7 +87,8 @@ type Call struct {
 	Service   string
 	Operation string
 	Place     awscalls.Place
-	Input     any // the SDK's input, not to be changed
+	Step      string // of the plan that the call is made for; empty: none is known
+	Input     any    // the SDK's input, not to be changed
 	At        time.Time
 	Err       error // what was answered; nil before the call
 }
@@ -228,7 +233,7 @@ func do[O any](ctx context.Context, c client, service, operation string, changes
 	}
 	w.mu.Lock()
 	w.n++
-	call := Call{N: w.n, Service: service, Operation: operation, Place: c.place, Input: in, At: w.now()}
+	call := Call{N: w.n, Service: service, Operation: operation, Place: c.place, Step: awscalls.StepOf(ctx), Input: in, At: w.now()}
 	slow := w.throttled(c.place, service, changes)
 	w.mu.Unlock()
 	if slow {

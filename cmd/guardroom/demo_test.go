@@ -26,8 +26,8 @@ func TestTheDemoEndsAsItsStoryDoes(t *testing.T) {
 	want := demo.Result{Dir: dir, Accepted: 67, Suppressed: 2, Known: 1, Ignored: 2, Rejected: 2,
 		Slack:        demo.Tally{Wanted: 46, Shown: 46, Digested: 7, Digests: 1, Closed: 16},
 		Jira:         demo.Tally{Wanted: 42, Shown: 42, Digested: 5, Digests: 1, Closed: 13},
-		PagerDuty:    demo.Tally{Wanted: 18, Shown: 18, Closed: 9},
-		AuditRecords: got.AuditRecords, Evidence: 13, EvidenceChecked: 17, Restored: true}
+		PagerDuty:    demo.Tally{Wanted: 19, Shown: 19, Closed: 9},
+		AuditRecords: got.AuditRecords, Evidence: 14, EvidenceChecked: 18, Restored: true}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -81,10 +81,10 @@ func inOrder(t *testing.T, screen string) {
 		"will not stop, reboot or terminate", "also hits", "mind shared role", "takes about", "simulated, 200 times faster", "undo in the reverse order", "waits for 1 approval",
 		"slack INC-54 edited: Response: Simulated: plan", "jira SEC-43 comment: Simulated: plan",
 		"17:14 Raj reads it", "approved by raj, sha256:", "contained batch-1 (i-0a1b2c3d4e5f60002) is contained, as a second look at AWS has shown",
-		"sealed manifest 1 of INC-54, 13 items", "completed",
+		"sealed manifest 1 of INC-54, 14 items", "completed",
 		"Evidence is ready", "aws simulated: batch-1 is running, in security group guardroom-contain, instance profile none, metadata service disabled",
 		"17:20 What is preserved", "evidence the instance as it was before, sha256", "is snap-", "locked until", "to work on working copy of", "lacks memory of", "verified the manifest, its signature and every hash", "0 differ", "the chain is whole",
-		"18:30 The program is found", "plan SIMULATED undo plan ec2-respond", "will restore:", "will not delete snapshots", "18:34 Raj approves that too", "undone 16 of 16",
+		"18:30 The program is found", "plan SIMULATED undo plan ec2-respond", "will restore:", "will not delete snapshots", "18:34 Raj approves that too", "completed 16 of 16",
 		"Released:", "aws simulated: batch-1 is running, in security group batch, instance profile batch, metadata service enabled, denied by 0 entries", "compared looked at past guardroom, the host is as it was before the plan",
 		"What is left of the day", "compared every incident is where it was routed", "audit ", "the chain is whole", "One message in Slack, in full", "HIGH 8.0 INC-54", "Response: Simulated: Undo of batch-1",
 		"The same in Jira: SEC-43", "Response | Simulated: Undo of batch-1", "[x] isolation: completed", "v Evidence", "Look further", "export GUARDROOM_CONFIG=", "guardroom run list", "guardroom audit verify",
@@ -120,7 +120,7 @@ func keeps(t *testing.T, dir string) {
 		{[]string{"plan", "list"}, "approved"},
 		{[]string{"run", "list"}, "undo of run_"},
 		{[]string{"evidence", "list", "INC-54"}, "snapshot of vol-"},
-		{[]string{"evidence", "verify", "INC-54"}, "ok: INC-54 agrees with what is stored: 20 checked"},
+		{[]string{"evidence", "verify", "INC-54"}, "ok: INC-54 agrees with what is stored: 21 checked"},
 		{[]string{"incident", "show", "INC-39"}, "reopened"},
 		{[]string{"finding", "explain", demo.FindingID("scan-lab")}, "our scanner"},
 		{[]string{"finding", "rejected", "list"}, "severity is missing"},

@@ -37,6 +37,11 @@ type EvidenceListCmd struct {
 	Number string `arg:"" help:"Incident, as INC-42."`
 }
 
+// Help shows examples.
+func (EvidenceListCmd) Help() string {
+	return "Examples:\n  guardroom evidence list INC-42\n  guardroom evidence list INC-42 --json"
+}
+
 // Run lists evidence. With --json items and gaps are told apart by their type.
 func (c *EvidenceListCmd) Run(ctx context.Context, e *env) error {
 	return e.evidence(ctx, c.Number, func(d api.EvidenceDetail) error {
@@ -163,6 +168,10 @@ func (e *env) item(i store.Preserved) {
 	if hash != "" && i.HashOver != "" {
 		hash += " over " + i.HashOver
 	}
+	lacks := "no hash"
+	if hash != "" {
+		lacks = "lacks"
+	}
 	size, locked, until := "", "", ""
 	if i.SizeBytes > 0 {
 		size = fmt.Sprintf("%d bytes", i.SizeBytes)
@@ -175,7 +184,7 @@ func (e *env) item(i store.Preserved) {
 	}
 	e.printf("%s  %s\n", oneLine(i.ID), clean(string(i.Kind)))
 	e.pairs("what", titleOf(i), "taken from", strings.TrimSpace(i.Source+" "+i.Device), "is at", i.Location, "version", i.Version, "account", i.Account+", "+i.Region,
-		"size", size, "made", stamp(i.CreatedAt), "sha256", hash, "no hash", i.Gap, "how", i.How, "tool", i.Tool, "key", i.Key, "locked", locked,
+		"size", size, "made", stamp(i.CreatedAt), "sha256", hash, lacks, i.Gap, "how", i.How, "tool", i.Tool, "key", i.Key, "locked", locked,
 		"trust", i.Trust, "instant of", i.Set, "kept", until, "run", string(i.Run))
 	e.printf("\n")
 }

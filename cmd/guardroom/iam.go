@@ -25,7 +25,7 @@ type IamPolicyCmd struct {
 
 // Help shows examples.
 func (IamPolicyCmd) Help() string {
-	return "Words in capitals stand for what is yours: see docs/reference/iam.md.\n\nExamples:\n  guardroom iam policy --role read > read.json\n  guardroom iam policy --role act --part 2 > act-2.json\n  guardroom iam policy --role act --trust 111111111111 > trust.json"
+	return "Words in capitals stand for what is yours: see docs/reference/iam.md.\n\nExamples:\n  guardroom iam policy --role read > read.json\n  guardroom iam policy --role act --part 1 > act-1.json\n  guardroom iam policy --role act --part 2 > act-2.json\n  guardroom iam policy --role act --trust 111111111111 > trust.json"
 }
 
 // externalID stands for the value of aws.external_id, which is a secret.
@@ -65,7 +65,7 @@ func (c *IamPolicyCmd) Run(e *env) error {
 		return e.policies("policy", c.Role, len(list), list[c.Part-1:c.Part])
 	}
 	if len(list) > 1 && !e.JSON {
-		e.say("note: these are %d policies, and the role needs all; --part N prints one", len(list))
+		e.say("note: these are %d policies, and the role needs all, the first one first: it has what is denied; --part N prints one for a file of its own", len(list))
 	}
 	return e.policies("policy", c.Role, len(list), list)
 }

@@ -71,6 +71,10 @@ func (c *FindingImportCmd) Run(ctx context.Context, e *env) error {
 		started := time.Now()
 		summary, err := file.Import(ctx, c.Files, intake, file.Options{Places: file.Places{Stdin: e.input(ctx), S3: app.S3(cfg)}, AsHistory: c.AsHistory,
 			Progress: e.importProgress(started)})
+		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+			e.say("stopped; what was taken is kept, and importing the same files again takes the rest")
+			return err
+		}
 		if err != nil {
 			return fault.Wrap(fault.CodeOf(err), err, "import findings",
 				plural(summary.Receipt.Accepted, "finding")+" taken and kept; importing the same files again changes nothing for them", fault.Of(err).Hint)
@@ -189,7 +193,12 @@ func (c *FindingImportCmd) wait(ctx context.Context, e *env, cl *api.Client, in 
 	shown := started
 	for {
 		var u api.Unfinished
-		if err := cl.Do(ctx, "GET", "/v1/deliveries/unfinished", nil, nil, &u); err != nil {
+		err := cl.Do(ctx, "GET", "/v1/deliveries/unfinished", nil, nil, &u)
+		if ctx.Err() != nil { // however it answered meanwhile
+			e.say("stopped waiting; what was taken is kept, and guardroom serve delivers it")
+			return ctx.Err()
+		}
+		if err != nil {
 			return err
 		}
 		if u.Armed == 0 {
@@ -202,8 +211,6 @@ func (c *FindingImportCmd) wait(ctx context.Context, e *env, cl *api.Client, in 
 		select {
 		case <-time.After(50 * time.Millisecond):
 		case <-ctx.Done():
-			e.say("stopped waiting; what was taken is kept, and guardroom serve delivers it")
-			return ctx.Err()
 		}
 	}
 	after, err := stuck(ctx, cl)

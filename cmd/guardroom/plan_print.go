@@ -29,11 +29,16 @@ func (e *env) plan(d api.PlanDetail) {
 		return
 	}
 	e.printf("\n")
-	e.steps(p)
-	e.printf("\n")
+	if len(p.Steps) > 0 {
+		e.steps(p)
+		e.printf("\n")
+	}
 	e.items("refused", guards(p, respond.Refuse), "")
 	e.items("left out", p.LeftOut, "")
-	e.items("mind", guards(p, respond.Warn), "")
+	if row.State != respond.PlanRefused { // whom it needs is of no use where nobody can approve it
+		e.items("mind", guards(p, respond.Warn), "")
+	}
+	e.items("checked", checked(p), "")
 	e.items("will not", p.WillNot, "")
 	e.items("also hits", p.AlsoHits, "nothing")
 	e.items("for ever", p.Irreversible, "")
@@ -45,6 +50,7 @@ func (e *env) plan(d api.PlanDetail) {
 		cost = strings.TrimPrefix(cost+", "+p.CostWhy, ", ")
 	}
 	e.block("cost", cost)
+	e.block("evidence", p.Keeping.String())
 	e.decisions(row)
 }
 
@@ -53,6 +59,17 @@ func guards(p *respond.Plan, answer respond.Answer) []string {
 	var out []string
 	for _, g := range p.Guards {
 		if g.Answer == answer {
+			out = append(out, guardWords(g))
+		}
+	}
+	return out
+}
+
+// checked are the words of guards that found what a person may want to know.
+func checked(p *respond.Plan) []string {
+	var out []string
+	for _, g := range p.Guards {
+		if g.Answer == respond.Pass && g.Why != "" {
 			out = append(out, guardWords(g))
 		}
 	}

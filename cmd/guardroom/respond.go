@@ -19,6 +19,11 @@ type RespondOffCmd struct {
 	Reason string `required:"" help:"Reason, for those who ask later."`
 }
 
+// Help shows examples.
+func (RespondOffCmd) Help() string {
+	return "Runs wait before their next change, and no plan can be approved. What is contained stays so.\n\nExamples:\n  guardroom respond off --reason \"something is wrong with the act role\""
+}
+
 // Run switches responses off.
 func (c *RespondOffCmd) Run(ctx context.Context, e *env) error {
 	return e.turn(ctx, "off", c.Reason)
@@ -27,6 +32,11 @@ func (c *RespondOffCmd) Run(ctx context.Context, e *env) error {
 // RespondOnCmd switches on.
 type RespondOnCmd struct {
 	Reason string `required:"" help:"Reason, for those who ask later."`
+}
+
+// Help shows examples.
+func (RespondOnCmd) Help() string {
+	return "Examples:\n  guardroom respond on --reason \"the role is mended\""
 }
 
 // Run switches responses on.
@@ -44,6 +54,11 @@ func (e *env) turn(ctx context.Context, where, reason string) error {
 
 // RespondStatusCmd says how the switch stands.
 type RespondStatusCmd struct{}
+
+// Help shows examples.
+func (RespondStatusCmd) Help() string {
+	return "Examples:\n  guardroom respond status\n  guardroom respond status --json"
+}
 
 // Run says how the switch stands.
 func (c *RespondStatusCmd) Run(ctx context.Context, e *env) error {

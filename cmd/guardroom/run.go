@@ -70,6 +70,11 @@ type RunShowCmd struct {
 	ID string `arg:"" help:"Run."`
 }
 
+// Help shows examples.
+func (RunShowCmd) Help() string {
+	return "Examples:\n  guardroom run show run_01k2wxk7n5s6p4q3r2t1v0w9xy\n  guardroom run show run_01k2wxk7n5s6p4q3r2t1v0w9xy --json"
+}
+
 // Run shows a run.
 func (c *RunShowCmd) Run(ctx context.Context, e *env) error {
 	return e.withClient(ctx, func(cl *api.Client) error {
@@ -100,6 +105,11 @@ type RunAbortCmd struct {
 	Reason string `required:"" help:"Reason, for those who ask later."`
 }
 
+// Help shows examples.
+func (RunAbortCmd) Help() string {
+	return "What is contained stays contained; what the run had opened is closed.\n\nExamples:\n  guardroom run abort run_01k2wxk7n5s6p4q3r2t1v0w9xy --reason \"wrong host\""
+}
+
 // Run aborts a run.
 func (c *RunAbortCmd) Run(ctx context.Context, e *env) error {
 	return e.withClient(ctx, func(cl *api.Client) error {
@@ -124,6 +134,11 @@ type RunUndoCmd struct {
 	ID string `arg:"" help:"Run."`
 }
 
+// Help shows examples.
+func (RunUndoCmd) Help() string {
+	return "Snapshots and sealed evidence stay. What a colleague changed since is not overwritten.\n\nExamples:\n  guardroom run undo run_01k2wxk7n5s6p4q3r2t1v0w9xy"
+}
+
 // Run makes the plan that undoes a run, and prints it.
 func (c *RunUndoCmd) Run(ctx context.Context, e *env) error {
 	return e.withClient(ctx, func(cl *api.Client) error {
@@ -140,17 +155,23 @@ func (c *RunUndoCmd) Run(ctx context.Context, e *env) error {
 
 // runLines are a run and its steps, one a line.
 func (e *env) runLines(g respond.Progress) []string {
-	head := fmt.Sprintf("%s %s  %s  %s of %s", g.State.Glyph(), g.Run, g.State, strings.ToLower(g.What[:min(1, len(g.What))])+g.What[min(1, len(g.What)):], g.Target)
-	if g.Account != "" {
-		head += " in " + g.Account
-	}
+	// The state and the resource come first: a narrow terminal cuts what is behind.
+	head := fmt.Sprintf("%s %s  ", g.State.Glyph(), g.State)
 	if g.Simulated {
-		head += "  SIMULATED"
+		head += "SIMULATED  "
 	}
+	head += strings.ToLower(g.What[:min(1, len(g.What))]) + g.What[min(1, len(g.What)):] + " of " + g.Target
 	if g.DryRun {
 		head = "dry run  " + head
 	}
-	out := []string{oneLine(head)}
+	where := string(g.Run)
+	if g.Account != "" {
+		where += " in " + g.Account
+	}
+	if g.Region != "" {
+		where += " " + g.Region
+	}
+	out := []string{oneLine(head), oneLine(where)}
 	if len(g.Approvals) > 0 {
 		var who []string
 		for _, a := range g.Approvals {

@@ -20,7 +20,7 @@ type RunWatchCmd struct {
 
 // Help says how it ends.
 func (RunWatchCmd) Help() string {
-	return "Redraws in place on a terminal, else prints a line for each change. Ctrl-C ends the watching only.\nExits with 1 when the run failed, part failed or was aborted."
+	return "Redraws in place on a terminal, else prints a line for each change. Ctrl-C ends the watching only.\nExits with 1 when the run failed, part failed or was aborted.\n\nExamples:\n  guardroom run watch run_01k2wxk7n5s6p4q3r2t1v0w9xy\n  guardroom run watch run_01k2wxk7n5s6p4q3r2t1v0w9xy --json"
 }
 
 // Run watches a run.

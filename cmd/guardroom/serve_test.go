@@ -46,7 +46,7 @@ func TestServeWaitsForACommandThatHasTheStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	time.AfterFunc(300*time.Millisecond, func() { _ = held.Close() })
-	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	ctx, stop := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer stop()
 	log := &seen{words: `"msg":"ready"`, found: stop}
 	e := newEnv(ctx, &Globals{Config: file, StoreAddr: "sqlite:" + path}, bytes.NewReader(nil), io.Discard, log)

@@ -76,7 +76,7 @@ var flaws = []flaw{
 	{54, "one volume and one fixed set of groups", []string{"respond/forensics TestDefect54EveryVolumeIsAttachedToAWorkstationInTheConfiguredGroups"}, ""},
 	{55, "an endpoint that responds without authentication", []string{"api TestWhoIsNobodyIsToldSoBeforeAnythingIsRead"}, ""},
 	{56, "blocks without an end, and numbers that collide", []string{"respond/block TestDefect56ABlockEndsByItselfAndTakesOnlyItsOwn", "respond/block TestDefect56EntriesTakeFreeNumbersAndEnd"}, ""},
-	{57, "runs that hang for days", []string{"app TestDefect57EveryWaitHasADeadline", "app TestDefect57WhatIsLateIsToldOnce"}, ""},
+	{57, "runs that hang for days", []string{"app TestDefect57EveryWaitHasADeadline", "app TestDefect57WhatIsLateIsToldOnce", "app TestDefect57WhatCannotBeClosedIsToldOnceAndTakenBack"}, ""},
 	{58, "approval that is a bare hook", []string{"respond TestAPlanIsApprovedOnce", "respond TestAnApproval", "app TestTwoApprovalsAtOnceStartOneRun"}, ""},
 	{59, "kinds of resources that nothing is said about", []string{"respond/manual TestDefect15And59EachResourceReachesItsOwnPlaybookOrAStatedNotifyOnly"}, ""},
 	{60, "no approval and no undo", []string{"respond/ec2 TestEveryStepNamesAnActionThatHasItsUndoOrNeedsNone", "app TestTheCallsOfAllPlaybooksAndTheirUndosAreExactlyTheTable", "respond TestAnApproval"}, ""},

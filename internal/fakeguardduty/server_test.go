@@ -62,7 +62,8 @@ func TestTheRealSDKListsPagesAndReads(t *testing.T) {
 	for _, shifting := range []bool{false, true} {
 		s, cfg := start(t, Options{ShiftingPages: shifting})
 		d := fill(t, s, Home, 120)
-		client := guardduty.NewFromConfig(cfg)
+		// As the program does: a connection that is lost is made again.
+		client := guardduty.NewFromConfig(cfg, func(o *guardduty.Options) { o.RetryMaxAttempts = 3 })
 		detectors, err := client.ListDetectors(t.Context(), &guardduty.ListDetectorsInput{})
 		if err != nil || len(detectors.DetectorIds) != 1 || detectors.DetectorIds[0] != d {
 			t.Fatalf("detectors: %+v, %v", detectors, err)
@@ -83,7 +84,7 @@ func TestTheRealSDKListsPagesAndReads(t *testing.T) {
 		}
 		got, err := client.GetFindings(t.Context(), &guardduty.GetFindingsInput{DetectorId: &d, FindingIds: ids[:50]})
 		if err != nil || len(got.Findings) != 50 || aws.ToString(got.Findings[0].UpdatedAt) != "2026-11-01T00:00:10.000Z" {
-			t.Fatalf("%d findings, %v", len(got.Findings), err)
+			t.Fatalf("%+v, %v", got, err)
 		}
 	}
 }

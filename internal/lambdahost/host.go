@@ -24,10 +24,14 @@ type Options struct {
 	// Env is added to the variables that Lambda sets. Variables of the test's
 	// own environment reach the function only where they are no AWS setting.
 	Env []string
-	// Timeout of each invocation; 0: 10 s.
+	// Timeout of each invocation; 0: two minutes, so that a busy machine is fast
+	// enough.
 	Timeout time.Duration
+	// Grace is how long after its deadline a function is killed. Lambda gives none;
+	// a busy machine needs some to answer in the moment before.
+	Grace time.Duration
 	// InitTimeout is how long the function may take to ask for its first
-	// event; 0: 10 s, as in Lambda.
+	// event; 0: two minutes, where Lambda gives 10 s.
 	InitTimeout time.Duration
 	// Freeze stops the process between events, as Lambda does.
 	Freeze bool
@@ -92,10 +96,10 @@ var (
 func Start(tb testing.TB, opts Options) *Host {
 	tb.Helper()
 	if opts.Timeout <= 0 {
-		opts.Timeout = 10 * time.Second
+		opts.Timeout = 2 * time.Minute
 	}
 	if opts.InitTimeout <= 0 {
-		opts.InitTimeout = 10 * time.Second
+		opts.InitTimeout = 2 * time.Minute
 	}
 	h := &Host{tb: tb, opts: opts, ended: make(chan struct{}), events: make(chan event), asked: make(chan struct{}, 1),
 		first: make(chan struct{}), quit: make(chan struct{})}
@@ -158,7 +162,7 @@ func (h *Host) Invoke(ctx context.Context, payload []byte) (Answer, error) {
 		}
 	}
 	began := time.Now()
-	limit := time.NewTimer(h.opts.Timeout)
+	limit := time.NewTimer(h.opts.Timeout + h.opts.Grace)
 	defer limit.Stop()
 	deliver := h.events
 	for {

@@ -101,7 +101,7 @@ func TestHostBehavesAsTheRuntimeAPIIsDocumented(t *testing.T) {
 			t.Errorf("%s: answered %+v", c.event, a)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	_ = h.Terminate(ctx) // now everything that it printed is there
 	for status, want := range map[string]int{"202": 4, "413": 1, "400": 2} {
@@ -133,7 +133,7 @@ func TestFunctionThatDiesIsTold(t *testing.T) {
 func TestTerminateSendsSIGTERMAndWaits(t *testing.T) {
 	t.Parallel()
 	h := start(t, lambdahost.Options{Freeze: true})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	if err := h.Terminate(ctx); err == nil || !strings.Contains(err.Error(), "terminated") {
 		t.Errorf("error %v, want that the signal ended it", err)

@@ -21,11 +21,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/guardroom/guardroom/internal/loopback"
 )
 
 // Version is the version whose behaviour the tests know.
@@ -33,12 +34,13 @@ const Version = "5.2.1"
 
 const (
 	howTo = "moto server " + Version + " is missing: run make test, which fetches it, or pip install 'moto[server]==" + Version + "'"
-	ready = 60 * time.Second // measured: one to two; a busy machine needs more
+	ready = 5 * time.Minute // measured: one to two seconds; a busy machine needs more
 )
 
 // Server is a running moto server.
 type Server struct {
-	// URL is the endpoint for every service: http://127.0.0.1:port.
+	// URL is the endpoint for every service: http://, an address of this machine,
+	// and a port.
 	URL string
 
 	cmd   *exec.Cmd
@@ -108,14 +110,16 @@ func Start() (*Server, error) {
 }
 
 func start(program string) (*Server, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := loopback.Address()
 	if err != nil {
 		return nil, err
 	}
-	port := l.Addr().(*net.TCPAddr).Port
-	_ = l.Close()
-	s := &Server{URL: "http://127.0.0.1:" + strconv.Itoa(port), ended: make(chan struct{})}
-	s.cmd = exec.Command(program, "-H", "127.0.0.1", "-p", strconv.Itoa(port)) //nolint:gosec // our own arguments
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{URL: "http://" + address, ended: make(chan struct{})}
+	s.cmd = exec.Command(program, "-H", host, "-p", port) //nolint:gosec // our own arguments
 	s.cmd.Env = environment()
 	s.cmd.Stdout, s.cmd.Stderr = &s.out, &s.out
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
@@ -188,7 +192,7 @@ func (s *Server) Reset() error {
 }
 
 func (s *Server) call(method, path string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, s.URL+path, nil)
 	if err != nil {

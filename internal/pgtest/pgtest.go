@@ -19,12 +19,15 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/guardroom/guardroom/internal/loopback"
 )
 
 // Server is a running PostgreSQL.
 type Server struct {
 	dir  string
-	port int
+	host string
+	port string
 	bin  string
 	cmd  *exec.Cmd
 	out  bytes.Buffer
@@ -83,32 +86,36 @@ func (s *Server) start() error {
 			return err
 		}
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	s.port = l.Addr().(*net.TCPAddr).Port
-	_ = l.Close()
 	data := filepath.Join(s.dir, "data")
 	initdb := s.command("initdb", "-D", data, "-U", "guardroom", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w: %s", err, out)
 	}
-	s.cmd = s.command("postgres", "-D", data, "-p", strconv.Itoa(s.port), "-k", s.dir, "-c", "listen_addresses=127.0.0.1",
-		"-c", "max_connections=200", "-c", "shared_buffers=64MB")
+	address, err := loopback.Address()
+	if err != nil {
+		return err
+	}
+	if s.host, s.port, err = net.SplitHostPort(address); err != nil {
+		return err
+	}
+	s.cmd = s.command("postgres", "-D", data, "-p", s.port, "-k", s.dir, "-c", "listen_addresses="+s.host,
+		"-c", "max_connections=200", "-c", "shared_buffers=64MB", "-c", "fsync=off")
 	s.cmd.Stdout, s.cmd.Stderr = &s.out, &s.out
 	if err := s.cmd.Start(); err != nil {
 		return err
 	}
-	for range 600 {
-		if s.command("pg_isready", "-q", "-h", "127.0.0.1", "-p", strconv.Itoa(s.port)).Run() == nil {
+	for began := time.Now(); time.Since(began) < ready; time.Sleep(50 * time.Millisecond) {
+		if s.command("pg_isready", "-q", "-h", s.host, "-p", s.port).Run() == nil {
 			return nil
 		}
-		time.Sleep(50 * time.Millisecond)
 	}
 	s.Stop()
 	return fmt.Errorf("PostgreSQL did not start: %s", s.out.String())
 }
+
+// ready is how long a server may take until it answers; a busy machine needs more
+// than the second that it usually takes.
+const ready = 5 * time.Minute
 
 func unprivileged() (*syscall.Credential, error) {
 	for _, name := range []string{"postgres", "nobody"} {
@@ -146,8 +153,8 @@ func (s *Server) Stop() {
 func (s *Server) Database(tb testing.TB) string {
 	tb.Helper()
 	name := fmt.Sprintf("test%d", s.next.Add(1))
-	if out, err := s.command("createdb", "-h", "127.0.0.1", "-p", strconv.Itoa(s.port), "-U", "guardroom", name).CombinedOutput(); err != nil {
+	if out, err := s.command("createdb", "-h", s.host, "-p", s.port, "-U", "guardroom", name).CombinedOutput(); err != nil {
 		tb.Fatalf("createdb: %v: %s", err, out)
 	}
-	return fmt.Sprintf("postgres://guardroom@127.0.0.1:%d/%s?sslmode=disable", s.port, name)
+	return fmt.Sprintf("postgres://guardroom@%s/%s?sslmode=disable", net.JoinHostPort(s.host, s.port), name)
 }

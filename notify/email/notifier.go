@@ -138,8 +138,8 @@ func begin(st *state, v *message.View, domain string, now time.Time) (quiet stri
 }
 
 // worthAMail: severity raised, a plan that waits, contained, a run that failed,
-// evidence ready, no longer contained, reopened, closed. Everything else is told
-// by the next of these.
+// evidence ready, no longer contained, a run that is late, what it left open,
+// reopened, closed. Everything else is told by the next of these.
 func worthAMail(st state, v *message.View) bool {
 	if (v.State == incident.Closed) != st.Closed {
 		return true
@@ -157,7 +157,8 @@ func mailed(e message.Event) bool {
 	case incident.KindSeverityRaised, incident.KindRunEnded:
 		return e.Alerts // not from 7.0 to 8.0, and no run that ended well
 	case incident.KindContained, incident.KindReopened, incident.KindClosed, incident.KindPlanWaits, incident.KindEvidenceReady,
-		incident.KindReleased, incident.KindDrift, incident.KindProven:
+		incident.KindReleased, incident.KindDrift, incident.KindProven,
+		incident.KindRunLate, incident.KindLeftOpen, incident.KindClosedAgain:
 		return true
 	}
 	return false

@@ -308,6 +308,9 @@ func TestMailsAboutAResponse(t *testing.T) {
 		{incident.KindRunEnded, "run run_2 part failed", "part failed", 4},
 		{incident.KindDrift, "eni-0c1 has another group", "", 5},
 		{incident.KindReleased, "undone", "", 6},
+		{incident.KindRunLate, "run_1 is late", "", 7},
+		{incident.KindLeftOpen, "left open by run_1: eni-0c1", "", 8},
+		{incident.KindClosedAgain, "closed again what run_1 had left open", "", 9},
 	} {
 		if n == 0 {
 			d.mustReconcile(incidentView(1, nil))

@@ -173,11 +173,12 @@ func TestOnlyFewEventsAreWorthAComment(t *testing.T) {
 	if c := r.only().Comments; len(c) != 0 {
 		t.Errorf("comments %+v", c)
 	}
-	for _, k := range []incident.Kind{incident.KindAcknowledged, incident.KindSeverityRaised, incident.KindContained, incident.KindReleased, incident.KindClosed} {
+	for _, k := range []incident.Kind{incident.KindAcknowledged, incident.KindSeverityRaised, incident.KindContained, incident.KindReleased, incident.KindClosed,
+		incident.KindRunLate, incident.KindLeftOpen, incident.KindClosedAgain} {
 		s.happens(k)
 	}
 	r.show(s.v)
-	if c := r.only().Comments; len(c) != 5 {
+	if c := r.only().Comments; len(c) != 8 {
 		t.Errorf("comments %+v", c)
 	}
 	once(t, r.only())

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/guardroom/guardroom/finding"
 	"github.com/guardroom/guardroom/incident"
@@ -38,7 +39,8 @@ func alerts(e incident.Entry) bool {
 		from, _, known := parseSeverity(e.From)
 		to, _, ok := parseSeverity(e.To)
 		return !known || !ok || to > from
-	case incident.KindContained, incident.KindReopened, incident.KindPlanWaits, incident.KindDrift, incident.KindReleased:
+	case incident.KindContained, incident.KindReopened, incident.KindPlanWaits, incident.KindPlanExpires, incident.KindDrift, incident.KindReleased,
+		incident.KindRunLate, incident.KindLeftOpen:
 		return true
 	case incident.KindDeliveryParked:
 		return true // another destination is blind: told once, to all who read this one
@@ -83,7 +85,7 @@ func (s *speaker) sentence(e incident.Entry) (Text, bool) {
 	case incident.KindResourceJoined:
 		return s.joined(e), true
 	case incident.KindContained:
-		return told("Contained", e.Text), true
+		return s.held("Contained", e), true
 	case incident.KindClosed:
 		return s.closed(e), true
 	case incident.KindReopened:
@@ -92,7 +94,7 @@ func (s *speaker) sentence(e incident.Entry) (Text, bool) {
 	case incident.KindDeliveryParked:
 		return parked(e), true
 	case incident.KindReleased:
-		return told("Released", e.Text), true
+		return s.held("Released", e), true
 	}
 	return s.response(e)
 }
@@ -225,6 +227,9 @@ func told(words, text string) Text {
 // ended is a text of others that ends like a sentence.
 func ended(s string, n int) Text {
 	s = strings.TrimSpace(s)
+	if utf8.RuneCountInString(s) > n {
+		return value(s, n) // cut, it ends with an ellipsis
+	}
 	return stop(s, value(s, n))
 }
 

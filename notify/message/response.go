@@ -1,6 +1,7 @@
 package message
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -8,48 +9,151 @@ import (
 	"github.com/guardroom/guardroom/incident"
 )
 
+// SimulatedEntry begins the text of an entry about a response that is simulated.
+const SimulatedEntry = "simulated: "
+
 // response is the sentence about an entry that a response made. Where the entry
 // names a plan or a run that the view has, the sentence is made of what it is.
 func (s *speaker) response(e incident.Entry) (Text, bool) {
 	r, known := s.runOf(e)
+	text, simulated := strings.CutPrefix(e.Text, SimulatedEntry)
+	say := func(words string) Text {
+		t := told(words, capital(text))
+		if simulated {
+			t = Words("Simulated: ").Join(t)
+		}
+		return t
+	}
 	switch e.Kind {
 	case incident.KindPlanWaits:
-		if known && r.State == RunNeedsApproval {
-			return upper(r.Waits(s.now)).Words(". Approve: ").Join(r.Command()), true
+		if known && r.ID == "" && r.State == RunNeedsApproval {
+			return s.asks(r, e.Text), true
 		}
-		return told("A plan waits for approval", e.Text), true
+		return say("Plan"), true
+	case incident.KindPlanExpires:
+		if known && r.ID == "" && r.State == RunNeedsApproval {
+			return upper(Words(r.prefix() + "plan ").Join(name(r.Digest)).Words(" expires at " + clock(r.ExpiresAt, s.now) + ", and nobody has approved it: ").Join(r.name())).Words(". Approve: ").Join(r.Command()), true
+		}
+		return say("The approval"), true
 	case incident.KindPlanDecided:
-		return told("Plan", e.Text), true
+		return s.decided(e, r, known, say), true
 	case incident.KindRunStarted:
-		return told("Run", e.Text), true
+		if known {
+			return r.began(), true
+		}
+		return say("Run"), true
 	case incident.KindRunEnded:
-		if known && r.State.Ended() {
+		switch {
+		case asked(e) && known:
+			return s.aborts(e, r), true
+		case asked(e):
+			return who(e.Who).Words(" ").Join(ended(text, maxSentence)), true
+		case known && r.State.Ended():
 			return s.ended(r), true
 		}
-		return told("Run", e.Text), true
+		return say("Run"), true
 	case incident.KindEvidenceReady:
-		if known && r.State != "" {
+		switch {
+		case known && r.UndoOf != "":
+			return say("Evidence"), true // of others: it says what stays
+		case known && r.State != "":
 			return s.evidence(r), true
 		}
-		return s.workstations(told("Evidence", e.Text)), true
-	case incident.KindDrift:
-		if strings.HasPrefix(e.Text, containment) {
-			return told("", e.Text), true
+		return s.workstations(say("Evidence")), true
+	case incident.KindDrift, incident.KindProven:
+		if rest, is := strings.CutPrefix(text, containment+"by "+r.ID); is && known {
+			return Words(r.prefix() + containment + "of ").Join(name(r.Target)).Words(" ").Join(ended(rest, maxSentence)), true
 		}
-		return told("The containment no longer holds", e.Text), true
-	case incident.KindProven:
-		return told(strings.TrimSpace(containment), e.Text), true
+		if strings.HasPrefix(text, containment) {
+			return say("The containment"), true
+		}
+		return say(map[incident.Kind]string{incident.KindDrift: "The containment no longer holds", incident.KindProven: "The containment"}[e.Kind]), true
+	case incident.KindRunLate:
+		if rest, is := strings.CutPrefix(text, r.ID+" "); is && known {
+			// People know the resource better than the run.
+			return Words(r.prefix()).Join(r.name()).Words(" ").Join(ended(rest, maxSentence)), true
+		}
+		return say("Run"), true
+	case incident.KindLeftOpen:
+		return say("Left open"), true
+	case incident.KindClosedAgain:
+		return say("Closed again"), true
 	}
 	return Text{}, false
 }
 
+// held says that something is contained, or is not any more.
+func (s *speaker) held(word string, e incident.Entry) Text {
+	if text, simulated := strings.CutPrefix(e.Text, SimulatedEntry); simulated {
+		return Words("Simulated: ").Join(s.held(word, incident.Entry{Text: text}))
+	}
+	if e.Text == "" {
+		return Words(word + ".")
+	}
+	return Words(word + ": ").Join(ended(e.Text, maxHeld))
+}
+
+// maxHeld has room for what is open and what still works.
+const maxHeld = 400
+
+// maxWhy is short, so that the command behind it is not cut off.
+const maxWhy = 90
+
 // containment begins the entries that are sentences about one.
 const containment = "The containment "
+
+// asks says that a plan waits, for whom, how it is approved, and in whose place it
+// was made.
+func (s *speaker) asks(r Run, text string) Text {
+	t := upper(r.Waits(s.now))
+	if _, old, is := strings.Cut(text, "; it replaces plan "); is {
+		if _, why, is := strings.Cut(old, ": "); is {
+			t = t.Words(". It replaces one that cannot be carried out: ").Join(value(strings.TrimRight(why, ". "), maxWhy))
+		}
+	}
+	return t.Words(". Approve: ").Join(r.Command())
+}
+
+// decided says what came of a plan: above all who approved it, when and why.
+func (s *speaker) decided(e incident.Entry, r Run, known bool, say func(string) Text) Text {
+	text, simulated := strings.CutPrefix(e.Text, SimulatedEntry)
+	person := e.Who != "" && e.Who != guardroomItself
+	approved := strings.HasPrefix(text, "approved plan ")
+	at := slices.IndexFunc(r.Approvals, func(a RunApproval) bool { return a.Who == e.Who })
+	switch {
+	case person && approved && known && at >= 0:
+		t := Words(r.prefix() + "approved by ").Join(who(e.Who)).Words(" at " + clock(e.EventAt, s.now))
+		if why := strings.TrimSpace(r.Approvals[at].Reason); why != "" {
+			t = t.Words(": \"").Join(value(why, maxTitle)).Words("\"")
+		}
+		return upper(t).Words(fmt.Sprintf(", %d of %d. ", at+1, len(r.Approvals)+r.Needed)).Join(upper(r.plan())).Words(".")
+	case person && (approved || strings.HasPrefix(text, "rejected plan ")):
+		t := Words("")
+		if simulated {
+			t = Words("Simulated: ")
+		}
+		return t.Join(who(e.Who)).Words(" ").Join(ended(text, maxSentence))
+	}
+	return say(map[bool]string{true: "No plan", false: "Plan"}[strings.HasPrefix(text, "no plan")])
+}
+
+// asked reports the entry of a person who stops a run: it has not ended by that.
+func asked(e incident.Entry) bool {
+	return e.Kind == incident.KindRunEnded && e.Who != "" && e.Who != guardroomItself
+}
+
+func (s *speaker) aborts(e incident.Entry, r Run) Text {
+	t := Words(r.prefix()).Join(who(e.Who)).Words(" aborts the " + strings.ToLower(r.what()[:1]) + r.what()[1:] + " of ").Join(name(r.Target))
+	if r.AbortWhy != "" {
+		t = t.Words(" (").Join(value(r.AbortWhy, maxName)).Words(")")
+	}
+	return t.Words(": it stops before its next change, and what is contained stays so.")
+}
 
 // calls reports a run that failed or was aborted, which people must learn of who
 // do not look: they may have read that it was approved.
 func (s *speaker) calls(e incident.Entry) bool {
-	if e.Kind != incident.KindRunEnded {
+	if e.Kind != incident.KindRunEnded || asked(e) {
 		return false
 	}
 	if r, known := s.runOf(e); known && r.State.Ended() {
@@ -59,12 +163,17 @@ func (s *speaker) calls(e incident.Entry) bool {
 }
 
 // runOf finds the run or the plan that an entry is about: the one whose id it
-// names.
+// names. What is said of a plan may name a run as well, which it is the undo of.
 func (s *speaker) runOf(e incident.Entry) (Run, bool) {
 	names := func(id string) bool { return id != "" && (e.To == id || e.From == id || strings.Contains(e.Text, id)) }
-	for _, byRun := range []bool{true, false} {
+	runs := []func(r Run) bool{func(r Run) bool { return names(r.ID) }, func(r Run) bool { return names(r.Plan) || names(r.Digest) }}
+	switch e.Kind {
+	case incident.KindPlanWaits, incident.KindPlanExpires, incident.KindPlanDecided:
+		runs = []func(r Run) bool{func(r Run) bool { return names(r.Plan) }, runs[1]}
+	}
+	for _, is := range runs {
 		for _, r := range slices.Backward(s.runs) {
-			if byRun && names(r.ID) || !byRun && (names(r.Plan) || names(r.Digest)) {
+			if is(r) {
 				return r, true
 			}
 		}
@@ -91,6 +200,8 @@ func (s *speaker) ended(r Run) Text {
 func (s *speaker) evidence(r Run) Text {
 	t := r.Preserved()
 	switch {
+	case t.IsEmpty() && r.AbortedBy != "":
+		return Words(r.prefix() + "No evidence was preserved: the run was aborted.")
 	case t.IsEmpty() && len(r.Gaps) == 0:
 		return Words(r.prefix() + "No evidence was preserved.")
 	case t.IsEmpty():
@@ -130,6 +241,15 @@ func upper(t Text) Text {
 	parts := slices.Clone(t.parts)
 	parts[0].s = strings.ToUpper(first[:1]) + first[1:]
 	return Text{parts: parts}
+}
+
+// capital is a text of an entry with a capital at its beginning.
+func capital(s string) string {
+	s = strings.TrimSpace(s)
+	if s == "" || s[0] < 'a' || s[0] > 'z' || strings.HasPrefix(s, "run_") {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
 }
 
 const maxResponses = 3

@@ -2,6 +2,7 @@ package message
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/guardroom/guardroom/internal/escape"
@@ -110,6 +111,7 @@ type RunStep struct {
 	Title     string // untrusted
 	State     RunState
 	Preserves bool   // it was to preserve evidence
+	Contains  bool   // the containment is not whole without it
 	Percent   int    // -1: AWS gives none
 	Message   string // untrusted
 	Safe      string // untrusted
@@ -163,11 +165,28 @@ func (r Run) Prepares() bool {
 // Headline is what runs on what, and how it stands: Forensic preparation of
 // payments-api-3 (i-0f3c9d2a1b): running.
 func (r Run) Headline() Text {
-	t := Words(r.prefix() + r.what())
+	return Words(r.prefix()).Join(r.name()).Words(": " + string(r.State))
+}
+
+// name is what is done, and to what.
+func (r Run) name() Text {
+	t := Words(r.what())
 	if r.Target != "" {
 		t = t.Words(" of ").Join(name(r.Target))
 	}
-	return t.Words(": " + string(r.State))
+	return t
+}
+
+// plan is which plan it is, and of what.
+func (r Run) plan() Text { return Words("plan ").Join(name(r.Digest)).Words(": ").Join(r.name()) }
+
+// began says that it began, and how long it will take.
+func (r Run) began() Text {
+	t := Words(r.prefix()).Join(r.name()).Words(" began: " + count(r.Total, "step", "steps"))
+	if r.Expected != "" {
+		t = t.Words(", " + r.Expected)
+	}
+	return t.Words(".")
 }
 
 func (r Run) what() string {
@@ -192,7 +211,20 @@ func (r Run) prefix() string {
 // Pace is how far it is and how long it takes. Without ageless it also says for
 // how long a slow run has been running, which changes by itself.
 func (r Run) Pace(now time.Time, ageless bool) Text {
-	t := Words(fmt.Sprintf("%d of %s", r.Done, count(r.Total, "step", "steps")))
+	done := r.Done
+	if r.State.Bad() || r.State == RunAborted {
+		// Those that were not begun have ended as well.
+		done = 0
+		for _, s := range r.Steps {
+			if (s.State == RunCompleted || s.State == RunUndone) && !strings.HasPrefix(s.ID, "guardroom/") {
+				done++
+			}
+		}
+	}
+	t := Words(fmt.Sprintf("%d of %s", min(done, r.Total), count(r.Total, "step", "steps")))
+	if r.State.Bad() || r.State == RunAborted {
+		t = t.Words(" completed")
+	}
 	if r.State.Ended() {
 		if r.Took != "" {
 			t = t.Words(", took " + r.Took)

@@ -82,6 +82,20 @@ func incompleteRun() message.Run {
 	return r
 }
 
+func TestWhatWasToContainIsTheReasonAndNotATag(t *testing.T) {
+	t.Parallel()
+	r := failedRun()
+	tag := message.RunStep{ID: "mark", Title: "tag 6 resources", State: message.RunFailed, Message: "AWS answered EC2.CreateTags with UnauthorizedOperation"}
+	r.Steps = []message.RunStep{tag, {ID: "verify", Title: "look again", State: message.RunFailed, Contains: true, Message: "not contained"}}
+	if got := strings.ToUpper(raw(r.Outcome(clock("10:55"))[0])); !strings.HasSuffix(got, "IS NOT CONTAINED: LOOK AGAIN: NOT CONTAINED") {
+		t.Errorf("it says %q", got)
+	}
+	r.Steps = []message.RunStep{tag}
+	if got := strings.ToUpper(raw(r.Outcome(clock("10:55"))[0])); !strings.Contains(got, "IS NOT CONTAINED: TAG 6 RESOURCES: ") {
+		t.Errorf("where nothing else is known it says %q", got)
+	}
+}
+
 func TestAGroupSaysHowManyOfItsStepsFailed(t *testing.T) {
 	t.Parallel()
 	for want, s := range map[string]message.RunStage{
@@ -97,9 +111,12 @@ func TestResponsesAreTold(t *testing.T) {
 	about := func(seq int64, kind incident.Kind, text, to string) incident.Entry {
 		return entry(seq, "10:50", kind, "guardroom", text, "", to)
 	}
-	waits := about(3, incident.KindPlanWaits, "plan "+planID+" waits for 1 approval", "")
-	decided := entry(4, "10:47", incident.KindPlanDecided, "raj", "plan 7b3e91c4 approved by raj: confirmed", "", "")
-	started := about(5, incident.KindRunStarted, "run "+runID+" started", "")
+	// The texts are those of package app, whose TestPeopleAreToldWhatTheProgramWrites
+	// tells real ones.
+	const plan = "plan 7b3e91c4 (ec2-respond on payments-api-3 (i-0f3c9d2a1b), " + planID + ")"
+	waits := about(3, incident.KindPlanWaits, plan+" waits for approval until 11:12 UTC", "")
+	decided := entry(4, "10:47", incident.KindPlanDecided, "raj", "approved "+plan+", 1 of 1: confirmed", "", "")
+	started := about(5, incident.KindRunStarted, runID+" began: ec2-respond on i-0f3c9d2a1b in 111111111111", "")
 	for _, tt := range []struct {
 		name     string
 		runs     []message.Run
@@ -109,34 +126,58 @@ func TestResponsesAreTold(t *testing.T) {
 		{"plan_waits", []message.Run{waitingPlan()}, []incident.Entry{waits}, nil},
 		{"running", []message.Run{aRun(message.RunRunning)}, []incident.Entry{waits, decided, started}, nil},
 		{"contained", []message.Run{aRun(message.RunCompleted)}, []incident.Entry{waits, decided, started,
-			about(6, incident.KindContained, "the security groups were looked at again and hold", ""), about(7, incident.KindEvidenceReady, "evidence of "+runID, runID),
+			about(6, incident.KindContained, "payments-api-3 (i-0f3c9d2a1b) is contained, as a second look at AWS showed; what still works: names still resolve ("+runID+")", ""), about(7, incident.KindEvidenceReady, "evidence of "+runID+" sealed: 4 items, 1 gap, manifest 1, sha256:abababab", ""),
 			about(8, incident.KindRunEnded, runID+" completed", "completed")}, func(i *incident.Incident) { i.State, i.ContainedAt = incident.Contained, clock("10:50") }},
-		{"aborted", []message.Run{abortedRun()}, []incident.Entry{decided, started, about(7, incident.KindEvidenceReady, "evidence of "+runID, runID),
+		{"aborted", []message.Run{abortedRun()}, []incident.Entry{decided, started, entry(6, "10:49", incident.KindRunEnded, "raj", "aborted "+runID+": it stops before its next change, and what is contained stays so: wrong host", "", ""), about(7, incident.KindEvidenceReady, "evidence of "+runID+" sealed: 4 items, 1 gap, manifest 1, sha256:abababab", ""),
 			about(8, incident.KindRunEnded, runID+" aborted", "")}, nil},
 		{"aborted_contained", func() []message.Run {
 			r := aRun(message.RunAborted)
 			r.AbortedBy, r.AbortWhy = "raj", "enough"
 			return []message.Run{r}
 		}(), []incident.Entry{about(8, incident.KindRunEnded, runID+" aborted", "")}, nil},
-		{"not_contained", []message.Run{failedRun()}, []incident.Entry{decided, started, about(7, incident.KindEvidenceReady, "evidence of "+runID, runID),
+		{"not_contained", []message.Run{failedRun()}, []incident.Entry{decided, started, about(7, incident.KindEvidenceReady, "evidence of "+runID+" sealed: 4 items, 1 gap, manifest 1, sha256:abababab", ""),
 			about(8, incident.KindRunEnded, runID+" failed", "")}, nil},
 		{"incomplete", []message.Run{incompleteRun()}, []incident.Entry{about(6, incident.KindContained, "payments-api-3 is contained", ""),
-			about(7, incident.KindEvidenceReady, "evidence of "+runID, runID), about(8, incident.KindRunEnded, runID+" part failed", "")}, nil},
+			about(7, incident.KindEvidenceReady, "evidence of "+runID+" sealed: 4 items, 1 gap, manifest 1, sha256:abababab", ""), about(8, incident.KindRunEnded, runID+" part failed", "")}, nil},
 		{"part_failed", []message.Run{aRun(message.RunPartFailed)}, []incident.Entry{started, about(8, incident.KindRunEnded, runID+" part failed", "part failed")}, nil},
 		{"released", func() []message.Run {
 			r, undo := aRun(message.RunUndone), aRun(message.RunUndone)
 			r.Evidence[2].Gone = "removed by run_02 at 2026-11-24 10:52 UTC"
 			undo.ID, undo.What, undo.UndoOf, undo.Evidence, undo.Gaps, undo.Contained = "run_02", "Undo", runID, nil, nil, false
 			return []message.Run{r, undo}
-		}(), []incident.Entry{about(9, incident.KindReleased, "the containment was undone by run_02", "")}, nil},
-		{"drift", []message.Run{aRun(message.RunCompleted)}, []incident.Entry{about(9, incident.KindDrift, "eni-0c1 has another security group", "")}, nil},
+		}(), []incident.Entry{about(8, incident.KindEvidenceReady, "4 items of evidence stay sealed; 1 working copy was removed (run_02, manifest 2, sha256:cdcdcdcd)", ""),
+			about(9, incident.KindRunEnded, "run_02 (UNDO of "+runID+") completed: 8 of 8 steps", ""),
+			about(10, incident.KindReleased, "payments-api-3 (i-0f3c9d2a1b) is not contained any more; approved by raj (run_02 took back "+runID+")", "")}, nil},
+		{"undo_waits", func() []message.Run {
+			undo := waitingPlan()
+			undo.Plan, undo.Digest, undo.What, undo.UndoOf, undo.Next = "pln_02", "c32789e2", "Undo", runID, "guardroom plan approve pln_02 --digest c32789e2 --reason …"
+			return []message.Run{aRun(message.RunCompleted), undo}
+		}(), []incident.Entry{about(9, incident.KindPlanWaits, "plan c32789e2 (UNDO of "+runID+" on payments-api-3 (i-0f3c9d2a1b), pln_02) waits for approval until 11:12 UTC; it replaces plan pln_01: eni-0c1 was sg-1 and is sg-2", ""),
+			about(10, incident.KindPlanExpires, "the approval of plan c32789e2 (UNDO of "+runID+" on payments-api-3 (i-0f3c9d2a1b), pln_02) expires at 11:12 UTC", "")}, nil},
+		{"rejected", nil, []incident.Entry{waits, entry(4, "10:47", incident.KindPlanDecided, "raj", "rejected "+plan+": it is a test host", "", ""),
+			about(5, incident.KindPlanDecided, plan+" is expired", ""), about(6, incident.KindPlanDecided, "no plan could be made: AWS did not answer", "")}, nil},
+		{"drift", []message.Run{aRun(message.RunCompleted)}, []incident.Entry{about(9, incident.KindDrift, "The containment by "+runID+" no longer holds: eni-0c1 has another security group; guardroom does not repair it by itself", ""),
+			about(10, incident.KindProven, "The containment by "+runID+" holds again", "")}, nil},
+		{"late_and_left_open", []message.Run{aRun(message.RunRunning)}, []incident.Entry{
+			about(6, incident.KindRunLate, runID+" is late: it runs for 3 h, and its plan said at most 1 h", ""),
+			about(7, incident.KindLeftOpen, "Left open by "+runID+": eni-0c1 is in the group that lets everything through; tried 5 times to close it: not authorized", ""),
+			about(8, incident.KindClosedAgain, "Closed again what "+runID+" had left open: eni-0c1 is in the group that lets everything through", ""),
+			about(9, incident.KindRunLate, "", ""), about(10, incident.KindLeftOpen, "", ""), about(11, incident.KindClosedAgain, "", "")}, nil},
 		{"without_runs", nil, []incident.Entry{waits, decided, started, about(6, incident.KindEvidenceReady, "5 items", ""), about(7, incident.KindRunEnded, runID+" failed", "failed"),
 			about(8, incident.KindRunEnded, runID+" completed", "completed"), about(9, incident.KindDrift, "", "")}, nil},
 		{"simulated", func() []message.Run {
-			a, b := waitingPlan(), aRun(message.RunRunning)
-			a.Simulated, b.DryRun = true, true
-			return []message.Run{b, a}
-		}(), nil, nil},
+			a, b, c := waitingPlan(), aRun(message.RunRunning), aRun(message.RunCompleted)
+			a.Plan, a.Simulated, b.ID, b.DryRun, c.Simulated = "pln_02", true, "run_00", true, true
+			return []message.Run{b, c, a}
+		}(), func() []incident.Entry {
+			list := []incident.Entry{waits, decided, started, about(6, incident.KindContained, "payments-api-3 is contained ("+runID+")", ""), about(7, incident.KindEvidenceReady, "evidence of "+runID+" sealed", ""),
+				about(8, incident.KindRunEnded, runID+" completed", ""), about(9, incident.KindDrift, "The containment by "+runID+" no longer holds: x", ""),
+				about(10, incident.KindRunLate, runID+" is late: x", ""), about(11, incident.KindReleased, "payments-api-3 is not contained any more", "")}
+			for i := range list {
+				list[i].Text = message.SimulatedEntry + list[i].Text
+			}
+			return list
+		}(), nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -224,7 +265,8 @@ func TestRunsPutNoForeignTextIntoOurWords(t *testing.T) {
 			if state == message.RunNeedsApproval {
 				in.Runs[0].ID = ""
 			}
-			for n, kind := range []incident.Kind{incident.KindPlanWaits, incident.KindPlanDecided, incident.KindRunStarted, incident.KindRunEnded, incident.KindEvidenceReady, incident.KindDrift} {
+			for n, kind := range []incident.Kind{incident.KindPlanWaits, incident.KindPlanExpires, incident.KindPlanDecided, incident.KindRunStarted, incident.KindRunEnded, incident.KindEvidenceReady, incident.KindDrift,
+				incident.KindRunLate, incident.KindLeftOpen, incident.KindClosedAgain} {
 				in.Timeline = append(in.Timeline, entry(int64(3+n), "10:50", kind, mark, mark, mark, mark))
 			}
 		}))

@@ -26,15 +26,23 @@ func (r Run) verdict() Text {
 	case !contains:
 		return t.Words(strings.ToLower(r.what()[:1]) + r.what()[1:] + " of ").Join(name(r.Target)).Words(" is not complete")
 	case r.Contained && r.incomplete() > 0:
-		return t.Join(name(r.Target)).Words(" is contained. Evidence is incomplete: ").Join(r.failed())
+		return t.Join(name(r.Target)).Words(" is contained" + r.inPart() + ". Evidence is incomplete: ").Join(r.failed())
 	case r.Contained:
-		t = t.Join(name(r.Target)).Words(" is contained")
+		t = t.Join(name(r.Target)).Words(" is contained" + r.inPart())
 		if n := r.failed(); !n.IsEmpty() {
 			t = t.Words(", and ").Join(n)
 		}
 		return t
 	}
 	return t.Join(name(r.Target)).Words(" is NOT contained").Join(r.because(aborted))
+}
+
+// inPart is what must be added where the containment is not whole.
+func (r Run) inPart() string {
+	if r.InPart {
+		return " in part"
+	}
+	return ""
 }
 
 // aborted says who stopped it, and why.
@@ -59,8 +67,9 @@ func (r Run) because(aborted bool) Text {
 	case aborted:
 		return Text{}
 	}
-	if first := r.failures(1); len(first) > 0 {
-		s := first[0]
+	if bad := r.failures(len(r.Steps)); len(bad) > 0 {
+		// What was only to mark or to protect is no reason, where something is.
+		s := bad[max(0, slices.IndexFunc(bad, func(s RunStep) bool { return s.Contains }))]
 		t := Words(": ").Join(value(s.Title, maxName))
 		if s.Message != "" {
 			t = t.Words(": ").Join(value(strings.TrimRight(s.Message, ". "), maxSentence))
@@ -109,10 +118,10 @@ func (r Run) failed() Text {
 	return Words(fmt.Sprintf("%s failed (", what)).Join(join(some(groups, 2*maxOpen, name), ", ")).Words(")")
 }
 
-// holdsData reports whether something was preserved beside descriptions of the
-// resource, which prove how it was and not what it held.
+// holdsData reports whether something was preserved beside the finding and
+// descriptions of the resource, which prove how it was and not what it held.
 func (r Run) holdsData() bool {
 	return slices.ContainsFunc(r.Evidence, func(e RunEvidence) bool {
-		return e.Kind != "before image" && e.Kind != "metadata" && e.Kind != "configuration"
+		return e.Kind != "finding" && e.Kind != "before image" && e.Kind != "metadata" && e.Kind != "configuration"
 	})
 }

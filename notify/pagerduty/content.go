@@ -281,7 +281,8 @@ func noteText(e message.Event, number string) string {
 func noted(e message.Event) bool {
 	switch e.Kind {
 	case incident.KindAcknowledged, incident.KindSeverityRaised, incident.KindContained, incident.KindClosed, incident.KindReopened,
-		incident.KindPlanWaits, incident.KindEvidenceReady, incident.KindReleased, incident.KindDrift, incident.KindProven:
+		incident.KindPlanWaits, incident.KindPlanDecided, incident.KindEvidenceReady, incident.KindReleased, incident.KindDrift, incident.KindProven,
+		incident.KindRunLate, incident.KindLeftOpen, incident.KindClosedAgain:
 		return true
 	case incident.KindRunEnded:
 		return e.Alerts // one that ended well is told by what it did

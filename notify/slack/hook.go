@@ -41,7 +41,8 @@ func (r *run) due() ([]message.Event, bool) {
 	var out []message.Event
 	for _, e := range r.untold() {
 		switch e.Kind {
-		case incident.KindContained, incident.KindClosed, incident.KindReopened, incident.KindPlanWaits, incident.KindDrift:
+		case incident.KindContained, incident.KindClosed, incident.KindReopened, incident.KindPlanWaits, incident.KindPlanExpires, incident.KindDrift,
+			incident.KindRunLate, incident.KindLeftOpen, incident.KindClosedAgain:
 			out = append(out, e)
 		case incident.KindSeverityRaised, incident.KindRunEnded:
 			if e.Alerts {

@@ -12,8 +12,9 @@ import (
 // be reached are told together.
 const maxLines = 10
 
-// maxEventText is the longest sentence in the thread, a person's note in it.
-const maxEventText = 280
+// maxEventText is the longest sentence in the thread: a person's note in it, or the
+// command that approves a plan, which must not be cut.
+const maxEventText = 420
 
 // tell posts the events to the thread, as one message.
 func (r *run) tell(ctx context.Context, events []message.Event) error {

@@ -29,6 +29,9 @@ const (
 	TypeReleased       = "incident.released"
 	TypeDrift          = "incident.drift"
 	TypeProven         = "incident.proven"
+	TypeRunLate        = "incident.run_late"
+	TypeLeftOpen       = "incident.left_open"
+	TypeClosedAgain    = "incident.closed_again"
 	TypeDigest         = "digest"
 	TypeNotice         = "notice"
 	TypeTest           = "test"
@@ -139,6 +142,12 @@ func typeOf(k incident.Kind) string {
 		return TypeDrift
 	case incident.KindProven:
 		return TypeProven
+	case incident.KindRunLate:
+		return TypeRunLate
+	case incident.KindLeftOpen:
+		return TypeLeftOpen
+	case incident.KindClosedAgain:
+		return TypeClosedAgain
 	}
 	return ""
 }

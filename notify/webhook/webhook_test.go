@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/guardroom/guardroom/config"
 	"github.com/guardroom/guardroom/incident"
@@ -164,6 +166,32 @@ func TestACrashAtAnySaveSendsNothingUnderAnotherID(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestLateRunsAndOpenDoorsHaveTypesOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	h := newHook(t, fakewebhook.Options{})
+	v := sampleView()
+	h.show(v)
+	for _, k := range []incident.Kind{incident.KindRunStarted, incident.KindRunLate, incident.KindLeftOpen, incident.KindClosedAgain} {
+		v = after(v, k)
+		h.show(v)
+	}
+	want := []string{"d-1-opened incident.opened", "d-1-e2 incident.run_started", "d-1-e3 incident.run_late", "d-1-e4 incident.left_open", "d-1-e5 incident.closed_again"}
+	if diff := cmp.Diff(want, h.got()); diff != "" {
+		t.Errorf("messages (-want +got):\n%s", diff)
+	}
+	schema := compiled(t)
+	for _, m := range h.fake.Messages() {
+		body, err := jsonschema.UnmarshalJSON(bytes.NewReader(m.Body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := schema.Validate(body); err != nil {
+			t.Errorf("%s: %v", m.Type, err)
+		}
+	}
+	h.noViolations()
 }
 
 func TestRandomFaultsLoseNothing(t *testing.T) {

@@ -179,7 +179,7 @@ func createEntry(ctx context.Context, a awscalls.AWS, p awscalls.Place, id strin
 		return err
 	}
 	in := &ec2.CreateNetworkAclEntryInput{NetworkAclId: &id, RuleNumber: &e.Number, Egress: &e.Egress, Protocol: &e.Protocol, RuleAction: types.RuleAction(e.Action)}
-	if n, err := parse(e.CIDR); err == nil && n.Addr().Is6() {
+	if n, err := kit.Network(e.CIDR); err == nil && n.Addr().Is6() {
 		in.Ipv6CidrBlock = aws.String(e.CIDR)
 	} else {
 		in.CidrBlock = aws.String(e.CIDR)

@@ -155,7 +155,7 @@ func ownACL(x *respond.Exec, p aclParams, before tied, work aclWork) (playbook.O
 		return now.ACL == work.Own && len(now.allows()) == 0, err
 	})
 	if err == nil && !ok {
-		err = unseen(p.Subnet + " has " + work.Own)
+		err = unseen(x, p.Subnet+" has "+work.Own)
 	}
 	if err != nil {
 		return playbook.Outcome{}, err
@@ -229,7 +229,7 @@ func entries(x *respond.Exec, p aclParams, before tied, work aclWork) (playbook.
 			return playbook.Outcome{}, err
 		}
 	}
-	return playbook.Outcome{}, unseen("the entries in " + before.ACL)
+	return playbook.Outcome{}, unseen(x, "the entries in "+before.ACL)
 }
 
 // deny makes entries side by side. A number that was taken meanwhile is found
@@ -268,6 +268,13 @@ func deny(x *respond.Exec, acl string, list []Rule) error {
 
 func noRoom(acl string, n int) error {
 	return conflict(fmt.Sprintf("network ACL %s has no room for %d more entries in a direction", acl, n), "the interfaces are isolated by their groups", "raise the quota of rules for each network ACL, or free some, and make a new plan")
+}
+
+// tooLate is for an entry that allows so early that none that denies comes before
+// it: no quota helps there.
+func tooLate(acl string, first int32) error {
+	return conflict(fmt.Sprintf("network ACL %s has no room for what denies before its entry %d, which allows", acl, first), "the interfaces are isolated by their groups",
+		"give its entries that allow numbers from 100 on, and make a new plan")
 }
 
 // placed gives each address its entry: the one that is there, else the one that
@@ -312,7 +319,10 @@ func placed(now tied, blocks []string, chosen []Rule) (want, missing []Rule, err
 					break
 				}
 			}
-			if n >= first {
+			switch {
+			case n >= first && first <= band:
+				return nil, nil, tooLate(now.ACL, first)
+			case n >= first:
 				return nil, nil, noRoom(now.ACL, len(blocks))
 			}
 			todo[i].Number = n

@@ -55,6 +55,10 @@ func finish[C any](x *respond.Exec, open opener[C], f func(ctx context.Context, 
 	return x.Finish(acting(x, open, f))
 }
 
+// looks is how often a change is asked for that AWS takes and does not show; each
+// time it is looked for during seenWait.
+const looks = 4
+
 // seen looks until what was changed is seen, for half a minute. It reports false
 // when it is not seen by then. An abort ends the wait: what was done is done.
 func seen(x *respond.Exec, look func() (bool, error)) (bool, error) {
@@ -75,8 +79,18 @@ func seen(x *respond.Exec, look func() (bool, error)) (bool, error) {
 	}
 }
 
-// unseen is the error for a change that AWS took and does not show.
-func unseen(what string) error {
+// unseen is the error for a change that AWS took and does not show. It is asked
+// again, but not for as long as through an outage: AWS answers, and what it has not
+// shown after some half minutes it will not show.
+func unseen(x *respond.Exec, what string) error {
+	n := 0
+	x.Load(savedUnseen, &n)
+	if n++; n >= looks {
+		return conflict("AWS took the change and does not show it: "+what, "nothing else was changed", "look at it in AWS, mend it there, and make a new plan for what is missing")
+	}
+	if err := x.Save(savedUnseen, n); err != nil {
+		return err
+	}
 	f := fault.New(fault.Unavailable, "AWS took the change and does not show it: "+what, "it is asked again")
 	f.Safe = "nothing else was changed"
 	return f

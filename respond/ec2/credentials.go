@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"context"
+	"errors"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -90,6 +91,15 @@ func revokeSessions(x *respond.Exec) (playbook.Outcome, error) {
 	changed, err := kit.Set(x, rolePolicy(x, p), func(kit.Document) (kit.Document, error) {
 		return kit.Text(denyDocument(p.RoleID, p.Instance)), nil
 	})
+	if err != nil && !respond.Transient(err) && !ends(err) && !errors.Is(err, playbook.ErrAborted) {
+		why := "sessions of " + p.Instance + " go on"
+		if respond.DeniedByAWS(err) {
+			why += " (iam:PutRolePolicy is not allowed)"
+		}
+		if err := stillOpen(x, respond.Verdict{What: "role " + p.Role, Word: respond.Partly(why)}.String()); err != nil {
+			return playbook.Outcome{}, err
+		}
+	}
 	switch {
 	case respond.Is(err, "UnmodifiableEntity"):
 		return playbook.Outcome{}, conflict("role "+p.Role+" belongs to AWS and takes no policy", "its sessions live on", "end the sessions by the service that owns the role")
@@ -158,7 +168,7 @@ func disassociateProfile(x *respond.Exec) (playbook.Outcome, error) {
 		return n == nil, err
 	})
 	if err == nil && !ok {
-		err = unseen("the profile is off")
+		err = unseen(x, "the profile is off")
 	}
 	if err != nil {
 		return playbook.Outcome{}, err
@@ -248,7 +258,17 @@ func disableMetadata(x *respond.Exec) (playbook.Outcome, error) {
 			return playbook.Outcome{}, err
 		}
 	}
-	return done("disabled" + applied(x, p.Instance, string(types.InstanceMetadataEndpointStateDisabled)))
+	message := "disabled" + applied(x, p.Instance, string(types.InstanceMetadataEndpointStateDisabled))
+	var after Metadata
+	if !x.Load(respond.SavedAfter, &after) {
+		if after, err = metadataNow(x, p.Instance); err == nil {
+			err = x.Save(respond.SavedAfter, after)
+		}
+		if err != nil {
+			return playbook.Outcome{}, err
+		}
+	}
+	return done(message)
 }
 
 // applied waits until the options are in force; a stopped instance takes them
@@ -267,6 +287,8 @@ func applied(x *respond.Exec, instance, endpoint string) string {
 type metadataParams struct {
 	Instance string   `json:"instance"`
 	Before   Metadata `json:"before"`
+	// After are the options that AWS showed once it was off.
+	After Metadata `json:"after,omitzero"`
 }
 
 func undoMetadata(s respond.Step, rec playbook.Record) ([]respond.Step, error) {
@@ -274,11 +296,45 @@ func undoMetadata(s respond.Step, rec playbook.Record) ([]respond.Step, error) {
 	if err != nil || !rec.Load(respond.SavedBefore, &p.Before) || p.Before.Endpoint == string(types.InstanceMetadataEndpointStateDisabled) {
 		return nil, err
 	}
+	rec.Load(respond.SavedAfter, &p.After)
 	return restore(s, actUnmetadata, p.Instance+": metadata service disabled -> "+p.Before.Endpoint, p)
 }
 
-// enableMetadata switches the service on again, with the options that it has
-// now: where somebody made them stricter since, they stay so.
+// back are the options to restore: those of before, but for what somebody changed
+// since the service was switched off.
+func (p metadataParams) back(now Metadata) Metadata {
+	m, left := p.Before, p.After
+	if left.Endpoint == "" {
+		left = p.Before
+	}
+	if now.Tokens != "" && now.Tokens != left.Tokens {
+		m.Tokens = now.Tokens
+	}
+	if now.Tags != "" && now.Tags != left.Tags {
+		m.Tags = now.Tags
+	}
+	if now.HopLimit > 0 && now.HopLimit != left.HopLimit {
+		m.HopLimit = now.HopLimit
+	}
+	return m
+}
+
+// input asks for exactly these options, so that none is left to what AWS makes of
+// one that is not named. A service that is off takes no others beside it.
+func (m Metadata) input(instance string) *ec2.ModifyInstanceMetadataOptionsInput {
+	in := &ec2.ModifyInstanceMetadataOptionsInput{InstanceId: &instance, HttpEndpoint: types.InstanceMetadataEndpointState(m.Endpoint)}
+	if in.HttpEndpoint == types.InstanceMetadataEndpointStateDisabled {
+		return in
+	}
+	in.HttpTokens, in.HttpProtocolIpv6, in.InstanceMetadataTags = types.HttpTokensState(m.Tokens), types.InstanceMetadataProtocolState(m.IPv6), types.InstanceMetadataTagsState(m.Tags)
+	if m.HopLimit > 0 {
+		in.HttpPutResponseHopLimit = aws.Int32(m.HopLimit)
+	}
+	return in
+}
+
+// enableMetadata switches the service on again, with the options that it had:
+// where somebody made them stricter since, they stay so.
 func enableMetadata(x *respond.Exec) (playbook.Outcome, error) {
 	var p metadataParams
 	if err := x.Params(&p); err != nil {
@@ -291,20 +347,16 @@ func enableMetadata(x *respond.Exec) (playbook.Outcome, error) {
 	case now.Endpoint == p.Before.Endpoint:
 		return done("the metadata service is " + now.Endpoint)
 	}
-	in := &ec2.ModifyInstanceMetadataOptionsInput{InstanceId: &p.Instance, HttpEndpoint: types.InstanceMetadataEndpointState(p.Before.Endpoint),
-		HttpTokens: types.HttpTokensState(now.Tokens), HttpProtocolIpv6: types.InstanceMetadataProtocolState(p.Before.IPv6), InstanceMetadataTags: types.InstanceMetadataTagsState(now.Tags)}
-	if now.HopLimit > 0 {
-		in.HttpPutResponseHopLimit = aws.Int32(now.HopLimit)
-	}
+	want := p.back(now)
 	err = change(x, awscalls.AWS.EC2, func(ctx context.Context, c awscalls.EC2) error {
-		_, err := c.ModifyInstanceMetadataOptions(ctx, in)
+		_, err := c.ModifyInstanceMetadataOptions(ctx, want.input(p.Instance))
 		return err
 	})
 	if err != nil {
 		return playbook.Outcome{}, err
 	}
 	message := "the metadata service is " + p.Before.Endpoint + applied(x, p.Instance, p.Before.Endpoint)
-	if now.Tokens != p.Before.Tokens || now.HopLimit != p.Before.HopLimit {
+	if want.Tokens != p.Before.Tokens || want.HopLimit != p.Before.HopLimit || want.Tags != p.Before.Tags {
 		message += "; its other options were changed since and stay"
 	}
 	return done(message)

@@ -124,7 +124,7 @@ func (d *describer) build() (*World, error) {
 		func() { interfaces, errInterfaces = d.interfaces() },
 		func() { volumes, _ = d.volumes() },
 		func() { d.attributes(w) },
-		func() { d.addresses(w) },
+		func() { _, _ = d.ownAddresses() },
 		func() { d.profile(w) },
 		func() { d.scaling(w) },
 		func() { d.classic(w) },
@@ -141,6 +141,7 @@ func (d *describer) build() (*World, error) {
 	w.Interfaces = readInterfaces(interfaces)
 	d.fillVolumes(w, inst, volumes)
 	d.side(
+		func() { d.addresses(w) },
 		func() { d.subnets(w) },
 		func() { d.securityGroups(w) },
 		func() { d.flowLogs(w) },
@@ -148,6 +149,7 @@ func (d *describer) build() (*World, error) {
 		func() { d.targets(w) },
 		func() { d.keys(w) },
 	)
+	w.automatic()
 	d.passages(w)
 	if d.passing != nil {
 		return nil, d.passing

@@ -65,6 +65,7 @@ func readInterface(n types.NetworkInterface) Interface {
 		i.Manager = "requester " + str(n.RequesterId)
 	}
 	if a := n.Attachment; a != nil {
+		i.Instance = str(a.InstanceId)
 		i.Attachment, i.DeviceIndex, i.DeleteOnTermination = str(a.AttachmentId), aws.ToInt32(a.DeviceIndex), aws.ToBool(a.DeleteOnTermination)
 	}
 	if p := str(n.PrivateIpAddress); p != "" {
@@ -84,25 +85,32 @@ func readInterface(n types.NetworkInterface) Interface {
 	for _, p := range n.Ipv6Prefixes {
 		i.Prefixes = append(i.Prefixes, str(p.Ipv6Prefix))
 	}
-	i.PublicIPv4, i.Automatic = publicOf(n)
+	publics, automatic := publicsOf(n)
+	if i.Automatic = automatic; len(publics) > 0 {
+		i.PublicIPv4, i.MorePublic = publics[0], publics[1:]
+	}
 	if t := n.ConnectionTrackingConfiguration; t != nil {
 		i.Tracking = &Tracking{TCP: aws.ToInt32(t.TcpEstablishedTimeout), UDP: aws.ToInt32(t.UdpTimeout), UDPStream: aws.ToInt32(t.UdpStreamTimeout)}
 	}
 	return i
 }
 
-// publicOf returns an address by which the interface is reached from outside;
-// automatic says that it is no Elastic IP.
-func publicOf(n types.NetworkInterface) (ip string, automatic bool) {
-	if a := n.Association; a != nil && str(a.PublicIp) != "" {
-		return str(a.PublicIp), str(a.AllocationId) == ""
-	}
-	for _, p := range n.PrivateIpAddresses {
-		if a := p.Association; a != nil && str(a.PublicIp) != "" {
-			return str(a.PublicIp), str(a.AllocationId) == ""
+// publicsOf returns the addresses by which the interface is reached from outside;
+// automatic says that the first is no Elastic IP.
+func publicsOf(n types.NetworkInterface) (ips []string, automatic bool) {
+	add := func(a *types.NetworkInterfaceAssociation) {
+		if a == nil || str(a.PublicIp) == "" || slices.Contains(ips, str(a.PublicIp)) {
+			return
+		}
+		if ips = append(ips, str(a.PublicIp)); len(ips) == 1 {
+			automatic = str(a.AllocationId) == ""
 		}
 	}
-	return "", false
+	add(n.Association)
+	for _, p := range n.PrivateIpAddresses {
+		add(p.Association)
+	}
+	return ips, automatic
 }
 
 func groupIDs(list []types.GroupIdentifier) []string {
@@ -113,26 +121,61 @@ func groupIDs(list []types.GroupIdentifier) []string {
 	return out
 }
 
-func (d *describer) addresses(w *World) {
-	list, err := ask(d, "ec2.DescribeAddresses", func(ctx context.Context) ([]types.Address, error) {
+// listAddresses asks for the Elastic IPs that pass a filter. AWS gives all at once.
+func (d *describer) listAddresses(key string, f types.Filter) ([]types.Address, error) {
+	return ask(d, key, func(ctx context.Context) ([]types.Address, error) {
 		c, err := d.aws.EC2(ctx, d.place)
 		if err != nil {
 			return nil, err
 		}
-		out, err := c.DescribeAddresses(ctx, &ec2.DescribeAddressesInput{Filters: []types.Filter{filter("instance-id", d.id)}})
+		out, err := c.DescribeAddresses(ctx, &ec2.DescribeAddressesInput{Filters: []types.Filter{f}})
 		if err != nil {
 			return nil, err
 		}
 		return out.Addresses, nil
 	})
-	if err != nil {
-		return
+}
+
+// ownAddresses are those that AWS names the instance of.
+func (d *describer) ownAddresses() ([]types.Address, error) {
+	return d.listAddresses("ec2.DescribeAddresses", filter("instance-id", d.id))
+}
+
+// addresses asks for the Elastic IPs of the interfaces too, those on secondary
+// private addresses included: one that was given to an interface need not name the
+// instance.
+func (d *describer) addresses(w *World) {
+	own, _ := d.ownAddresses()
+	var ids []string
+	for _, n := range w.Interfaces {
+		ids = append(ids, n.ID)
 	}
-	for _, a := range list {
-		w.Addresses = append(w.Addresses, Address{Allocation: str(a.AllocationId), Association: str(a.AssociationId), PublicIP: str(a.PublicIp),
-			Interface: str(a.NetworkInterfaceId), PrivateIP: str(a.PrivateIpAddress), Managed: string(a.ServiceManaged)})
+	var more []types.Address
+	if len(ids) > 0 {
+		more, _ = d.listAddresses("ec2.DescribeAddresses of the interfaces", filter("network-interface-id", ids...))
+	}
+	for _, a := range slices.Concat(own, more) {
+		have := readAddress(a)
+		if !slices.ContainsFunc(w.Addresses, func(b Address) bool { return b.Allocation == have.Allocation && b.PublicIP == have.PublicIP }) {
+			w.Addresses = append(w.Addresses, have)
+		}
 	}
 	slices.SortFunc(w.Addresses, func(a, b Address) int { return strings.Compare(a.Allocation, b.Allocation) })
+}
+
+// automatic tells the automatic public addresses from the Elastic IPs: an
+// interface need not name the allocation.
+func (w *World) automatic() {
+	for i, n := range w.Interfaces {
+		if slices.ContainsFunc(w.Addresses, func(a Address) bool { return a.PublicIP == n.PublicIPv4 }) {
+			w.Interfaces[i].Automatic = false
+		}
+	}
+}
+
+func readAddress(a types.Address) Address {
+	return Address{Allocation: str(a.AllocationId), Association: str(a.AssociationId), PublicIP: str(a.PublicIp), Instance: str(a.InstanceId),
+		Interface: str(a.NetworkInterfaceId), PrivateIP: str(a.PrivateIpAddress), Managed: string(a.ServiceManaged)}
 }
 
 func (d *describer) securityGroups(w *World) {

@@ -27,7 +27,7 @@ func addressNow(x *respond.Exec, allocation string) (Address, error) {
 		}
 		for _, a := range out.Addresses {
 			if str(a.AllocationId) == allocation {
-				return Address{Allocation: allocation, Association: str(a.AssociationId), PublicIP: str(a.PublicIp), Interface: str(a.NetworkInterfaceId), PrivateIP: str(a.PrivateIpAddress)}, nil
+				return Address{Allocation: allocation, Association: str(a.AssociationId), PublicIP: str(a.PublicIp), Instance: str(a.InstanceId), Interface: str(a.NetworkInterfaceId), PrivateIP: str(a.PrivateIpAddress)}, nil
 			}
 		}
 		return Address{Allocation: allocation}, nil
@@ -38,6 +38,9 @@ type doorParams struct {
 	addressParams
 	Instance   string   `json:"instance"`
 	Interfaces []string `json:"interfaces"`
+	// Primary says that it is on the first address of the first interface, which is
+	// what an address that is given to the instance gets.
+	Primary bool `json:"primary,omitempty"`
 }
 
 // disassociate takes an Elastic IP off the instance. The address is kept.
@@ -77,7 +80,7 @@ func disassociate(x *respond.Exec) (playbook.Outcome, error) {
 		return a.Association != before.Association, err
 	})
 	if err == nil && !ok {
-		err = unseen(before.PublicIP + " is off")
+		err = unseen(x, before.PublicIP+" is off")
 	}
 	if err != nil {
 		return playbook.Outcome{}, err
@@ -88,18 +91,29 @@ func disassociate(x *respond.Exec) (playbook.Outcome, error) {
 // undoDisassociate puts the address back that was taken off, or that may have
 // been: an abort ends the step as skipped although its call was sent.
 func undoDisassociate(s respond.Step, rec playbook.Record) ([]respond.Step, error) {
-	var before Address
+	var before addressBack
 	var sent bool
 	if !rec.Load(respond.SavedBefore, &before) || !rec.Load(respond.SavedAfter, &sent) || before.Association == "" {
 		return nil, nil
 	}
+	if p, err := paramsOf[doorParams](s); err == nil && p.Primary {
+		before.To = before.Instance
+	}
 	return restore(s, actReassociate, before.PublicIP+" -> "+before.Interface+" "+before.PrivateIP, before)
+}
+
+// addressBack is an Elastic IP that is given back.
+type addressBack struct {
+	Address
+	// To is the instance that it is given to as such: it was on its first address.
+	// Empty: it is given to the interface.
+	To string `json:"to,omitempty"`
 }
 
 // associate puts an Elastic IP back, unless it is on something else now.
 // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AssociateAddress.html
 func associate(x *respond.Exec) (playbook.Outcome, error) {
-	var p Address
+	var p addressBack
 	if err := x.Params(&p); err != nil {
 		return playbook.Outcome{}, err
 	}
@@ -114,14 +128,34 @@ func associate(x *respond.Exec) (playbook.Outcome, error) {
 	case now.Association != "":
 		return playbook.Outcome{}, kit.Changed(p.PublicIP + ", now on " + now.Interface + ",")
 	}
-	err = change(x, awscalls.AWS.EC2, func(ctx context.Context, c awscalls.EC2) error {
-		_, err := c.AssociateAddress(ctx, &ec2.AssociateAddressInput{AllocationId: &p.Allocation, NetworkInterfaceId: &p.Interface, PrivateIpAddress: &p.PrivateIP, AllowReassociation: aws.Bool(false)})
-		return err
-	})
-	if err != nil {
+	if err := p.give(x); err != nil {
 		return playbook.Outcome{}, err
 	}
 	return done(p.PublicIP + " is on " + p.Interface)
+}
+
+// give associates it with the instance where it was associated so, and else with
+// the interface. AWS takes an instance only while that has one interface, and
+// refuses it otherwise.
+func (p addressBack) give(x *respond.Exec) error {
+	associate := func(in ec2.AssociateAddressInput) error {
+		in.AllocationId, in.AllowReassociation = &p.Allocation, aws.Bool(false)
+		return change(x, awscalls.AWS.EC2, func(ctx context.Context, c awscalls.EC2) error {
+			_, err := c.AssociateAddress(ctx, &in)
+			return err
+		})
+	}
+	now, err := interfaceNow(x, p.Interface)
+	if err != nil {
+		return err
+	}
+	if p.To != "" && now.Instance == p.To && now.DeviceIndex == 0 {
+		err := associate(ec2.AssociateAddressInput{InstanceId: &p.To})
+		if !respond.Is(err, "InvalidInstanceID*") && !respond.Is(err, "OperationNotPermitted") {
+			return err
+		}
+	}
+	return associate(ec2.AssociateAddressInput{NetworkInterfaceId: &p.Interface, PrivateIpAddress: &p.PrivateIP})
 }
 
 // paramsOf reads the parameters of a step of a plan.

@@ -49,6 +49,9 @@ func draft(d Described, r respond.Request, way *through) respond.Draft {
 	b.last()
 	b.lines()
 	b.throughLines()
+	if err := Rehearse(b.Steps); err != nil {
+		b.Guard("dry runs", respond.Refuse, err.Error(), "")
+	}
 	return b.Draft.Draft
 }
 
@@ -56,8 +59,8 @@ func draft(d Described, r respond.Request, way *through) respond.Draft {
 func (b *drafting) first() {
 	id := instanceParams{Instance: b.w.InstanceID}
 	b.base = []string{
-		b.Add(respond.Step{ID: StepPreflight, Action: actPreflight, Stage: StagePreflight, Effect: respond.NoChange, Title: "ask AWS by dry runs whether each change is allowed"}, b.trials()),
 		b.Add(respond.Step{ID: StepRecord, Action: actRecord, Stage: StageRecord, Effect: respond.NoChange, Title: "record " + b.w.InstanceID + " and what is around it as it is"}, id),
+		b.Add(respond.Step{ID: StepPreflight, Action: actPreflight, Stage: StagePreflight, Effect: respond.NoChange, After: []string{StepRecord}, Title: "ask AWS by dry runs whether each change is allowed"}, b.trials()),
 	}
 	b.gate = []string{StepPreflight}
 	resources := []string{b.w.InstanceID}
@@ -71,6 +74,14 @@ func (b *drafting) first() {
 	}
 	b.Add(respond.Step{ID: StepMark, Action: actMark, Stage: StageMark, Effect: respond.Reversible, After: b.base,
 		Title: fmt.Sprintf("tag %s with the incident and the run", respond.Count(len(resources), "resource"))}, markParams{Resources: resources})
+}
+
+// primaryOf is the instance of which an interface is the primary one; empty: none.
+func (b *drafting) primaryOf(n Interface) string {
+	if n.DeviceIndex != 0 {
+		return ""
+	}
+	return b.w.InstanceID
 }
 
 // ours are the interfaces that no AWS service manages.
@@ -220,13 +231,33 @@ func (b *drafting) addresses() {
 		ids = append(ids, n.ID)
 	}
 	for _, a := range b.w.Addresses {
-		if n, ok := b.w.Interface(a.Interface); ok && n.Manager != "" || a.Association == "" || a.Managed != "" {
+		if !b.takes(a) {
 			continue
 		}
 		b.doors = append(b.doors, b.Add(respond.Step{ID: StageDoors + "/" + a.Allocation, Action: actAddress, Stage: StageDoors, Effect: respond.Reversible,
 			After: slices.Concat(b.base, b.protect, b.service), Needs: b.gate, Title: a.PublicIP + " on " + a.Interface + " -> on nothing, and kept"},
-			doorParams{addressParams: addressParams{Allocation: a.Allocation}, Instance: b.w.InstanceID, Interfaces: ids}))
+			doorParams{addressParams: addressParams{Allocation: a.Allocation}, Instance: b.w.InstanceID, Interfaces: ids, Primary: b.primary(a)}))
 	}
+}
+
+// takes reports whether the plan takes an Elastic IP away.
+func (b *drafting) takes(a Address) bool {
+	n, ok := b.w.Interface(a.Interface)
+	return a.Association != "" && a.Managed == "" && (!ok || n.Manager == "")
+}
+
+// primary reports whether an Elastic IP is on the first address of the first
+// interface.
+func (b *drafting) primary(a Address) bool {
+	n, ok := b.w.Interface(a.Interface)
+	return ok && n.DeviceIndex == 0 && len(n.IPv4) > 0 && (a.PrivateIP == n.IPv4[0] || a.PrivateIP == "")
+}
+
+// kept are the public addresses of an interface that stay on it.
+func (b *drafting) kept(n Interface) []string {
+	return slices.DeleteFunc(n.publics(), func(ip string) bool {
+		return slices.ContainsFunc(b.w.Addresses, func(a Address) bool { return a.PublicIP == ip && b.takes(a) })
+	})
 }
 
 // noWindow says why an interface is not opened for some seconds; empty: it is.
@@ -239,6 +270,8 @@ func (b *drafting) noWindow(n Interface) string {
 		return "in one pass: the instance is " + b.w.State + " and has no connections"
 	case n.Automatic:
 		return "in one pass: its public address " + n.PublicIPv4 + " is automatic and cannot be taken away for the time"
+	case len(b.kept(n)) > 0:
+		return "in one pass: the plan does not take " + kit.Join(b.kept(n)) + " away from it"
 	case len(n.IPv6) > 0 && s.Internet6:
 		return "in one pass: it is reached from the internet by IPv6"
 	}
@@ -261,7 +294,12 @@ func (b *drafting) network() {
 	}
 	after := slices.Concat(b.base, b.protect, b.service, b.doors)
 	for _, n := range b.ours() {
-		p := isolateParams{Interface: n.ID, Group: StageGroups + "/" + n.VPC, Why: b.narrow[n.ID]}
+		p := isolateParams{Interface: n.ID, Instance: b.primaryOf(n), Group: StageGroups + "/" + n.VPC, Why: b.narrow[n.ID]}
+		for _, other := range b.ours() {
+			if p.Instance != "" && other.ID != n.ID {
+				p.Beside = append(p.Beside, StageIsolate+"/"+other.ID)
+			}
+		}
 		title := fmt.Sprintf("%s: %s -> %s", n.ID, kit.Join(b.groupNames(n)), containName)
 		wait := after
 		if b.through.holds(n) {
@@ -446,8 +484,8 @@ func (b *drafting) last() {
 		verifyParams{instanceParams: instanceParams{Instance: b.w.InstanceID}, Paths: b.paths(), FirstSeen: b.r.Incident.FirstSeen.UTC()})
 	if s, ok := b.step(StepMark); ok {
 		p, _ := paramsOf[markParams](s)
-		b.Add(respond.Step{ID: StepStatus, Action: actStatus, Stage: StageMark, Effect: respond.Reversible, After: []string{StepVerify}, Needs: []string{StepMark},
-			Title: "tag the same as contained, or as not contained"}, p)
+		b.Add(respond.Step{ID: StepStatus, Action: actStatus, Stage: StageMark, Effect: respond.Reversible, After: []string{StepVerify, StepMark},
+			Title: "tag the same as contained, in part or not at all"}, p)
 	}
 }
 
@@ -459,11 +497,26 @@ func (b *drafting) step(id string) (respond.Step, bool) {
 	return b.Steps[i], true
 }
 
+// entryOf is an entry that a network ACL has; false: none is known.
+func (b *drafting) entryOf(acl string) (Rule, bool) {
+	for _, s := range b.w.Subnets {
+		if s.ACL == acl && len(s.Entries) > 0 {
+			return s.Entries[0], true
+		}
+	}
+	for _, p := range b.w.Passages {
+		if p.ACL == acl && len(p.Entries) > 0 {
+			return p.Entries[0], true
+		}
+	}
+	return Rule{}, false
+}
+
 // trials are the dry runs of the changes that the plan is going to make.
 func (b *drafting) trials() preflightParams {
 	w := b.w
 	inc := b.r.Incident.Number.String()
-	p := preflightParams{Instance: w.InstanceID, Metadata: w.Metadata}
+	p := preflightParams{Instance: w.InstanceID, Incident: inc, Metadata: w.Metadata}
 	add := func(t trial) { p.Trials = append(p.Trials, t) }
 	for _, n := range b.ours() {
 		add(trial{Call: callIsolate, ID: n.ID, On: n.SourceDestCheck})
@@ -474,7 +527,7 @@ func (b *drafting) trials() preflightParams {
 	}
 	add(trial{Call: callTags, ID: w.InstanceID, Other: inc})
 	for _, a := range w.Addresses {
-		if a.Association != "" && a.Managed == "" {
+		if b.takes(a) {
 			add(trial{Call: callDisassociate, ID: a.Association})
 		}
 	}
@@ -491,28 +544,12 @@ func (b *drafting) trials() preflightParams {
 	}
 	for _, at := range b.places() {
 		v4 := slices.DeleteFunc(slices.Concat(at.blocks, at.remotes), isV6)
-		if len(v4) > 0 {
-			add(trial{Call: callEntry, ID: at.acl, Other: v4[0]})
+		if taken, ok := b.entryOf(at.acl); ok && len(v4) > 0 {
+			add(trial{Call: callEntry, ID: at.acl, Other: v4[0], Number: taken.Number, On: taken.Egress})
 		}
 	}
 	if w.Metadata.Endpoint != "" && w.Metadata.Endpoint != "disabled" {
 		add(trial{Call: callMetadata, ID: w.InstanceID})
-	}
-	p.Untried = []string{"EC2.RevokeSecurityGroupEgress"}
-	switch {
-	case len(b.vpcs(true)) > 0:
-		p.Untried = append(p.Untried, "EC2.AuthorizeSecurityGroupIngress", "EC2.AuthorizeSecurityGroupEgress")
-	case b.through != nil:
-		p.Untried = append(p.Untried, "EC2.AuthorizeSecurityGroupEgress")
-	}
-	if w.Profile != nil {
-		p.Untried = append(p.Untried, "EC2.DisassociateIamInstanceProfile", "IAM.PutRolePolicy")
-	}
-	if w.Scaling != nil {
-		p.Untried = append(p.Untried, "AutoScaling.DetachInstances")
-	}
-	if len(w.Targets) > 0 {
-		p.Untried = append(p.Untried, "ELBv2.DeregisterTargets")
 	}
 	return p
 }

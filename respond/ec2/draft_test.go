@@ -106,6 +106,26 @@ func TestOnlyAFewPublicAddressesOfTheFindingAreDenied(t *testing.T) {
 	}
 }
 
+func TestNoAddressOfANetworkOfOnesOwnIsDenied(t *testing.T) {
+	t.Parallel()
+	w := plainWorld()
+	r := testRequest(respond.DefaultPolicy())
+	r.Policy.OpenWindow, r.Policy.Own = "never", []string{"203.0.113.0/30"}
+	r.Target.Parts = map[string]string{respond.PartRemoteIPs: "203.0.113.1,203.0.113.9"}
+	d := draft(Described{World: w}, r, nil)
+	i := slices.IndexFunc(d.Steps, func(s respond.Step) bool { return s.ID == "acl/acl-1" })
+	if i < 0 {
+		t.Fatalf("no step: %v", stepIDs(d))
+	}
+	if p, err := paramsOf[aclParams](d.Steps[i]); err != nil || !slices.Equal(p.Blocks, []string{"203.0.113.9/32"}) {
+		t.Errorf("denied are %v (%v)", p.Blocks, err)
+	}
+	r.Target.Parts[respond.PartRemoteIPs] = "203.0.113.1"
+	if ids := stepIDs(draft(Described{World: w}, r, nil)); slices.Contains(ids, "acl/acl-1") {
+		t.Errorf("our own address is denied to a subnet: %v", ids)
+	}
+}
+
 func testRequest(p respond.Policy) respond.Request {
 	return respond.Request{Incident: &incident.Incident{Number: 42}, Type: "UnauthorizedAccess:EC2/SSHBruteForce", Role: finding.RoleActor, Policy: p,
 		Target: respond.Target{Kind: finding.KindInstance, ID: testInstance, Account: "111122223333", Region: "eu-central-1"}}
@@ -228,7 +248,7 @@ func TestDraftPlansWhatTheInstanceNeedsAndNoMore(t *testing.T) {
 		with, without []string
 	}{
 		{"a plain instance", func(*World) {}, policy(nil),
-			[]string{StepPreflight, StepRecord, StepMark, "protect/termination", "protect/stop", "protect/shutdown", "protect/vol-1", "protect/eni-1", "groups/vpc-1", "open/vpc-1", "isolate/eni-1", "close/vpc-1", StepMetadata, StepVerify},
+			[]string{StepRecord, StepPreflight, StepMark, "protect/termination", "protect/stop", "protect/shutdown", "protect/vol-1", "protect/eni-1", "groups/vpc-1", "open/vpc-1", "isolate/eni-1", "close/vpc-1", StepMetadata, StepVerify},
 			[]string{StepGroup, StepRevoke, StepProfile, StepSessions, "acl/subnet-1"}},
 		{"a spot instance takes no termination protection", func(w *World) { w.Lifecycle = "spot" }, policy(nil), []string{"protect/shutdown"}, []string{"protect/termination", "protect/stop"}},
 		{"an instance-store root takes no shutdown behaviour", func(w *World) { w.RootDeviceType = "instance-store" }, policy(nil), []string{"protect/termination"}, []string{"protect/shutdown", "protect/stop"}},
@@ -246,6 +266,16 @@ func TestDraftPlansWhatTheInstanceNeedsAndNoMore(t *testing.T) {
 			w.Addresses = []Address{{Allocation: "eipalloc-1", Association: "eipassoc-1", PublicIP: "198.51.100.8", Interface: "eni-1", PrivateIP: "10.0.0.5"}}
 			w.Interfaces[0].PublicIPv4 = "198.51.100.8"
 		}, policy(nil), []string{"doors/eipalloc-1", "open/vpc-1"}, []string{"acl/subnet-1"}},
+		{"no window, and the network ACL, where an address stays on it that is not known", func(w *World) {
+			alone(w)
+			w.Interfaces[0].PublicIPv4 = "198.51.100.8"
+		}, policy(nil), []string{"acl/subnet-1"}, []string{"open/vpc-1"}},
+		{"no window where a second public address stays", func(w *World) {
+			alone(w)
+			w.Addresses = []Address{{Allocation: "eipalloc-1", Association: "eipassoc-1", PublicIP: "198.51.100.8", Interface: "eni-1", PrivateIP: "10.0.0.5"},
+				{Allocation: "eipalloc-2", Association: "eipassoc-2", PublicIP: "198.51.100.9", Interface: "eni-1", PrivateIP: "10.0.0.6", Managed: "nlb"}}
+			w.Interfaces[0].PublicIPv4, w.Interfaces[0].MorePublic = "198.51.100.8", []string{"198.51.100.9"}
+		}, policy(nil), []string{"doors/eipalloc-1", "acl/subnet-1"}, []string{"doors/eipalloc-2", "open/vpc-1"}},
 		{"alone behind a NAT gateway it gets a network ACL of its own", func(w *World) {
 			behindNAT(w, "acl-nat")
 			alone(w)

@@ -24,6 +24,8 @@ type Endpoint struct {
 	State   string   `json:"state,omitempty"`
 	Groups  []string `json:"groups,omitempty"`
 	Subnets []string `json:"subnets,omitempty"`
+	// Addresses are those of its network interfaces, each as a block of one.
+	Addresses []string `json:"addresses,omitempty"`
 	// Admits are who may come in to port 443 through its groups: CIDR blocks and
 	// ids of security groups.
 	Admits []string `json:"admits,omitempty"`
@@ -60,7 +62,8 @@ func (d *describer) endpoints(w *World) {
 	if err != nil {
 		return
 	}
-	var groups []string
+	var groups, ids []string
+	at := map[string][]string{} // the interfaces of each
 	for _, e := range list {
 		p, ok := readEndpoint(e, w.Region)
 		if !ok {
@@ -68,11 +71,48 @@ func (d *describer) endpoints(w *World) {
 		}
 		w.Endpoints = append(w.Endpoints, p)
 		groups = join(groups, p.Groups...)
+		at[p.ID], ids = e.NetworkInterfaceIds, join(ids, e.NetworkInterfaceIds...)
+	}
+	if len(ids) > 0 {
+		d.endpointAddresses(w, at, ids)
 	}
 	slices.SortFunc(w.Endpoints, func(a, b Endpoint) int { return strings.Compare(a.Service+a.ID, b.Service+b.ID) })
 	if len(groups) > 0 {
 		d.admits(w, groups)
 	}
+}
+
+// endpointAddresses asks for the addresses of the endpoints. Their groups say less: hosts
+// may be in them too.
+func (d *describer) endpointAddresses(w *World, at map[string][]string, ids []string) {
+	list, err := ask(d, "ec2.DescribeNetworkInterfaces of the endpoints", func(ctx context.Context) ([]types.NetworkInterface, error) {
+		c, err := d.aws.EC2(ctx, d.place)
+		if err != nil {
+			return nil, err
+		}
+		return listInterfaces(ctx, c, filter("network-interface-id", ids...))
+	})
+	if err != nil {
+		return
+	}
+	for _, n := range readInterfaces(list) {
+		for i, e := range w.Endpoints {
+			if slices.Contains(at[e.ID], n.ID) {
+				w.Endpoints[i].Addresses = join(e.Addresses, single(slices.Concat(n.IPv4, n.IPv6))...)
+			}
+		}
+	}
+}
+
+// single are blocks of one address each, of both families.
+func single(addresses []string) []string {
+	var out []string
+	for _, s := range addresses {
+		if a, err := netip.ParseAddr(s); err == nil {
+			out = append(out, netip.PrefixFrom(a, a.BitLen()).String())
+		}
+	}
+	return out
 }
 
 func listEndpoints(ctx context.Context, c awscalls.EC2, filters ...types.Filter) ([]types.VpcEndpoint, error) {

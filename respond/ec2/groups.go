@@ -87,7 +87,7 @@ func ownGroup(x *respond.Exec, vpc, name, description, key string) (id string, f
 			return id != "" || foreign, err
 		})
 		if lookErr == nil && !ok {
-			lookErr = unseen(name + " in " + vpc)
+			lookErr = unseen(x, name+" in "+vpc)
 		}
 		return id, foreign, lookErr
 	}
@@ -154,7 +154,7 @@ func emptyGroup(x *respond.Exec, id string, made bool) error {
 			return err
 		}
 		if x.Now().Sub(x.Started()) > 5*time.Minute {
-			return unseen(fmt.Sprintf("%s still has %d rules", id, len(rules)))
+			return unseen(x, fmt.Sprintf("%s still has %d rules", id, len(rules)))
 		}
 		// AWS shows the old rules for a while.
 		if err := x.Sleep(time.Second); err != nil {
@@ -173,7 +173,7 @@ func visible(x *respond.Exec, id string) error {
 	case err != nil:
 		return err
 	case len(list) != 1 || len(list[0].IpPermissions)+len(list[0].IpPermissionsEgress) > 0:
-		return unseen(id + " without rules")
+		return unseen(x, id+" without rules")
 	}
 	return nil
 }

@@ -197,6 +197,8 @@ func (b *drafting) lines() {
 			b.Manual = append(b.Manual, "cut "+n.ID+" by "+n.Manager+", the service that manages it")
 		case n.Automatic:
 			b.WillNot = append(b.WillNot, "take the automatic public address "+n.PublicIPv4+" away: it would never come back, and no rule lets anything through it")
+		case len(b.kept(n)) > 0:
+			b.WillNot = append(b.WillNot, "take "+kit.Join(b.kept(n))+" away from "+n.ID+": it is no Elastic IP that may be taken off; no rule lets anything through it")
 		}
 	}
 	b.WillNot = append(b.WillNot, "stop names from being asked of the resolver of the VPC, by which data can leave: no group and no network ACL can", "close the serial console of EC2, where the account allows it")

@@ -17,6 +17,10 @@ import (
 
 type isolateParams struct {
 	Interface string `json:"interface"`
+	// Instance is that of which it is the primary interface; empty: of none.
+	Instance string `json:"instance,omitempty"`
+	// Beside are the steps of the other interfaces of that one.
+	Beside []string `json:"beside,omitempty"`
 	// Group is the step that made the contain group, Open the one that made the
 	// convert group; empty: a single pass, and Why says for what reason.
 	Group string `json:"group"`
@@ -41,6 +45,10 @@ type opened struct {
 	// Through is the group that it ends in for now; empty: Contain.
 	Through string `json:"-"`
 	seconds int
+	// instance is that of which it is the primary interface, beside the steps of the
+	// others, and way the group that leads to endpoints which it was in.
+	instance, way string
+	beside        []string
 }
 
 // end is the group that the interface ends in.
@@ -60,7 +68,7 @@ func isolate(x *respond.Exec) (playbook.Outcome, error) {
 	if err := x.Params(&p); err != nil {
 		return playbook.Outcome{}, err
 	}
-	o := opened{Interface: p.Interface}
+	o := opened{Interface: p.Interface, instance: p.Instance, beside: p.Beside}
 	if err := x.Output(p.Group, savedGroup, &o.Contain); err != nil {
 		return playbook.Outcome{}, err
 	}
@@ -99,6 +107,8 @@ func isolate(x *respond.Exec) (playbook.Outcome, error) {
 		return o.shown(x, "")
 	case o.Convert != "" && slices.Contains(now.Groups, o.Convert):
 		return o.shut(x) // an earlier attempt opened it
+	case slices.Contains(now.Groups, o.end()) && !slices.Contains(o.Before, o.end()):
+		return o.shut(x) // an earlier attempt did it, and it does not show
 	}
 	why := o.narrow(p, now)
 	if why == "" {
@@ -182,8 +192,8 @@ func (o opened) narrow(p isolateParams, now Interface) string {
 		return p.Why
 	case o.Convert == "":
 		return "in one pass: there is no convert group"
-	case now.PublicIPv4 != "":
-		return "in one pass: it has the public address " + now.PublicIPv4
+	case len(now.publics()) > 0:
+		return "in one pass: it has the public address " + kit.Join(now.publics())
 	}
 	return ""
 }
@@ -257,8 +267,13 @@ func (o opened) shut(x *respond.Exec) (playbook.Outcome, error) {
 // shown looks that the interface is in our group and no other, and settles what
 // is owed.
 func (o opened) shown(x *respond.Exec, why string) (playbook.Outcome, error) {
-	ok, err := seen(x, func() (bool, error) {
-		now, err := interfaceNow(x, o.Interface)
+	var now Interface
+	kept := lingering{instance: o.instance, beside: o.beside, want: []string{o.end()}, ours: slices.Concat(o.Before, []string{o.Convert, o.Contain, o.way})}
+	ok, err := seen(x, func() (ok bool, err error) {
+		now, err = interfaceNow(x, o.Interface)
+		if err == nil {
+			now, err = kept.lift(x, now)
+		}
 		if respond.Gone(err) {
 			return true, nil
 		}
@@ -268,7 +283,7 @@ func (o opened) shown(x *respond.Exec, why string) (playbook.Outcome, error) {
 	case err != nil:
 		return playbook.Outcome{}, err
 	case !ok:
-		return playbook.Outcome{}, unseen(o.Interface + " in " + o.end())
+		return playbook.Outcome{}, unseen(x, o.Interface+" is in "+kit.Join(now.Groups)+", and not in "+o.end()+" alone"+kept.refused)
 	}
 	if err := settleOwn(x, "open"); err != nil {
 		return playbook.Outcome{}, err
@@ -342,6 +357,11 @@ type releaseParams struct {
 	Convert   string   `json:"convert,omitempty"`
 	// Ours are groups in which, alone, it is as the run left it.
 	Ours []string `json:"ours,omitempty"`
+	// Instance had these groups of its own, which were taken away.
+	Instance string   `json:"instance,omitempty"`
+	Launched []string `json:"launched,omitempty"`
+	// Lingered says that those of the instance showed on this interface too.
+	Lingered bool `json:"lingered,omitempty"`
 }
 
 // undoIsolate restores the groups that the interface had.
@@ -356,6 +376,10 @@ func undoIsolate(s respond.Step, rec playbook.Record) ([]respond.Step, error) {
 		return nil, nil
 	}
 	r.Interface = p.Interface
+	rec.Load(savedLingered, &r.Lingered)
+	if rec.Load(savedLaunched, &r.Launched) {
+		r.Instance = p.Instance
+	}
 	return restore(s, actRelease, p.Interface+": "+containName+" -> "+kit.Join(r.Before), r)
 }
 
@@ -365,6 +389,9 @@ func release(x *respond.Exec) (playbook.Outcome, error) {
 	if err := x.Params(&p); err != nil {
 		return playbook.Outcome{}, err
 	}
+	var asked bool
+	x.Load(savedAsked, &asked)
+	kept := lingering{instance: p.Instance, want: p.Before, ours: slices.Concat(p.After, p.Ours), groups: p.Launched}
 	now, err := interfaceNow(x, p.Interface)
 	switch {
 	case respond.Gone(err):
@@ -373,8 +400,12 @@ func release(x *respond.Exec) (playbook.Outcome, error) {
 		return playbook.Outcome{}, err
 	case sameSet(now.Groups, p.Before):
 		return done(p.Interface + " has the groups that it had before")
+	case (asked || p.Lingered) && kept.only(now): // an earlier attempt did it, or another interface
 	case !sameSet(now.Groups, p.After) && !slices.ContainsFunc(p.Ours, func(id string) bool { return sameSet(now.Groups, []string{id}) }):
 		return playbook.Outcome{}, kit.Changed("the groups of " + p.Interface + ", now " + kit.Join(now.Groups) + ",")
+	}
+	if err := x.Save(savedAsked, true); err != nil {
+		return playbook.Outcome{}, err
 	}
 	err = change(x, awscalls.AWS.EC2, func(ctx context.Context, c awscalls.EC2) error {
 		return setGroups(ctx, c, p.Interface, p.Before...)
@@ -385,12 +416,15 @@ func release(x *respond.Exec) (playbook.Outcome, error) {
 	if err != nil {
 		return playbook.Outcome{}, err
 	}
-	ok, err := seen(x, func() (bool, error) {
-		now, err := interfaceNow(x, p.Interface)
+	ok, err := seen(x, func() (ok bool, err error) {
+		now, err = interfaceNow(x, p.Interface)
+		if err == nil {
+			now, err = kept.lift(x, now)
+		}
 		return sameSet(now.Groups, p.Before), err
 	})
 	if err == nil && !ok {
-		err = unseen(p.Interface)
+		err = unseen(x, p.Interface+" is in "+kit.Join(now.Groups)+", and not in "+kit.Join(p.Before)+" alone"+kept.refused)
 	}
 	if err != nil {
 		return playbook.Outcome{}, err

@@ -123,6 +123,10 @@ const (
 	savedMissing     = "missing"     // of the preflight: IAM actions
 	savedOwed        = "owed/"       // and what: how often it was opened
 	savedOurs        = "ours"        // groups in which an interface is as the run left it
+	savedLaunched    = "launched"    // groups that the instance itself had
+	savedLingered    = "lingered"    // groups of the instance showed besides
+	savedUnseen      = "unseen"      // how often AWS took the change and did not show it
+	savedAsked       = "asked"       // the change was asked for
 	savedThrough     = "through"     // the interface was put into the group that leads to endpoints
 	savedWidened     = "widened"     // the interface was in the convert group for the window
 	savedSuspended   = "suspended"   // ReplaceUnhealthy was suspended by us

@@ -129,7 +129,8 @@ func (*World) blocksOf(list []Interface) []string {
 }
 
 // remotes are a few addresses on the internet that the finding named: the denial
-// hits everybody in the subnet, so none of a network of one's own is taken.
+// hits everybody in the subnet, so none is taken that block-actor would not block
+// either, such as one of a network of one's own.
 func (b *drafting) remotes(s Subnet) []string {
 	var out []string
 	v6 := slices.ContainsFunc(b.here(s), func(n Interface) bool { return len(n.IPv6) > 0 })
@@ -139,10 +140,12 @@ func (b *drafting) remotes(s Subnet) []string {
 			continue
 		}
 		a = a.Unmap()
-		public := a.IsGlobalUnicast() && !a.IsPrivate() && !netip.MustParsePrefix("100.64.0.0/10").Contains(a)
+		spared := kit.NotToBlock(netip.PrefixFrom(a, a.BitLen()), b.r.Policy) != ""
 		inside := slices.ContainsFunc(s.CIDR, func(c string) bool { p, err := netip.ParsePrefix(c); return err == nil && p.Contains(a) })
-		ours := slices.ContainsFunc(b.w.Interfaces, func(n Interface) bool { return n.PublicIPv4 == a.String() || slices.Contains(n.IPv6, a.String()) })
-		if !public || inside || ours || a.Is6() && !v6 {
+		ours := slices.ContainsFunc(b.w.Interfaces, func(n Interface) bool {
+			return slices.Contains(n.publics(), a.String()) || slices.Contains(n.IPv6, a.String())
+		})
+		if spared || inside || ours || a.Is6() && !v6 {
 			continue
 		}
 		out = join(out, netip.PrefixFrom(a, a.BitLen()).String())

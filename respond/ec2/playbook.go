@@ -55,7 +55,11 @@ func (contain) Describe(ctx context.Context, a awscalls.AWS, r respond.Request) 
 	if err != nil {
 		return respond.World{}, fmt.Errorf("write the before-image of %s: %w", w.InstanceID, err)
 	}
-	return respond.World{Before: raw, Facts: Facts(w), Value: Described{World: w, Callers: kit.Callers(ctx, a, r)}, Unanswered: w.Unanswered, Tags: []map[string]string{w.Tags}}, nil
+	out := respond.World{Before: raw, Facts: Facts(w), Value: Described{World: w, Callers: kit.Callers(ctx, a, r)}, Unanswered: w.Unanswered, Tags: []map[string]string{w.Tags}}
+	if w.Profile != nil {
+		out.WorksAs = w.Profile.RoleARN
+	}
+	return out, nil
 }
 
 // Draft implements respond.Playbook.

@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,8 +20,9 @@ import (
 
 type preflightParams struct {
 	Instance  string          `json:"instance"`
+	Incident  string          `json:"incident,omitempty"`
 	Trials    []trial         `json:"trials"`
-	Untried   []string        `json:"untried"` // calls that have no dry run, or need something that is made later
+	Untried   []string        `json:"untried"` // calls that have no dry run, or are about something that is made later
 	Metadata  Metadata        `json:"metadata"`
 	Attribute attributeParams `json:"attribute,omitzero"`
 	Value     string          `json:"value,omitempty"` // of the attribute now
@@ -35,6 +37,8 @@ type trial struct {
 	// Other is a second id that the call needs, and On a flag as it is now.
 	Other string `json:"other,omitempty"`
 	On    bool   `json:"on,omitempty"`
+	// Number is that of an entry of a network ACL, for the direction On.
+	Number int32 `json:"number,omitempty"`
 }
 
 // Calls that are tried.
@@ -48,7 +52,60 @@ const (
 	callTie          = "EC2.ReplaceNetworkAclAssociation"
 	callEntry        = "EC2.CreateNetworkAclEntry"
 	callMetadata     = "EC2.ModifyInstanceMetadataOptions"
+	callSnapshots    = "EC2.CreateSnapshots"
 )
+
+// tried are the calls that a trial is known for.
+func tried() []string {
+	return []string{callIsolate, callAttribute, callTags, callDisassociate, callGroup, callACL, callTie, callEntry, callMetadata, callSnapshots}
+}
+
+// swept are the calls that take away again what an endpoint made that takes no
+// notice of DryRun. AWS has no such endpoint, doubles of it have.
+func swept() []string {
+	return []string{"EC2.DeleteSecurityGroup", "EC2.DeleteNetworkAcl", "EC2.DeleteNetworkAclEntry"}
+}
+
+// Rehearse completes the dry runs of a containment for a plan with further steps:
+// the one call for snapshots is tried too, where a step makes it in the account of
+// the instance, and what else the steps may change is listed as not to be tried.
+func Rehearse(steps []respond.Step) error {
+	i := slices.IndexFunc(steps, func(s respond.Step) bool { return s.ID == StepPreflight })
+	if i < 0 {
+		return nil
+	}
+	p, err := paramsOf[preflightParams](steps[i])
+	if err != nil {
+		return fmt.Errorf("read the dry runs of the plan: %w", err)
+	}
+	known := func(call string) bool {
+		return slices.ContainsFunc(p.Trials, func(t trial) bool { return t.Call == call })
+	}
+	p.Untried = nil
+	for _, s := range steps {
+		for _, call := range s.Calls {
+			if s.ID != StepPreflight && call == callSnapshots && s.Account == steps[i].Account && !known(call) {
+				p.Trials = append(p.Trials, trial{Call: call, ID: p.Instance, Other: p.Incident})
+			}
+		}
+	}
+	for _, s := range steps {
+		for _, call := range s.Calls {
+			if s.ID != StepPreflight && changing(call) && !known(call) {
+				p.Untried = join(p.Untried, call)
+			}
+		}
+	}
+	steps[i].Params = json.RawMessage(kit.MustJSON(p))
+	return nil
+}
+
+// changing reports whether a call changes something in the account beside the
+// evidence bucket, by its name.
+func changing(call string) bool {
+	service, op, _ := strings.Cut(call, ".")
+	return service != "S3" && !slices.ContainsFunc([]string{"Describe", "Get", "List", "Head"}, func(p string) bool { return strings.HasPrefix(op, p) })
+}
 
 // patience is how many times AWS is asked for an answer.
 const patience = 3
@@ -65,7 +122,7 @@ func preflight(x *respond.Exec) (playbook.Outcome, error) {
 	if err := x.Params(&p); err != nil {
 		return playbook.Outcome{}, err
 	}
-	errs := make([]error, len(p.Trials))
+	errs, made := make([]error, len(p.Trials)), make([]string, len(p.Trials))
 	g := x.Group()
 	for i, t := range p.Trials {
 		g.Go(func() {
@@ -74,8 +131,12 @@ func preflight(x *respond.Exec) (playbook.Outcome, error) {
 				if err != nil {
 					return err
 				}
-				return t.try(ctx, c, p)
+				made[i], err = t.try(ctx, c, p)
+				return err
 			})
+			if errs[i] == nil {
+				errs[i] = t.reverse(x, made[i])
+			}
 		})
 	}
 	g.Wait()
@@ -84,7 +145,7 @@ func preflight(x *respond.Exec) (playbook.Outcome, error) {
 	for i, err := range errs {
 		call := p.Trials[i].Call
 		switch {
-		case respond.Is(err, "DryRunOperation"):
+		case respond.Is(err, "DryRunOperation"), call == callEntry && respond.Is(err, codeEntryThere):
 		case err != nil && ends(err):
 			return playbook.Outcome{}, err
 		case respond.DeniedByAWS(err):
@@ -126,9 +187,13 @@ func preflight(x *respond.Exec) (playbook.Outcome, error) {
 	return done(message)
 }
 
-func (t trial) try(ctx context.Context, c awscalls.EC2, p preflightParams) error {
+// codeEntryThere is the answer to an entry whose number is taken.
+const codeEntryThere = "NetworkAclEntryAlreadyExists"
+
+// try makes the call. Where it is carried out all the same, made is the id of what
+// it made.
+func (t trial) try(ctx context.Context, c awscalls.EC2, p preflightParams) (made string, err error) {
 	dry := aws.Bool(true)
-	var err error
 	switch t.Call {
 	case callIsolate:
 		_, err = c.ModifyNetworkInterfaceAttribute(ctx, &ec2.ModifyNetworkInterfaceAttributeInput{DryRun: dry, NetworkInterfaceId: &t.ID, SourceDestCheck: &types.AttributeBooleanValue{Value: &t.On}})
@@ -140,20 +205,58 @@ func (t trial) try(ctx context.Context, c awscalls.EC2, p preflightParams) error
 		_, err = c.CreateTags(ctx, &ec2.CreateTagsInput{DryRun: dry, Resources: []string{t.ID}, Tags: []types.Tag{{Key: aws.String(respond.TagIncident), Value: &t.Other}}})
 	case callDisassociate:
 		_, err = c.DisassociateAddress(ctx, &ec2.DisassociateAddressInput{DryRun: dry, AssociationId: &t.ID})
+	case callSnapshots:
+		_, err = c.CreateSnapshots(ctx, &ec2.CreateSnapshotsInput{DryRun: dry, InstanceSpecification: &types.InstanceSpecification{InstanceId: &t.ID, ExcludeBootVolume: aws.Bool(false)}, Description: aws.String("Never made."),
+			TagSpecifications: tagSpecs(types.ResourceTypeSnapshot, map[string]string{respond.TagRun: t.Other}, "")})
 	case callGroup:
-		_, err = c.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{DryRun: dry, VpcId: &t.ID, GroupName: aws.String(convertName + "-dry-run"), Description: aws.String("Never made."),
+		var out *ec2.CreateSecurityGroupOutput
+		out, err = c.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{DryRun: dry, VpcId: &t.ID, GroupName: aws.String(convertName + "-dry-run"), Description: aws.String("Never made."),
 			TagSpecifications: tagSpecs(types.ResourceTypeSecurityGroup, map[string]string{respond.TagRun: t.Other}, "")})
+		if err == nil {
+			made = str(out.GroupId)
+		}
 	case callACL:
-		_, err = c.CreateNetworkAcl(ctx, &ec2.CreateNetworkAclInput{DryRun: dry, VpcId: &t.ID, TagSpecifications: tagSpecs(types.ResourceTypeNetworkAcl, map[string]string{respond.TagRun: t.Other}, "")})
+		var out *ec2.CreateNetworkAclOutput
+		out, err = c.CreateNetworkAcl(ctx, &ec2.CreateNetworkAclInput{DryRun: dry, VpcId: &t.ID, TagSpecifications: tagSpecs(types.ResourceTypeNetworkAcl, map[string]string{respond.TagRun: t.Other}, "")})
+		if err == nil && out.NetworkAcl != nil {
+			made = str(out.NetworkAcl.NetworkAclId)
+		}
 	case callTie:
 		_, err = c.ReplaceNetworkAclAssociation(ctx, &ec2.ReplaceNetworkAclAssociationInput{DryRun: dry, AssociationId: &t.ID, NetworkAclId: &t.Other})
 	case callEntry:
-		_, err = c.CreateNetworkAclEntry(ctx, &ec2.CreateNetworkAclEntryInput{DryRun: dry, NetworkAclId: &t.ID, RuleNumber: aws.Int32(band), Egress: aws.Bool(true), Protocol: aws.String("-1"),
+		// The number is taken: nothing can come of it, even where it is no dry run.
+		_, err = c.CreateNetworkAclEntry(ctx, &ec2.CreateNetworkAclEntryInput{DryRun: dry, NetworkAclId: &t.ID, RuleNumber: &t.Number, Egress: &t.On, Protocol: aws.String("-1"),
 			RuleAction: types.RuleActionDeny, CidrBlock: &t.Other})
 	case callMetadata:
-		_, err = c.ModifyInstanceMetadataOptions(ctx, &ec2.ModifyInstanceMetadataOptionsInput{DryRun: dry, InstanceId: &t.ID, HttpEndpoint: types.InstanceMetadataEndpointState(p.Metadata.Endpoint)})
+		in := p.Metadata.input(t.ID)
+		in.DryRun = dry
+		_, err = c.ModifyInstanceMetadataOptions(ctx, in)
 	default:
 		err = fmt.Errorf("no trial is known for %s", t.Call)
+	}
+	return made, err
+}
+
+// reverse takes away what a trial made that was carried out: AWS does not, what
+// stands in for it may. The other trials ask for what is so already.
+func (t trial) reverse(x *respond.Exec, made string) error {
+	var err error
+	switch {
+	case t.Call == callGroup && made != "":
+		err = finish(x, awscalls.AWS.EC2, func(ctx context.Context, c awscalls.EC2) error {
+			_, err := c.DeleteSecurityGroup(ctx, &ec2.DeleteSecurityGroupInput{GroupId: &made})
+			return err
+		})
+	case t.Call == callACL && made != "":
+		err = finish(x, awscalls.AWS.EC2, func(ctx context.Context, c awscalls.EC2) error {
+			_, err := c.DeleteNetworkAcl(ctx, &ec2.DeleteNetworkAclInput{NetworkAclId: &made})
+			return err
+		})
+	case t.Call == callEntry:
+		err = finish(x, awscalls.AWS.EC2, func(ctx context.Context, c awscalls.EC2) error {
+			_, err := c.DeleteNetworkAclEntry(ctx, &ec2.DeleteNetworkAclEntryInput{NetworkAclId: &t.ID, RuleNumber: &t.Number, Egress: &t.On})
+			return err
+		})
 	}
 	return err
 }

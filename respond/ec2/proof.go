@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -40,12 +41,17 @@ func prove(x *respond.Exec, last []respond.Verdict) ([]respond.Verdict, error) {
 	pr := prover{v: v, w: w, aws: x.AWS, place: x.In(awscalls.Read, x.Def.Account, x.Def.Region), now: x.Now(), seen: p.FirstSeen}
 	contain := v.containGroups()
 	out := make([]respond.Verdict, 0, len(w.Interfaces))
-	for _, n := range w.Interfaces {
+	for i, n := range w.Interfaces {
 		verdict := v.verdict(w, n, contain[n.VPC])
 		if !verdict.IsOpen() {
 			err := x.Look(func(ctx context.Context) error {
-				verdict = pr.verdict(ctx, n, verdict, untilOf(n.ID, last))
-				return ctx.Err()
+				part, cancel := share(ctx, len(w.Interfaces)-i)
+				defer cancel()
+				verdict = pr.verdict(part, n, verdict, untilOf(n.ID, last))
+				if errors.Is(ctx.Err(), context.Canceled) {
+					return ctx.Err() // nobody waits for it any more
+				}
+				return nil
 			})
 			if err != nil {
 				return nil, err
@@ -54,6 +60,16 @@ func prove(x *respond.Exec, last []respond.Verdict) ([]respond.Verdict, error) {
 		out = append(out, verdict)
 	}
 	return out, nil
+}
+
+// share is an equal share of the time that is left, for one of several that are read
+// one after the other: who fills the log of one hides nothing of the others.
+func share(ctx context.Context, of int) (context.Context, context.CancelFunc) {
+	end, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Until(end)/time.Duration(of))
 }
 
 func untilOf(id string, last []respond.Verdict) time.Time {
@@ -85,7 +101,7 @@ func (p *prover) verdict(ctx context.Context, n Interface, base respond.Verdict,
 	base.Until = until
 	var proofs, young []string // logs that show nothing, and those of them that prove nothing alone
 	var delivered time.Time    // until when all of them did
-	for _, l := range logs {
+	for i, l := range logs {
 		from := changed.Add(l.interval())
 		if back := until.Add(-l.interval() - deliveredBy); back.After(from) {
 			from = back
@@ -96,7 +112,10 @@ func (p *prover) verdict(ctx context.Context, n Interface, base respond.Verdict,
 			continue
 		}
 		t := newTally(n, from)
-		reason := p.read(ctx, l, n, t)
+		t.since = later(from.Add(-early), changed) // before that, it was let through
+		part, cancel := share(ctx, len(logs)-i)
+		reason := p.read(part, l, n, t)
+		cancel()
 		switch {
 		case t.accepted > 0: // also where the log could not be read to its end
 			return p.accepted(l, n, base, t, reason)
@@ -164,18 +183,19 @@ func unproven(base respond.Verdict, why string, early bool) respond.Verdict {
 // changedAt is when the run changed the network of an interface last.
 func (v view) changedAt(n Interface) time.Time {
 	var at time.Time
-	later := func(r playbook.Record) {
-		if r.Ended.After(at) {
-			at = r.Ended
-		}
-	}
+	ended := func(r playbook.Record) { at = later(at, r.Ended) }
 	v.done(actIsolate, func(s respond.Step, r playbook.Record) {
 		if p, err := paramsOf[isolateParams](s); err == nil && p.Interface == n.ID {
-			later(r)
+			ended(r)
+		}
+	})
+	v.done(actShut, func(s respond.Step, r playbook.Record) {
+		if p, err := paramsOf[shutParams](s); err == nil && p.Interface == n.ID {
+			ended(r)
 		}
 	})
 	for _, action := range []string{actACL, actAddress} {
-		v.done(action, func(_ respond.Step, r playbook.Record) { later(r) })
+		v.done(action, func(_ respond.Step, r playbook.Record) { ended(r) })
 	}
 	return at
 }
@@ -296,7 +316,10 @@ func unread(what string, err error) string {
 	if call := respond.Called(err); call != "" && reason != "" {
 		reason += " for " + call
 	}
-	if reason == "" {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		reason = "it took too long"
+	case reason == "":
 		reason = "AWS did not answer"
 	}
 	return what + " cannot be read (" + reason + ")"

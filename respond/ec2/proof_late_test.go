@@ -200,3 +200,103 @@ func TestTheVerdictNamesTheLogAndOneThatIsYoungerThanTheActivityIsNoWitnessAlone
 		})
 	}
 }
+
+func TestTrafficToEndpointsWhileMemoryWasTakenIsNoTrafficAfterTheIsolation(t *testing.T) {
+	t.Parallel()
+	x := newEndpointed(t, func(e *sim.Editor, x *endpointed) {
+		e.AddFlowLogOf(acct, rgn, sim.FlowLogSpec{Resource: x.eni, Group: "flows", Silent: true, Seconds: 60})
+	})
+	asked := 0
+	x.remember(func() {
+		if asked++; asked == 3 { // two minutes after the isolation
+			x.said(x.Clock.Now(), "ACCEPT", "OK")
+		}
+	})
+	p := x.Plan()
+	records := x.run(p)
+	x.well(records)
+	if asked != 3 {
+		t.Fatalf("it was asked %d times", asked)
+	}
+	of := func() respond.Verdict {
+		list, err := respond.Prove(t.Context(), x.AWS, x.Actions, p, records, x.Clock.Now(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(list, func(v respond.Verdict) bool { return v.What == x.eni })
+		return list[i]
+	}
+	x.Pass(10 * time.Minute)
+	x.said(x.Clock.Now().Add(-2*time.Minute), "-", "NODATA")
+	if v := of(); !v.IsProven() {
+		t.Errorf("after memory was taken it is %+v", v)
+	}
+	x.said(x.Clock.Now().Add(-time.Minute), "ACCEPT", "OK")
+	if v := of(); !v.IsOpen() {
+		t.Errorf("with traffic of later it is %+v", v)
+	}
+}
+
+func TestRecordsOfBeforeTheIsolationHideNothingOfLater(t *testing.T) {
+	t.Parallel()
+	const accepted = "2 1 %s 198.51.100.9 10.0.0.1 50000 22 6 1 1 %d %d ACCEPT OK"
+	for name, dated := range map[string]time.Duration{"dated before it": -2 * time.Minute, "dated after it": 2 * time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, watched(sim.FlowLogSpec{Group: "flows", Silent: true}), func(o *sim.Options) { o.PageSize = 1 })
+			p, records := r.contained()
+			eni, begun := r.eni(), r.Clock.Now().Add(-3*time.Minute)
+			line := fmt.Sprintf(accepted, eni, begun.Unix(), begun.Unix())
+			r.edit(func(e *sim.Editor) {
+				e.AddLogEvents(acct, rgn, "flows", eni+"-all", r.Clock.Now().Add(dated), slices.Repeat([]string{line}, 2*maxPages)...)
+			})
+			r.Pass(40 * time.Minute)
+			r.said(r.Clock.Now().Add(-3*time.Minute), "ACCEPT", "OK")
+			if v := r.proof(p, records); !v.IsOpen() || !slices.Equal(v.Traffic, []string{"198.51.100.9 tcp 22 in"}) {
+				t.Errorf("it is %+v", v)
+			}
+		})
+	}
+	t.Run("and nothing is proven later", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, watched(sim.FlowLogSpec{Group: "flows", Silent: true}), func(o *sim.Options) { o.PageSize = 1 })
+		p, records := r.contained()
+		eni, begun := r.eni(), r.Clock.Now().Add(-3*time.Minute)
+		line := fmt.Sprintf(accepted, eni, begun.Unix(), begun.Unix())
+		r.edit(func(e *sim.Editor) {
+			e.AddLogEvents(acct, rgn, "flows", eni+"-all", begun, slices.Repeat([]string{line}, 2*maxPages)...)
+		})
+		r.Pass(40 * time.Minute)
+		r.said(r.Clock.Now().Add(-3*time.Minute), "-", "NODATA")
+		if v := r.proof(p, records); !v.IsProven() {
+			t.Errorf("it is %+v", v)
+		}
+	})
+}
+
+func TestObjectsOfBeforeTheIsolationHideNothingOfLater(t *testing.T) {
+	t.Parallel()
+	const header = "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status"
+	r := newRig(t, watched(sim.FlowLogSpec{Bucket: "arn:aws:s3:::traffic"}))
+	p, records := r.contained()
+	eni, flowLog, begun := r.eni(), r.world(r.id).FlowLogs[0].ID, r.Clock.Now()
+	record := func(at time.Time) string {
+		return fmt.Sprintf("2 1 %s 198.51.100.9 10.0.0.1 50000 22 6 1 1 %d %d ACCEPT OK", eni, at.Unix(), at.Unix())
+	}
+	object := func(e *sim.Editor, i int, at time.Time, line string) {
+		name := "AWSLogs/" + acct + "/vpcflowlogs/" + rgn + at.UTC().Format("/2006/01/02/") + acct + "_vpcflowlogs_" + rgn + "_" + flowLog + "_" + at.UTC().Format("20060102T1504Z") + fmt.Sprintf("_%04d.log.gz", i)
+		e.PutObject("traffic", name, sim.Object{Body: packed(t, header, line)})
+	}
+	r.Pass(40 * time.Minute)
+	now := r.Clock.Now()
+	r.edit(func(e *sim.Editor) {
+		e.AddBucket(acct, sim.Bucket{Name: "traffic", Region: rgn})
+		for i := range maxObjects + 1 {
+			object(e, i, begun.Add(5*time.Minute), record(begun.Add(-time.Minute)))
+		}
+		object(e, 0, now.Add(-2*time.Minute), record(now.Add(-3*time.Minute)))
+	})
+	if v := r.proof(p, records); !v.IsOpen() || !slices.Equal(v.Traffic, []string{"198.51.100.9 tcp 22 in"}) {
+		t.Errorf("it is %+v", v)
+	}
+}

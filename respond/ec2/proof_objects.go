@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/guardroom/guardroom/respond/awscalls"
 )
@@ -69,16 +71,42 @@ func (l FlowLog) folder(account, region string, at time.Time) (folder string, st
 	return folder, 24 * time.Hour
 }
 
-// readObjects counts the records of an interface in a bucket. The objects of a
-// flow log name it and the minute at which they were written.
+// readObjects counts the records of an interface in a bucket, the newest objects
+// first. The objects of a flow log name it and the minute at which they were
+// written. One that is none of its files keeps no other from being read.
 func (p *prover) readObjects(ctx context.Context, l FlowLog, n Interface, t *tally) (reason string) {
 	bucket, _ := l.bucket()
 	c, err := p.aws.S3(ctx, p.place)
 	if err != nil {
 		return unread("bucket "+bucket, err)
 	}
-	left := budget{objects: maxObjects, packed: maxPacked, unpacked: maxUnpacked}
-	since := t.from.Add(-early)
+	list, older, err := p.newestObjects(ctx, c, l, t.since)
+	if err != nil {
+		return unread("bucket "+bucket, err)
+	}
+	if older {
+		reason = "bucket " + bucket + " has more of it than is read at once"
+	}
+	left := budget{packed: maxPacked, unpacked: maxUnpacked}
+	for _, o := range slices.Backward(list) {
+		if left.packed -= aws.ToInt64(o.Size); left.packed < 0 {
+			return "bucket " + bucket + " has more of it than is read at once"
+		}
+		why, end := readObject(ctx, c, bucket, str(o.Key), n, t, &left)
+		if why != "" && reason == "" {
+			reason = why
+		}
+		if end || t.enough() {
+			break
+		}
+	}
+	return reason
+}
+
+// newestObjects lists the objects of a flow log since a time in the order in which
+// they were written, and no more of them than are read. older says that there were.
+func (p *prover) newestObjects(ctx context.Context, c awscalls.S3, l FlowLog, since time.Time) (list []types.Object, older bool, err error) {
+	bucket, _ := l.bucket()
 	_, step := l.folder(p.w.Account, p.w.Region, since)
 	for at := since.UTC().Truncate(step); !at.After(p.now); at = at.Add(step) {
 		folder, _ := l.folder(p.w.Account, p.w.Region, at)
@@ -87,15 +115,11 @@ func (p *prover) readObjects(ctx context.Context, l FlowLog, n Interface, t *tal
 		for {
 			page, err := c.ListObjectsV2(ctx, in)
 			if err != nil {
-				return unread("bucket "+bucket, err)
+				return nil, older, err
 			}
-			for _, o := range page.Contents {
-				if left.objects, left.packed = left.objects-1, left.packed-aws.ToInt64(o.Size); left.objects < 0 || left.packed < 0 {
-					return "bucket " + bucket + " has more of it than is read at once"
-				}
-				if reason := readObject(ctx, c, bucket, str(o.Key), n, t, &left); reason != "" {
-					return reason
-				}
+			list = append(list, page.Contents...)
+			if more := len(list) - maxObjects; more > 0 {
+				list, older = slices.Clone(list[more:]), true
 			}
 			if !aws.ToBool(page.IsTruncated) {
 				break
@@ -103,30 +127,28 @@ func (p *prover) readObjects(ctx context.Context, l FlowLog, n Interface, t *tal
 			in.ContinuationToken = page.NextContinuationToken
 		}
 	}
-	return ""
+	return list, older, nil
 }
 
 // budget is what may still be read.
-type budget struct {
-	objects          int
-	packed, unpacked int64
-}
+type budget struct{ packed, unpacked int64 }
 
-func readObject(ctx context.Context, c awscalls.S3, bucket, key string, n Interface, t *tally, left *budget) (reason string) {
+// readObject reads one object. end says that no other is to be read after it.
+func readObject(ctx context.Context, c awscalls.S3, bucket, key string, n Interface, t *tally, left *budget) (reason string, end bool) {
 	out, err := c.GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: &key})
 	if err != nil {
-		return unread("bucket "+bucket, err)
+		return unread("bucket "+bucket, err), true
 	}
 	defer out.Body.Close() //nolint:errcheck // it was read
 	read, err := readLines(out.Body, left.unpacked, n, t)
 	left.unpacked -= read
 	switch {
 	case errors.Is(err, errTooMuch):
-		return "bucket " + bucket + " has more of it than is read at once"
+		return "bucket " + bucket + " has more of it than is read at once", true
 	case err != nil:
-		return "an object of bucket " + bucket + " is no flow log file"
+		return "an object of bucket " + bucket + " is no flow log file", ctx.Err() != nil
 	}
-	return ""
+	return "", false
 }
 
 var errTooMuch = errors.New("it is more than is read at once")

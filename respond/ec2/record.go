@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/guardroom/guardroom/evidence"
-	"github.com/guardroom/guardroom/internal/fault"
 	"github.com/guardroom/guardroom/playbook"
 	"github.com/guardroom/guardroom/respond"
 	"github.com/guardroom/guardroom/respond/kit"
@@ -40,7 +39,7 @@ func record(x *respond.Exec) (playbook.Outcome, error) {
 	case ends(err) || respond.Transient(err) && x.Attempt() < 3:
 		return playbook.Outcome{}, err
 	}
-	if err := x.Lack(title+", in the evidence bucket", fault.Of(err).Error()); err != nil {
+	if err := x.Lack(title+", in the evidence bucket", respond.Cause(err)+"; it is in the record of the run"); err != nil {
 		return playbook.Outcome{}, err
 	}
 	return done(message + "; the evidence bucket did not take it, it is kept in the record of the run")

@@ -3,6 +3,7 @@ package ec2
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -83,6 +84,11 @@ func comeBack(x *respond.Exec) (playbook.Outcome, error) {
 	if err := p.lower(x, start); err != nil {
 		return playbook.Outcome{}, err
 	}
+	left, err := p.forget(x)
+	if err != nil {
+		return playbook.Outcome{}, err
+	}
+	message += left
 	return outcome("in "+p.Group+" again; "+message, p.release(x))
 }
 
@@ -242,6 +248,57 @@ func (p returnParams) shrink(x *respond.Exec, start *Scaling) (string, error) {
 		return "no replacement was started", err
 	}
 	return fmt.Sprintf("the group has %d members, one more than it had: who of them is the replacement cannot be told", active(now)), nil
+}
+
+// forget takes the replacement that was ended out of the target groups and load
+// balancers of the group, should it be in one still. AWS does that by itself as it
+// ends a member; where it does not, clients would be sent to what is gone. What
+// cannot be looked at does not hold the undo up.
+// https://docs.aws.amazon.com/autoscaling/ec2/userguide/attach-load-balancer-asg.html
+func (p returnParams) forget(x *respond.Exec) (string, error) {
+	var named string
+	if !x.Load(savedReplacement, &named) || named == "" {
+		return "", nil
+	}
+	var failed []string
+	note := func(where string, err error) error {
+		switch {
+		case err == nil, respond.Gone(err):
+			return nil
+		case ends(err), errors.Is(err, playbook.ErrAborted), respond.Transient(err) && x.Attempt() < patience:
+			return err
+		}
+		failed = append(failed, where)
+		return nil
+	}
+	for _, arn := range p.Before.TargetGroups {
+		t := targetsParams{Group: arn, IDs: []string{named}}
+		if err := note(targetGroupName(arn), t.remove(x)); err != nil {
+			return "", err
+		}
+	}
+	for _, name := range p.Before.Classic {
+		b := balancerParams{Name: name, Instance: named}
+		in, err := behind(x, b)
+		if err == nil && in {
+			err = b.remove(x)
+		}
+		if err := note(name, err); err != nil {
+			return "", err
+		}
+	}
+	if len(failed) > 0 {
+		return "; whether " + named + " is out of " + kit.Join(failed) + " is not known", nil
+	}
+	return "", nil
+}
+
+// targetGroupName is the name in the ARN of a target group.
+func targetGroupName(arn string) string {
+	if parts := strings.Split(arn, "/"); len(parts) == 3 {
+		return parts[1]
+	}
+	return arn
 }
 
 // replacement is the member that came for the instance: one that was not there

@@ -16,14 +16,15 @@ import (
 const (
 	statusBegun     = "containing"
 	statusContained = "contained"
+	statusPartly    = "contained in part"
 	statusOpen      = "not contained"
 )
 
-func statuses() []string { return []string{statusBegun, statusContained, statusOpen} }
+func statuses() []string { return []string{statusBegun, statusContained, statusPartly, statusOpen} }
 
-// markStatus says on the resources how it ended. After an abort nothing is changed
-// any more, so they keep saying that it was begun. A tag that somebody else has set
-// since is left.
+// markStatus says on the resources how it ended, as the second look showed it. It
+// does so after an abort too: a tag that says that it goes on would be believed. A
+// tag that somebody else has set since is left.
 func markStatus(x *respond.Exec) (playbook.Outcome, error) {
 	var p markParams
 	if err := x.Params(&p); err != nil {
@@ -32,6 +33,10 @@ func markStatus(x *respond.Exec) (playbook.Outcome, error) {
 	want := statusOpen
 	if rec, ok := x.Record(StepVerify); ok && rec.State == playbook.Completed {
 		want = statusContained
+		var verdicts []respond.Verdict
+		if rec.Load(respond.SavedVerdicts, &verdicts); slices.ContainsFunc(verdicts, respond.Verdict.IsPartly) {
+			want = statusPartly
+		}
 	}
 	now, err := ourTags(x, p.Resources)
 	if err != nil {
@@ -46,7 +51,7 @@ func markStatus(x *respond.Exec) (playbook.Outcome, error) {
 	if len(ours) == 0 {
 		return skipped("nothing carries the tags of this run any more")
 	}
-	err = change(x, awscalls.AWS.EC2, func(ctx context.Context, c awscalls.EC2) error {
+	err = finish(x, awscalls.AWS.EC2, func(ctx context.Context, c awscalls.EC2) error {
 		_, err := c.CreateTags(ctx, &ec2.CreateTagsInput{Resources: ours, Tags: tagList(map[string]string{respond.TagStatus: want})})
 		return err
 	})

@@ -18,6 +18,7 @@ type tally struct {
 	iface string
 	own   []netip.Addr
 	from  time.Time
+	since time.Time // events and objects of before are not read
 
 	records    int // of any kind, of the time
 	accepted   int
@@ -40,7 +41,7 @@ type peer struct {
 type way struct{ in, out bool }
 
 func newTally(n Interface, from time.Time) *tally {
-	t := &tally{iface: n.ID, from: from, peers: map[peer]way{}}
+	t := &tally{iface: n.ID, from: from, since: from, peers: map[peer]way{}}
 	for _, s := range slices.Concat(n.IPv4, n.IPv6) {
 		if a, err := netip.ParseAddr(s); err == nil {
 			t.own = append(t.own, a.Unmap())
@@ -70,6 +71,11 @@ func (t *tally) take(f flowFormat, line string) {
 	case r.Accepted:
 		t.accept(r)
 	}
+}
+
+// enough reports whether more records would say nothing new.
+func (t *tally) enough() bool {
+	return len(t.peers) >= maxPeers || t.in > 0 && len(t.peers) > shownPeers
 }
 
 // end is until when the records that were read say something, and not later than

@@ -90,18 +90,32 @@ func deregister(x *respond.Exec) (playbook.Outcome, error) {
 	} else if len(now) == 0 {
 		return done(fmt.Sprintf("%s taken out of %s", respond.Count(len(before), "registration"), p.Name)) // by an earlier attempt
 	}
-	err = change(x, awscalls.AWS.ELBv2, func(ctx context.Context, c awscalls.ELBv2) error {
-		list := make([]types.TargetDescription, 0, len(before))
-		for _, t := range before {
-			list = append(list, types.TargetDescription{Id: aws.String(t.ID), Port: aws.Int32(t.Port)})
-		}
-		_, err := c.DeregisterTargets(ctx, &elasticloadbalancingv2.DeregisterTargetsInput{TargetGroupArn: &p.Group, Targets: list})
-		return err
-	})
-	if err != nil {
+	if err := p.takeOut(x, before); err != nil {
 		return playbook.Outcome{}, err
 	}
 	return done(fmt.Sprintf("%s taken out of %s", respond.Count(len(before), "registration"), p.Name))
+}
+
+// takeOut deregisters targets.
+// https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_DeregisterTargets.html
+func (p targetsParams) takeOut(x *respond.Exec, list []pair) error {
+	in := make([]types.TargetDescription, 0, len(list))
+	for _, t := range list {
+		in = append(in, types.TargetDescription{Id: aws.String(t.ID), Port: aws.Int32(t.Port)})
+	}
+	return change(x, awscalls.AWS.ELBv2, func(ctx context.Context, c awscalls.ELBv2) error {
+		_, err := c.DeregisterTargets(ctx, &elasticloadbalancingv2.DeregisterTargetsInput{TargetGroupArn: &p.Group, Targets: in})
+		return err
+	})
+}
+
+// remove deregisters what of the targets is registered now, if anything.
+func (p targetsParams) remove(x *respond.Exec) error {
+	now, err := registered(x, p)
+	if err != nil || len(now) == 0 {
+		return err
+	}
+	return p.takeOut(x, now)
 }
 
 func undoDeregister(s respond.Step, rec playbook.Record) ([]respond.Step, error) {
@@ -176,14 +190,23 @@ func outOfBalancer(x *respond.Exec) (playbook.Outcome, error) {
 	if !before {
 		return skipped("not behind " + p.Name + " any more")
 	}
-	err = change(x, awscalls.AWS.ELB, func(ctx context.Context, c awscalls.ELB) error {
-		_, err := c.DeregisterInstancesFromLoadBalancer(ctx, &elasticloadbalancing.DeregisterInstancesFromLoadBalancerInput{LoadBalancerName: &p.Name, Instances: []classic.Instance{{InstanceId: &p.Instance}}})
-		return err
-	})
-	if err != nil && !respond.Is(err, "InvalidInstance") {
+	if err := p.remove(x); err != nil {
 		return playbook.Outcome{}, err
 	}
 	return done("taken out of " + p.Name)
+}
+
+// remove takes the instance out; one that is not in it is out.
+// https://docs.aws.amazon.com/elasticloadbalancing/2012-06-01/APIReference/API_DeregisterInstancesFromLoadBalancer.html
+func (p balancerParams) remove(x *respond.Exec) error {
+	err := change(x, awscalls.AWS.ELB, func(ctx context.Context, c awscalls.ELB) error {
+		_, err := c.DeregisterInstancesFromLoadBalancer(ctx, &elasticloadbalancing.DeregisterInstancesFromLoadBalancerInput{LoadBalancerName: &p.Name, Instances: []classic.Instance{{InstanceId: &p.Instance}}})
+		return err
+	})
+	if respond.Is(err, "InvalidInstance") {
+		return nil
+	}
+	return err
 }
 
 func undoBalancer(s respond.Step, rec playbook.Record) ([]respond.Step, error) {

@@ -15,14 +15,15 @@ import (
 // memory can be taken of an instance that is isolated.
 const ThroughLimit = 30 * time.Minute
 
-// throughRule lets port 443 out to a security group, or to a prefix list.
+// throughRule lets port 443 out to one address, or to a prefix list. It is never a
+// security group: hosts may be in that of an endpoint too.
 type throughRule struct {
-	Group string `json:"group,omitempty"`
-	List  string `json:"list,omitempty"`
+	CIDR string `json:"cidr,omitempty"`
+	List string `json:"list,omitempty"`
 }
 
 // to is what the rule leads to.
-func (r throughRule) to() string { return r.Group + r.List }
+func (r throughRule) to() string { return r.CIDR + r.List }
 
 // through is the way that stays open for memory after isolation: from the first
 // interface to the endpoints of Systems Manager and to S3, and nowhere else.
@@ -92,14 +93,16 @@ func throughOf(w *World, r respond.Request, memory string) (*through, string) {
 	if !newAgent(w.Agent.Version) {
 		needed = append(needed, serviceOlder)
 	}
-	var missing, shut []string
+	var missing, shut, hidden []string
 	for _, service := range []string{serviceSSM, serviceMessages, serviceOlder} {
-		found, closed := t.add(w, service)
+		found, closed, unseen := t.add(w, service)
 		switch {
 		case found:
 		case !slices.Contains(needed, service):
 		case closed != "":
 			shut = append(shut, closed)
+		case unseen != "":
+			hidden = append(hidden, unseen)
 		default:
 			missing = append(missing, service)
 		}
@@ -107,6 +110,8 @@ func throughOf(w *World, r respond.Request, memory string) (*through, string) {
 	switch {
 	case len(missing) > 0:
 		return nil, fmt.Sprintf("isolation goes first, %s has no endpoint of %s%s", t.n.VPC, kit.Join(missing), never)
+	case len(hidden) > 0:
+		return nil, fmt.Sprintf("isolation goes first, and the addresses of %s are not to be seen%s", kit.Join(hidden), never)
 	case len(shut) > 0:
 		return nil, fmt.Sprintf("isolation goes first, and %s: let %s in to port 443, or the addresses of the VPC", kit.Join(shut), throughName)
 	}
@@ -119,8 +124,8 @@ func throughOf(w *World, r respond.Request, memory string) (*through, string) {
 }
 
 // add adds the endpoints of a service. closed says that there is one whose groups
-// would not let the interface in.
-func (t *through) add(w *World, service string) (found bool, closed string) {
+// would not let the interface in, and unseen that there is one without addresses.
+func (t *through) add(w *World, service string) (found bool, closed, unseen string) {
 	for _, e := range w.Endpoints {
 		if e.Service != service || e.VPC != t.n.VPC || e.Gateway || !e.Named || e.State != "available" {
 			continue
@@ -129,9 +134,13 @@ func (t *through) add(w *World, service string) (found bool, closed string) {
 			closed = fmt.Sprintf("the groups of %s (%s) do not let it in", e.ID, service)
 			continue
 		}
+		if len(e.Addresses) == 0 {
+			unseen = fmt.Sprintf("%s (%s)", e.ID, service)
+			continue
+		}
 		found = true
-		for _, g := range e.Groups {
-			if r := (throughRule{Group: g}); !slices.Contains(t.rules, r) {
+		for _, a := range e.Addresses {
+			if r := (throughRule{CIDR: a}); !slices.Contains(t.rules, r) {
 				t.rules = append(t.rules, r)
 			}
 		}
@@ -140,7 +149,7 @@ func (t *through) add(w *World, service string) (found bool, closed string) {
 	if found {
 		t.services = append(t.services, service)
 	}
-	return found, closed
+	return found, closed, unseen
 }
 
 // storage is the prefix list of S3, by which the subnet of the interface reaches a
@@ -180,15 +189,15 @@ func newAgent(version string) bool {
 
 // words are what stays open, for people.
 func (t *through) words() string {
-	var groups, lists []string
+	var addresses, lists []string
 	for _, r := range t.rules {
-		if r.Group != "" {
-			groups = append(groups, r.Group)
+		if r.CIDR != "" {
+			addresses = append(addresses, r.CIDR)
 		} else {
 			lists = append(lists, r.List)
 		}
 	}
-	return fmt.Sprintf("port 443 to the endpoints of %s (%s) and to S3 (%s)", kit.Join(t.services), kit.Join(groups), kit.Join(lists))
+	return fmt.Sprintf("port 443 to the endpoints of %s (%s) and to S3 (%s)", kit.Join(t.services), kit.Join(addresses), kit.Join(lists))
 }
 
 // holds reports whether the way is of an interface.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -89,7 +90,7 @@ func (p throughParams) fill(x *respond.Exec, id string, made bool) error {
 			}
 		}
 		if x.Now().Sub(x.Started()) > 5*time.Minute {
-			return unseen(id + " with its rules")
+			return unseen(x, id+" with its rules")
 		}
 	}
 }
@@ -100,12 +101,8 @@ func compare(want []throughRule, have []types.SecurityGroupRule) (missing []thro
 	missing = slices.Clone(want)
 	for _, r := range have {
 		k := -1
-		if port := aws.ToInt32(r.FromPort); aws.ToBool(r.IsEgress) && str(r.IpProtocol) == "tcp" && port == httpsPort && port == aws.ToInt32(r.ToPort) && str(r.CidrIpv4)+str(r.CidrIpv6) == "" {
-			is := throughRule{List: str(r.PrefixListId)}
-			if r.ReferencedGroupInfo != nil {
-				is.Group = str(r.ReferencedGroupInfo.GroupId)
-			}
-			k = slices.Index(missing, is)
+		if port := aws.ToInt32(r.FromPort); aws.ToBool(r.IsEgress) && str(r.IpProtocol) == "tcp" && port == httpsPort && port == aws.ToInt32(r.ToPort) && r.ReferencedGroupInfo == nil {
+			k = slices.Index(missing, throughRule{CIDR: str(r.CidrIpv4) + str(r.CidrIpv6), List: str(r.PrefixListId)})
 		}
 		switch {
 		case k >= 0:
@@ -119,14 +116,17 @@ func compare(want []throughRule, have []types.SecurityGroupRule) (missing []thro
 	return missing, in, out
 }
 
-// permission is what lets port 443 out to groups and prefix lists.
+// permission is what lets port 443 out to addresses and prefix lists.
 func permission(rules []throughRule) types.IpPermission {
 	p := types.IpPermission{IpProtocol: aws.String("tcp"), FromPort: aws.Int32(httpsPort), ToPort: aws.Int32(httpsPort)}
 	for _, r := range rules {
-		if r.Group != "" {
-			p.UserIdGroupPairs = append(p.UserIdGroupPairs, types.UserIdGroupPair{GroupId: aws.String(r.Group)})
-		} else {
+		switch {
+		case r.List != "":
 			p.PrefixListIds = append(p.PrefixListIds, types.PrefixListId{PrefixListId: aws.String(r.List)})
+		case strings.Contains(r.CIDR, ":"):
+			p.Ipv6Ranges = append(p.Ipv6Ranges, types.Ipv6Range{CidrIpv6: aws.String(r.CIDR)})
+		default:
+			p.IpRanges = append(p.IpRanges, types.IpRange{CidrIp: aws.String(r.CIDR)})
 		}
 	}
 	return p

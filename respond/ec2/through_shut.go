@@ -22,7 +22,7 @@ func (b *drafting) shut() {
 	n := t.n
 	isolated := StageIsolate + "/" + n.ID
 	after := []string{isolated, t.memory}
-	p := shutParams{isolateParams: isolateParams{Interface: n.ID, Group: StageGroups + "/" + n.VPC, Why: b.narrow[n.ID]}, Isolate: isolated}
+	p := shutParams{isolateParams: isolateParams{Interface: n.ID, Instance: b.primaryOf(n), Group: StageGroups + "/" + n.VPC, Why: b.narrow[n.ID]}, Isolate: isolated}
 	title := fmt.Sprintf("%s: %s -> %s", n.ID, throughName, containName)
 	if p.Why == "" {
 		p.Window = b.r.Policy.WindowSeconds
@@ -68,6 +68,7 @@ func shutInterface(x *respond.Exec) (playbook.Outcome, error) {
 		}
 	}
 	way := o.Through
+	o.instance, o.way = p.Instance, way
 	o.Through = "" // the end is the group without rules
 	out, err := o.leave(x, p, way)
 	if err != nil {

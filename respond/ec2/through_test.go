@@ -73,7 +73,9 @@ func asking(during func()) respond.Action {
 type endpointed struct {
 	*rig
 	vpc, subnet, eni, second string
-	groups                   []string // of the endpoints
+	group                    string // of the endpoints, as the console proposes it: hosts share it
+	endpoints                []string
+	neighbour                string // the address of such a host
 }
 
 func newEndpointed(t testing.TB, change func(e *sim.Editor, x *endpointed), options ...func(o *sim.Options)) *endpointed {
@@ -87,11 +89,11 @@ func newEndpointed(t testing.TB, change func(e *sim.Editor, x *endpointed), opti
 		id := e.AddInstance(acct, rgn, sim.InstanceSpec{Subnet: x.subnet, Profile: e.AddInstanceProfile(acct, sim.InstanceProfile{Name: "host", Role: "host-role"}).ARN,
 			Interfaces: []sim.InterfaceSpec{{}, {Subnet: other}}})
 		x.eni, x.second = e.InterfaceOf(acct, rgn, id, 0), e.InterfaceOf(acct, rgn, id, 1)
+		x.group = e.AddSecurityGroup(acct, rgn, sim.SecurityGroupSpec{VPC: x.vpc, Name: "endpoints-and-hosts", Rules: []sim.RuleSpec{{Protocol: "tcp", From: 443, To: 443, CIDR: "10.0.0.0/8"}, {Egress: true}}})
 		for _, service := range []string{"ssm", "ssmmessages", "ec2messages"} {
-			g := e.AddSecurityGroup(acct, rgn, sim.SecurityGroupSpec{VPC: x.vpc, Name: "endpoint-" + service, Rules: []sim.RuleSpec{{Protocol: "tcp", From: 443, To: 443, CIDR: "10.0.0.0/8"}, {Egress: true}}})
-			x.groups = append(x.groups, g)
-			e.AddVPCEndpoint(acct, rgn, sim.EndpointSpec{VPC: x.vpc, Service: service, Interface: true, Subnets: []string{other}, Groups: []string{g}})
+			x.endpoints = append(x.endpoints, e.AddVPCEndpoint(acct, rgn, sim.EndpointSpec{VPC: x.vpc, Service: service, Interface: true, Subnets: []string{other}, Groups: []string{x.group}}))
 		}
+		x.neighbour = e.InterfaceOf(acct, rgn, e.AddInstance(acct, rgn, sim.InstanceSpec{Subnet: other, Groups: []string{x.group}}), 0)
 		e.AddVPCEndpoint(acct, rgn, sim.EndpointSpec{VPC: x.vpc})
 		e.SetAgent(acct, rgn, sim.SSMAgent{Instance: id, Version: "3.2.0.0"})
 		if change != nil {
@@ -108,6 +110,39 @@ func newEndpointed(t testing.TB, change func(e *sim.Editor, x *endpointed), opti
 func (x *endpointed) remember(during func()) {
 	x.Playbook = remembering{}
 	x.Bench.Actions = respond.NewActions(Actions(), []respond.Action{asking(during)})
+}
+
+// address is the first address of an interface.
+func (x *endpointed) address(eni string) string {
+	x.T.Helper()
+	out, err := x.client().DescribeNetworkInterfaces(context.Background(), &ec2.DescribeNetworkInterfacesInput{NetworkInterfaceIds: []string{eni}})
+	if err != nil {
+		x.T.Fatal(err)
+	}
+	return aws.ToString(out.NetworkInterfaces[0].PrivateIpAddress)
+}
+
+// ways are the rules that lead to the endpoints.
+func (x *endpointed) ways() []throughRule {
+	x.T.Helper()
+	out, err := x.client().DescribeVpcEndpoints(context.Background(), &ec2.DescribeVpcEndpointsInput{VpcEndpointIds: x.endpoints})
+	if err != nil {
+		x.T.Fatal(err)
+	}
+	var list []throughRule
+	for _, e := range out.VpcEndpoints {
+		at, err := x.client().DescribeNetworkInterfaces(context.Background(), &ec2.DescribeNetworkInterfacesInput{NetworkInterfaceIds: e.NetworkInterfaceIds})
+		if err != nil {
+			x.T.Fatal(err)
+		}
+		for _, n := range at.NetworkInterfaces {
+			list = append(list, throughRule{CIDR: aws.ToString(n.PrivateIpAddress) + "/32"})
+			for _, six := range n.Ipv6Addresses {
+				list = append(list, throughRule{CIDR: aws.ToString(six.Ipv6Address) + "/128"})
+			}
+		}
+	}
+	return list
 }
 
 // in are the groups of an interface now, by name.
@@ -151,12 +186,14 @@ func (x *endpointed) rules(name string) []types.SecurityGroupRule {
 func TestMemoryIsTakenThroughEndpointsWhileEverythingElseIsCut(t *testing.T) {
 	t.Parallel()
 	x := newEndpointed(t, nil)
-	var inside, bucket string
+	var inside, bucket, open string
+	neighbour := x.address(x.neighbour)
 	x.edit(func(e *sim.Editor) {
 		inside = e.OpenFlow(acct, rgn, x.eni, sim.FlowSpec{Remote: "10.0.9.9", Inbound: true})
 		bucket = e.OpenFlow(acct, rgn, x.eni, sim.FlowSpec{Remote: sim.ServiceOfS3})
+		open = e.OpenFlow(acct, rgn, x.eni, sim.FlowSpec{Remote: neighbour, Port: 443})
 	})
-	if inside == "" || bucket == "" {
+	if inside == "" || bucket == "" || open == "" {
 		t.Fatal("there are no connections: the case proves nothing")
 	}
 	before := lasting(x.world(x.id))
@@ -169,7 +206,7 @@ func TestMemoryIsTakenThroughEndpointsWhileEverythingElseIsCut(t *testing.T) {
 		if got := x.in(x.second); !slices.Equal(got, []string{containName}) {
 			t.Errorf("while memory is taken the second interface is in %v", got)
 		}
-		missing, in, out := compare([]throughRule{{Group: x.groups[0]}, {Group: x.groups[1]}, {Group: x.groups[2]}, {List: sim.PrefixList}}, x.rules(throughName))
+		missing, in, out := compare(append(x.ways(), throughRule{List: sim.PrefixList}), x.rules(throughName))
 		if len(missing)+len(in)+len(out) > 0 {
 			t.Errorf("%s lacks %v and has besides %v %v", throughName, missing, in, out)
 		}
@@ -179,6 +216,9 @@ func TestMemoryIsTakenThroughEndpointsWhileEverythingElseIsCut(t *testing.T) {
 		x.edit(func(e *sim.Editor) {
 			if e.OpenFlow(acct, rgn, x.eni, sim.FlowSpec{Remote: "10.0.9.9", Inbound: true}) != "" || e.OpenFlow(acct, rgn, x.eni, sim.FlowSpec{Remote: "10.0.9.9"}) != "" {
 				t.Error("a new connection is let through")
+			}
+			if e.OpenFlow(acct, rgn, x.eni, sim.FlowSpec{Remote: neighbour, Port: 443}) != "" {
+				t.Error("a host in the group of the endpoints is to be reached")
 			}
 			bucket = e.OpenFlow(acct, rgn, x.eni, sim.FlowSpec{Remote: sim.ServiceOfS3})
 		})
@@ -257,6 +297,7 @@ func TestMemoryAfterIsolationIsRefusedWhereNothingButTheInternetLeadsToTheAgent(
 		{"endpoints that the name does not lead to", each(func(e *Endpoint) { e.Named = false }), "no endpoint of ssm"},
 		{"endpoints that are being made", each(func(e *Endpoint) { e.State = "pending" }), "no endpoint of ssm"},
 		{"endpoints of another VPC", each(func(e *Endpoint) { e.VPC = "vpc-9" }), "no endpoint of ssm"},
+		{"endpoints whose addresses cannot be seen", each(func(e *Endpoint) { e.Addresses = nil }), "the addresses of vpce-ssm (ssm), vpce-ssmmessages (ssmmessages) and vpce-ec2messages (ec2messages) are not to be seen, and port 443"},
 		{"endpoints that let in only the group that the instance has now", each(func(e *Endpoint) { e.Admits = []string{"sg-web"} }), "let guardroom-contain-ssm in to port 443"},
 		{"endpoints that let in other addresses", each(func(e *Endpoint) { e.Admits = []string{"10.9.0.0/16"} }), "(ssm) do not let it in"},
 		{"endpoints that let in our group by its id", func(w *World, r *respond.Request) {
@@ -281,7 +322,7 @@ func TestMemoryAfterIsolationIsRefusedWhereNothingButTheInternetLeadsToTheAgent(
 			w.Subnets[0].Gateways = []Gateway{{Endpoint: "vpce-s3", List: "pl-1"}}
 			w.Endpoints = []Endpoint{{ID: "vpce-s3", VPC: "vpc-1", Service: "s3", Gateway: true, State: "available"}}
 			for _, service := range []string{"ssm", "ssmmessages", "ec2messages"} {
-				w.Endpoints = append(w.Endpoints, Endpoint{ID: "vpce-" + service, VPC: "vpc-1", Service: service, Named: true, State: "available", Groups: []string{"sg-end"}, Admits: []string{"10.0.0.0/16"}})
+				w.Endpoints = append(w.Endpoints, Endpoint{ID: "vpce-" + service, VPC: "vpc-1", Service: service, Named: true, State: "available", Groups: []string{"sg-end"}, Addresses: []string{"10.0.7.7/32"}, Admits: []string{"10.0.0.0/16"}})
 			}
 			r := testRequest(respond.DefaultPolicy())
 			c.change(w, &r)
@@ -329,7 +370,7 @@ func TestRulesThatSomebodyAddedToOurGroupAreTakenAwayBeforeItIsUsed(t *testing.T
 	x.remember(func() { seen = len(x.rules(throughName)) })
 	records := x.run(x.Plan())
 	x.well(records)
-	if seen != 4 {
+	if seen != len(x.ways())+1 {
 		t.Errorf("while memory was taken the group had %d rules", seen)
 	}
 }
@@ -362,7 +403,7 @@ func TestTheWayIsShutHoweverMemoryEnds(t *testing.T) {
 			return playbook.Outcome{}, x.Poll(func() (bool, error) { return false, nil })
 		},
 		"it cannot be begun":  func(*respond.Exec) (playbook.Outcome, error) { return skipped("cannot") },
-		"it never gets there": func(x *respond.Exec) (playbook.Outcome, error) { return playbook.Outcome{}, unseen("anything") },
+		"it never gets there": func(x *respond.Exec) (playbook.Outcome, error) { return playbook.Outcome{}, unseen(x, "anything") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

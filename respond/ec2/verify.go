@@ -22,7 +22,7 @@ type verifyParams struct {
 }
 
 // resolver survives every isolation: it is no host in the VPC.
-const resolver = "the resolver of the VPC still answers, so names can carry data: neither a security group nor a network ACL stops it, and no flow log records it"
+const resolver = "names still resolve through the resolver of the VPC, so they can carry data: neither a security group nor a network ACL stops it, and no flow log records it"
 
 // verify describes everything again and says, interface by interface, whether it
 // is isolated. It fails when one is open.
@@ -77,8 +77,8 @@ func (v view) verdicts(w *World) (list []respond.Verdict, open []string) {
 		d := v.verdict(w, n, contain[n.VPC])
 		list = append(list, d)
 		open = append(open, d.String())
-		if n.PublicIPv4 != "" && !d.IsOpen() {
-			open = append(open, n.ID+" still has the public address "+n.PublicIPv4+"; no rule lets anything through")
+		if p := n.publics(); len(p) > 0 && !d.IsOpen() {
+			open = append(open, n.ID+" still has the public address "+kit.Join(p)+"; no rule lets anything through")
 		}
 		if n.Type == "trunk" {
 			open = append(open, n.ID+" is a trunk: branch interfaces on it carry groups of their own")

@@ -97,6 +97,7 @@ type Interface struct {
 	Type                string   `json:"type,omitempty"`
 	DeviceIndex         int32    `json:"device_index"`
 	Attachment          string   `json:"attachment"`
+	Instance            string   `json:"-"` // that it is attached to
 	DeleteOnTermination bool     `json:"delete_on_termination"`
 	SourceDestCheck     bool     `json:"source_dest_check"`
 	Groups              []string `json:"groups"` // ids, in the order of AWS
@@ -107,6 +108,8 @@ type Interface struct {
 	// Elastic IP and never comes back once it is gone.
 	PublicIPv4 string `json:"public_ipv4,omitempty"`
 	Automatic  bool   `json:"automatic,omitempty"`
+	// MorePublic are further ones, of its secondary private addresses.
+	MorePublic []string `json:"more_public,omitempty"`
 	// Manager is the AWS service that manages it; only that one may change it.
 	Manager string `json:"manager,omitempty"`
 	// Tracking are its own timeouts of connection tracking, in seconds; nil: the
@@ -145,7 +148,9 @@ type Address struct {
 	PublicIP    string `json:"public_ip"`
 	Interface   string `json:"interface"`
 	PrivateIP   string `json:"private_ip"`
-	Managed     string `json:"managed,omitempty"`
+	// Instance is the one that AWS names with it.
+	Instance string `json:"instance,omitempty"`
+	Managed  string `json:"managed,omitempty"`
 }
 
 // SecurityGroup is a group on an interface of the instance.
@@ -321,6 +326,14 @@ func (n Interface) blocks() []string {
 		out = append(out, a+"/128")
 	}
 	return append(out, n.Prefixes...)
+}
+
+// publics are the addresses by which the interface is reached from outside.
+func (n Interface) publics() []string {
+	if n.PublicIPv4 == "" {
+		return nil
+	}
+	return append([]string{n.PublicIPv4}, n.MorePublic...)
 }
 
 // uses reports whether a way out can be one of the interface: an egress-only

@@ -175,16 +175,16 @@ func TestAQuotaLeavesTheSnapshotsAndNamesEveryRefusal(t *testing.T) {
 		}
 	}))
 	records := b.run()
-	if r := records["workstation"]; r.State != playbook.Failed || !strings.Contains(r.Message, "m5.xlarge in subnet-b: VcpuLimitExceeded") {
-		t.Errorf("the workstation is %s: %s", r.State, r.Message)
+	if r := records["workstation"]; r.State != playbook.Failed || !strings.Contains(r.Message, "m5.xlarge in subnet-b: VcpuLimitExceeded") || !strings.Contains(r.Message, "quota of the account") || r.Ended.Sub(r.Started) > 3*time.Minute {
+		t.Errorf("the workstation is %s after %s: %s", r.State, r.Ended.Sub(r.Started), r.Message)
 	}
 	for _, id := range []string{"snapshot/" + b.volumes[0], "lock/" + b.volumes[0], "report", "memory"} {
 		if records[id].State != playbook.Completed {
 			t.Errorf("%s is %s: %s", id, records[id].State, records[id].Message)
 		}
 	}
-	if why := b.gap(records, "volume/"+b.volumes[0]); !strings.Contains(why, "needs workstation") {
-		t.Errorf("the gap of the volume says %q", why)
+	if why := b.gap(records, "workstation"); !strings.Contains(why, "VcpuLimitExceeded") || !strings.HasSuffix(why, "; so the working copies and attachments of "+b.volumes[0]+", "+b.volumes[1]+" and "+b.volumes[2]+" are missing as well") {
+		t.Errorf("the gap says %q", why)
 	}
 }
 
@@ -278,8 +278,8 @@ func TestDefect43ASnapshotThatEndsInErrorIsNamedAndTheOthersGoOn(t *testing.T) {
 	if len(b.copies(victim)) != 2 {
 		t.Errorf("%d evidence volumes, want those of the other two", len(b.copies(victim)))
 	}
-	if b.gap(records, "snapshot/"+bad) == "" {
-		t.Error("the gap is not stated")
+	if why := b.gap(records, "snapshot of "+bad); !strings.Contains(why, "the disk is on fire; so its working copy and attachment are missing as well") {
+		t.Errorf("the gap says %q", why)
 	}
 }
 
@@ -406,7 +406,7 @@ func TestALockThatIsRefusedIsAGapAndStopsNothing(t *testing.T) {
 		}
 	}
 	b.completed(records, locks...)
-	if why := b.gap(records, "lock of snap-"); !strings.Contains(why, "UnauthorizedOperation") {
+	if why := b.gap(records, "locks of the snapshots of "+b.volumes[0]+", "+b.volumes[1]+" and "+b.volumes[2]); !strings.Contains(why, "UnauthorizedOperation") {
 		t.Errorf("the gap says %q", why)
 	}
 }
@@ -539,10 +539,14 @@ func TestABucketThatIsNotThereIsNamedAndNotTheInstance(t *testing.T) {
 		if !rec.Load("data", &kept) || len(kept) == 0 {
 			t.Errorf("%s kept nothing", id)
 		}
-		_, gaps, custody := respond.EvidenceOf(rec)
-		if len(gaps) != 1 || !strings.Contains(gaps[0].Why, "evidence-typo") || !strings.Contains(gaps[0].Why, "NoSuchBucket") || len(custody) != 1 {
-			t.Errorf("%s: gaps %+v, custody %+v", id, gaps, custody)
+		if _, _, custody := respond.EvidenceOf(rec); len(custody) != 1 {
+			t.Errorf("%s: custody %+v", id, custody)
 		}
+	}
+	what := "picture of the console, console output and description by AWS of " + instance + ", in the evidence bucket"
+	if why := b.gap(records, what); !strings.HasPrefix(why, "evidence bucket evidence-typo: AWS answered S3.PutObject with NoSuchBucket") || !strings.HasSuffix(why, "; guardroom's store has what was read") {
+		_, gaps, _ := b.evidence(records)
+		t.Errorf("the gap says %q: %+v", why, gaps)
 	}
 	secret := records[forensics.StepUserData]
 	if secret.State != playbook.Failed || !strings.Contains(secret.Error.Hint, "the bucket is not there") || secret.Load("data", new([]byte)) {

@@ -26,7 +26,7 @@ func Actions() []respond.Action {
 			awscalls.Forensics: {"S3.PutObject", "S3.GetObject", "S3.HeadObject", "S3.CreateMultipartUpload", "S3.ListParts", "S3.CompleteMultipartUpload", "S3.AbortMultipartUpload"}}},
 		{Name: actSnapshots, Do: takeSet, Options: playbook.Options{Timeout: 2 * hour}, Calls: calls{
 			awscalls.Read: {"EC2.DescribeVolumes", "EC2.DescribeSnapshots"}, awscalls.Act: {"EC2.CreateSnapshots", "EC2.CreateSnapshot"}}},
-		{Name: actSnapshot, Do: awaitSnapshot, Options: playbook.Options{Timeout: 48 * hour}, Calls: calls{awscalls.Read: {"EC2.DescribeSnapshots"}}},
+		{Name: actSnapshot, Do: awaitSnapshot, Options: playbook.Options{Timeout: 48 * hour}, Calls: calls{awscalls.Read: {"EC2.DescribeSnapshots", "EC2.DescribeLockedSnapshots"}}},
 		{Name: actLock, Do: lockSnapshot, Options: playbook.Options{Timeout: hour}, Calls: calls{
 			awscalls.Read: {"EC2.DescribeLockedSnapshots"}, awscalls.Act: {"EC2.LockSnapshot"}, awscalls.Forensics: {"EC2.LockSnapshot", "EC2.DescribeLockedSnapshots"}}},
 		{Name: actOlder, Do: lockOlder, Options: playbook.Options{Timeout: hour}, Calls: calls{

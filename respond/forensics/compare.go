@@ -47,9 +47,6 @@ func compare(x *respond.Exec) (playbook.Outcome, error) {
 		return playbook.Outcome{}, err
 	}
 	text := fmt.Sprintf("%s is not the copy of %s that it should be: %s", copied.Snapshot, original.Snapshot, where)
-	if err := x.Lack("copy of "+p.Volume.ID, text); err != nil {
-		return playbook.Outcome{}, err
-	}
 	f := fault.New(fault.Corrupt, text, "keep both; look who had "+copied.Snapshot+" in hand, and copy again")
 	f.Safe = "the original is locked in its account"
 	return playbook.Outcome{}, playbook.Permanent(f)

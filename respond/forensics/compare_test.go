@@ -74,7 +74,7 @@ func TestACopyThatDiffersIsNamedWithItsBlocksAndNothingElseIsHeldUp(t *testing.T
 	if r.State != playbook.Failed || !strings.Contains(r.Message, "block 120, 121 differ") {
 		t.Errorf("the comparison is %s: %s", r.State, r.Message)
 	}
-	if why := b.gap(records, "copy of "+v); !strings.Contains(why, "block 120, 121 differ") {
+	if why := b.gap(records, "proof that the copy of "+v); !strings.Contains(why, "block 120, 121 differ") {
 		t.Errorf("the gap says %q", why)
 	}
 	_, _, custody := b.evidence(records)
@@ -101,7 +101,7 @@ func TestAnOriginalThatMayNotBeReadIsAGapOfTheComparisonAlone(t *testing.T) {
 	if r := records["compare/"+v]; r.State != playbook.Skipped {
 		t.Errorf("the comparison is %s: %s", r.State, r.Message)
 	}
-	if why := b.gap(records, "compare/"+v); why == "" {
+	if why := b.gap(records, "hash of the original snapshot of "+v); why == "" {
 		t.Error("nothing says that the copy was not compared")
 	}
 	if s := records["hash/"+v]; s.State != playbook.Completed {

@@ -64,18 +64,16 @@ func hashBlocks(x *respond.Exec) (playbook.Outcome, error) {
 		}
 	}
 	if err := h.all(); err != nil {
-		return playbook.Outcome{}, notHashed(x, id, err)
+		return playbook.Outcome{}, notHashed(id, err)
 	}
 	return h.finish()
 }
 
-// notHashed states the gap, unless the step is tried again.
-func notHashed(x *respond.Exec, id string, err error) error {
+// notHashed says what became of it, unless the step is tried again. The report
+// states the gap.
+func notHashed(id string, err error) error {
 	if ended(err) || respond.Transient(err) {
 		return err
-	}
-	if lacked := x.Lack("hash of "+id, short(err)); lacked != nil {
-		return lacked
 	}
 	return respond.Explain(err, "hash the blocks of "+id, "the snapshot is safe; its blocks can be hashed later")
 }

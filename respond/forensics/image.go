@@ -45,11 +45,27 @@ func partsOf(x *respond.Exec, a acquisition) ([]s3types.Part, error) {
 	return parts, err
 }
 
+// fits adds up what arrived. More than the instance has is an error: nothing says
+// how long a part may be, and what is put together is locked.
+func fits(p memoryParams, parts []s3types.Part) (int64, error) {
+	var sum int64
+	for _, q := range parts {
+		sum += aws.ToInt64(q.Size)
+	}
+	if sum > p.most() {
+		return sum, playbook.Permanent(fault.New(fault.Conflict, fmt.Sprintf("the host sent %d MiB and has %d MiB of memory: nothing of it was kept", sum>>20, p.MiB), "the disks go on; look at what the host runs"))
+	}
+	return sum, nil
+}
+
 // received puts the parts together, hashes the object as it is stored, and
 // compares with what the host says of it.
 func received(x *respond.Exec, p memoryParams, a acquisition, said hostSays) (playbook.Outcome, error) {
-	size, version, err := together(x, a)
+	size, version, err := together(x, p, a)
 	if err != nil {
+		if closed := closeMemory(x, a, err); closed != nil {
+			return playbook.Outcome{}, closed
+		}
 		return noMemory(x, p, "", err)
 	}
 	digest, err := hashObject(x, a, version, size)
@@ -82,7 +98,7 @@ func received(x *respond.Exec, p memoryParams, a acquisition, said hostSays) (pl
 }
 
 // together completes the upload; one that is complete already is taken as it is.
-func together(x *respond.Exec, a acquisition) (size int64, version string, err error) {
+func together(x *respond.Exec, p memoryParams, a acquisition) (size int64, version string, err error) {
 	size, version, err = headOf(x, a)
 	if err != nil || size > 0 {
 		return size, version, err
@@ -93,6 +109,9 @@ func together(x *respond.Exec, a acquisition) (size int64, version string, err e
 	}
 	if len(parts) == 0 {
 		return 0, "", playbook.Permanent(fault.New(fault.Unavailable, "the host says that it sent its memory, and nothing arrived", "the disks go on"))
+	}
+	if _, err := fits(p, parts); err != nil {
+		return 0, "", err
 	}
 	done := &s3types.CompletedMultipartUpload{}
 	for _, q := range parts {

@@ -38,7 +38,7 @@ func lockSnapshot(x *respond.Exec) (playbook.Outcome, error) {
 	if err != nil && !respond.DeniedByAWS(err) { // who may lock may perhaps not look
 		return playbook.Outcome{}, early(x, err, x.Started())
 	}
-	if !enough(have, p.Mode, wanted) {
+	if !enough(have, p.Mode, wanted, p.Days) {
 		have, err = setLock(x, p, id, wanted, have)
 	}
 	if err != nil {
@@ -50,9 +50,16 @@ func lockSnapshot(x *respond.Exec) (playbook.Outcome, error) {
 	return lockedOutcome(x, p, id, have)
 }
 
-// enough reports whether a lock holds at least as long as it should.
-func enough(l locked, mode string, until time.Time) bool {
-	return l.Mode != "" && (l.Mode == mode || l.Mode == "compliance") && !l.Until.Before(until.Add(-time.Minute))
+// enough reports whether a lock holds at least as long as it should. That of a
+// snapshot that is pending has no end yet: there its days are compared.
+func enough(l locked, mode string, until time.Time, days int) bool {
+	switch {
+	case l.Mode == "" || l.Mode != mode && l.Mode != "compliance":
+		return false
+	case l.Pending:
+		return l.Days >= days
+	}
+	return !l.Until.Before(until.Add(-time.Minute))
 }
 
 // lockOf is the lock of a snapshot; without a mode where there is none.
@@ -69,17 +76,30 @@ func lockShown(ctx context.Context, c awscalls.EC2, id string) (locked, error) {
 		if aws.ToString(l.SnapshotId) != id {
 			continue
 		}
-		switch l.LockState {
-		case types.LockStateGovernance:
-			return locked{Mode: "governance", Until: aws.ToTime(l.LockExpiresOn).UTC()}, nil
-		case types.LockStateComplianceCooloff:
-			return locked{Mode: "compliance", Until: aws.ToTime(l.LockExpiresOn).UTC(), Cools: aws.ToTime(l.CoolOffPeriodExpiresOn).UTC()}, nil
-		case types.LockStateCompliance:
-			return locked{Mode: "compliance", Until: aws.ToTime(l.LockExpiresOn).UTC()}, nil
-		case types.LockStateExpired:
-		}
+		return lockedAs(l), nil
 	}
 	return locked{}, nil
+}
+
+// lockedAs reads a lock. While a snapshot is pending AWS leaves out when its lock
+// ends, for the days start when it is completed; the earliest end is known.
+// https://docs.aws.amazon.com/ebs/latest/userguide/snapshot-lock-considerations.html
+func lockedAs(l types.LockedSnapshotsInfo) locked {
+	out := locked{Until: aws.ToTime(l.LockExpiresOn).UTC(), Days: int(aws.ToInt32(l.LockDuration))}
+	switch l.LockState {
+	case types.LockStateGovernance:
+		out.Mode = "governance"
+	case types.LockStateComplianceCooloff:
+		out.Mode, out.Cools = "compliance", aws.ToTime(l.CoolOffPeriodExpiresOn).UTC()
+	case types.LockStateCompliance:
+		out.Mode = "compliance"
+	default: // expired: it can be deleted
+		return locked{}
+	}
+	if out.Pending = l.LockExpiresOn == nil; out.Pending && l.LockCreatedOn != nil {
+		out.Until = l.LockCreatedOn.UTC().AddDate(0, 0, out.Days)
+	}
+	return out
 }
 
 // readHere is where a step looks: as the forensics role in the account of that
@@ -111,19 +131,22 @@ func setLock(x *respond.Exec, p snapshotParams, id string, wanted time.Time, bef
 	if err != nil {
 		return locked{}, early(x, err, x.Started())
 	}
-	until := aws.ToTime(out.LockExpiresOn).UTC()
-	if until.IsZero() {
-		until = wanted
+	answered := locked{Mode: p.Mode, Until: aws.ToTime(out.LockExpiresOn).UTC(), Days: p.Days, Pending: out.LockExpiresOn == nil, Cools: aws.ToTime(out.CoolOffPeriodExpiresOn).UTC()}
+	if answered.Pending {
+		answered.Until = wanted
 	}
-	cools := aws.ToTime(out.CoolOffPeriodExpiresOn).UTC()
 	for begun := x.Now(); ; {
 		have, err := lockOf(x, id)
 		switch {
 		case err != nil && respond.DeniedByAWS(err):
-			return locked{Mode: p.Mode, Until: until, Cools: cools, Unseen: short(err)}, nil // AWS said so
+			answered.Unseen = short(err)
+			return answered, nil // AWS said so
 		case err != nil && !respond.Gone(err):
 			return locked{}, err
-		case err == nil && enough(have, p.Mode, until):
+		case err == nil && enough(have, p.Mode, answered.Until, p.Days):
+			if have.Until.IsZero() {
+				have.Until = answered.Until
+			}
 			return have, nil
 		case x.Now().Sub(begun) >= settle:
 			return locked{}, playbook.Permanent(fault.New(fault.Unavailable, "AWS took the lock of "+id+" and does not show it", "look at the snapshot in AWS"))
@@ -149,13 +172,50 @@ func lockedOutcome(x *respond.Exec, p snapshotParams, id string, l locked) (play
 		return playbook.Outcome{}, err
 	}
 	out := playbook.Outcome{Message: fmt.Sprintf("%s is locked (%s) until %s", id, l.Mode, l.Until.Format("2006-01-02"))}
+	if l.Pending {
+		out.Message = fmt.Sprintf("%s is locked (%s) for %s from its completion on, until %s at least", id, l.Mode, count(l.Days, "day"), l.Until.Format("2006-01-02"))
+	}
 	if !l.Cools.IsZero() {
 		out.Message += ", and can be taken back until " + l.Cools.Format(time.RFC3339)
 	}
 	if l.Unseen != "" {
 		out.Message += ", as AWS said; it could not be looked at: " + l.Unseen
 	}
-	return out, x.Custody("locked", i.ID, "", id, l.Mode+" until "+l.Until.Format(time.RFC3339))
+	return out, x.Custody("locked", i.ID, "", id, l.words())
+}
+
+// words say of a lock what it is and how long it holds.
+func (l locked) words() string {
+	if l.Pending {
+		return fmt.Sprintf("%s for %s from completion on, until %s at least", l.Mode, count(l.Days, "day"), l.Until.Format(time.RFC3339))
+	}
+	return l.Mode + " until " + l.Until.Format(time.RFC3339)
+}
+
+// counted records when the lock of a snapshot ends, once it is completed: before,
+// AWS does not know it. Where there is none, or it cannot be looked at, the step
+// that locks says so: the snapshot is complete all the same.
+func counted(x *respond.Exec, p snapshotParams, id string) (evidence.Item, string, error) {
+	if _, planned := stepOf(x.Plan.Steps, own(x, of(stageLock, p.Volume.ID))); !planned {
+		return evidence.Item{}, "", nil
+	}
+	l, err := lockOf(x, id)
+	for try := 0; err != nil && !ended(err) && respond.Transient(err) && try < 5; try++ {
+		if err := x.Sleep(time.Second << try); err != nil {
+			return evidence.Item{}, "", err
+		}
+		l, err = lockOf(x, id)
+	}
+	switch {
+	case ended(err):
+		return evidence.Item{}, "", err
+	case err != nil, l.Mode == "", l.Pending:
+		return evidence.Item{}, "", nil
+	}
+	if err := x.Custody("locked", own(x, of(stageSnapshot, p.Volume.ID)), "", id, l.words()+", as AWS counts since it is completed"); err != nil {
+		return evidence.Item{}, "", err
+	}
+	return evidence.Item{LockMode: l.Mode, LockUntil: l.Until}, "; it is locked (" + l.words() + ")", nil
 }
 
 // itemID is the item that a step about a snapshot is about.
@@ -166,17 +226,14 @@ func itemID(x *respond.Exec, p snapshotParams) string {
 	return own(x, of(stageSnapshot, p.Volume.ID))
 }
 
-// unlocked states that the snapshot is not locked, and fails the step: nothing
-// else needs it, and a person must know.
+// unlocked fails the step where the snapshot is not locked: nothing else needs it,
+// and a person must know. The report states the gap.
 func unlocked(x *respond.Exec, id string, err error) (playbook.Outcome, error) {
 	if ended(err) || respond.Transient(err) {
 		return playbook.Outcome{}, err
 	}
-	if lacked := x.Lack("lock of "+id, short(err)); lacked != nil {
-		return playbook.Outcome{}, lacked
-	}
 	if respond.Is(err, "UnsupportedOperation", "InvalidAction", "InvalidRequest") {
-		return playbook.Outcome{State: playbook.Skipped, Message: id + " is not locked: AWS cannot in this region; whoever may delete snapshots may delete it"}, nil
+		return playbook.Outcome{State: playbook.Skipped, Message: "AWS locks no snapshot in this region; whoever may delete snapshots may delete them"}, nil
 	}
 	return playbook.Outcome{}, respond.Explain(err, "lock "+id, "the snapshot is there, and whoever may delete snapshots may delete it")
 }

@@ -43,7 +43,14 @@ type memoryParams struct {
 	ToolSHA256 string `json:"tool_sha256"`
 	PartBytes  int64  `json:"part_bytes"`
 	Parts      int    `json:"parts"`
+	// FirstSeconds is after how long without a first part the memory is given up,
+	// for isolation waits; 0: only where nothing moves for long.
+	FirstSeconds int64 `json:"first_seconds,omitempty"`
 }
+
+// most is how many bytes the host may send: what it has, what the kernel counts
+// apart, and one part more. More is no memory.
+func (p memoryParams) most() int64 { return p.MiB<<20*12/10 + max(p.PartBytes, partLeast) }
 
 const (
 	partLeast = 64 << 20
@@ -53,6 +60,11 @@ const (
 	addressesLive = 6 * time.Hour
 	// noProgress is after how long without another part the command is cancelled.
 	noProgress = 10 * time.Minute
+	// firstPart is after how long an accepted command must have sent its first
+	// part where isolation waits for it: the agent is in the hands of the host.
+	firstPart = 90 * time.Second
+	// leastPause is the shortest wait between two looks at what arrived.
+	leastPause = 5 * time.Second
 )
 
 // acquisition of memory, as far as it is open: what a closing must know.
@@ -104,19 +116,16 @@ func memory(x *respond.Exec) (playbook.Outcome, error) {
 	return received(x, p, a, said)
 }
 
-// noMemory states the gap. Where the host or the account cannot, the step is
-// skipped and the disks go on; where something broke it fails.
+// noMemory is for a host or an account that cannot: the step is skipped and the
+// disks go on; where something broke it fails. The report states the gap.
 func noMemory(x *respond.Exec, p memoryParams, why string, err error) (playbook.Outcome, error) {
 	if err != nil && (ended(err) || respond.Transient(err)) {
 		return playbook.Outcome{}, err
 	}
 	if err != nil {
-		if lacked := x.Lack("memory of "+p.Instance, short(err)); lacked != nil {
-			return playbook.Outcome{}, lacked
-		}
 		return playbook.Outcome{}, respond.Explain(err, "read the memory of "+p.Instance, "the disks go on")
 	}
-	return playbook.Outcome{State: playbook.Skipped, Message: "cannot, because " + why}, x.Lack("memory of "+p.Instance, "cannot, because "+why)
+	return playbook.Outcome{State: playbook.Skipped, Message: "cannot, because " + why}, nil
 }
 
 // cannot probes what must be so before the host is touched; empty: it can.
@@ -260,7 +269,12 @@ func command(x *respond.Exec, p memoryParams, a *acquisition) (said hostSays, wh
 	if err := oweMemory(x, *a); err != nil {
 		return said, "", err
 	}
-	parts, since := -1, x.Now()
+	accepted, err := respond.Once(x, "accepted", func() (time.Time, error) { return x.Now(), nil })
+	if err != nil {
+		return said, "", err
+	}
+	parts, since := -1, accepted
+	looks := 0 // as long as that at least was waited, whatever the tempo
 	err = x.Poll(func() (bool, error) {
 		out, err := invocation(x, p, a.Command)
 		if respond.Is(err, "InvocationDoesNotExist") {
@@ -281,6 +295,10 @@ func command(x *respond.Exec, p memoryParams, a *acquisition) (said hostSays, wh
 			if n != parts {
 				parts, since = n, x.Now()
 			}
+			first := time.Duration(p.FirstSeconds) * time.Second
+			if looks++; n == 0 && first > 0 && max(x.Now().Sub(accepted), time.Duration(looks-1)*leastPause) >= first {
+				return false, playbook.Permanent(fault.New(fault.Unavailable, fmt.Sprintf("the host took the command and sent nothing of its memory for %s; isolation does not wait for it any longer", first), "the disks go on"))
+			}
 			if x.Now().Sub(since) >= noProgress {
 				return false, playbook.Permanent(fault.New(fault.Unavailable, fmt.Sprintf("the host sent no more of its memory for %s", noProgress), "the disks go on"))
 			}
@@ -300,15 +318,16 @@ func lastLine(s string) string {
 	return strings.TrimSpace(s[strings.LastIndexByte(s, '\n')+1:])
 }
 
-// sent counts the parts that have arrived, and tells people.
+// sent counts the parts that have arrived, and tells people. More than the host
+// has ends it.
 func sent(x *respond.Exec, p memoryParams, a acquisition) (int, error) {
 	parts, err := partsOf(x, a)
 	if err != nil {
 		return 0, err
 	}
-	var bytes int64
-	for _, q := range parts {
-		bytes += aws.ToInt64(q.Size)
+	bytes, err := fits(p, parts)
+	if err != nil {
+		return 0, err
 	}
 	short, long := memoryTime(p.MiB)
 	x.Progress(playbook.Progress{Done: bytes >> 20, Total: p.MiB, Unit: "MiB", ShortestSeconds: int64(short / time.Second), LongestSeconds: int64(long / time.Second)})

@@ -48,6 +48,9 @@ func (b *drafting) addMemory(tool, sum string) {
 	if b.h.MemoryLimit > 0 {
 		limit = min(limit, b.h.MemoryLimit)
 	}
+	if b.h.MemoryLimit > 0 && len(b.h.AfterMemory) == 0 { // isolation waits for it
+		p.FirstSeconds = int64(firstPart / time.Second)
+	}
 	b.add(respond.Step{ID: StepMemory, Action: actMemory, Role: awscalls.Act, Effect: respond.Creates, After: append(append([]string(nil), b.h.AfterAll...), b.h.AfterMemory...), TimeoutSeconds: int64(limit / time.Second),
 		Title: fmt.Sprintf("%s: read %d MiB of memory by SSM document %s version %s; a tool runs on the host from memory and writes to no disk", b.w.Instance, b.w.MemoryMiB, f.MemoryDocument, f.MemoryDocVersion)}, p)
 }

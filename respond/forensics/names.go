@@ -77,7 +77,8 @@ const (
 	savedLocked    = "locked"      // locked
 	savedImage     = "image"       // the SHA-256 of the image of the snapshot that a step hashed
 	savedReport    = "report"
-	savedData      = "data" // what the evidence bucket did not take
+	savedData      = "data"    // what the evidence bucket did not take
+	savedRefused   = "refused" // why it did not
 )
 
 // of is the id of a step about one volume.

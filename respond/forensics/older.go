@@ -131,7 +131,7 @@ func lockOne(x *respond.Exec, p olderParams, s OldSnapshot, wanted time.Time) (l
 		return locked{}, fault.New(fault.NotFound, s.ID+" does not exist any more", "somebody deleted it since the plan was made: look in CloudTrail and in the recycle bin")
 	case err != nil && !respond.DeniedByAWS(err):
 		return locked{}, err
-	case err == nil && (have.Mode == "compliance" || enough(have, "governance", wanted)):
+	case err == nil && (have.Mode == "compliance" || enough(have, "governance", wanted, p.Days)):
 		return have, nil // by somebody else, and better than ours
 	}
 	// The mark comes first: our role may lock only what carries it. It is that of
@@ -161,5 +161,5 @@ func olderItem(x *respond.Exec, s OldSnapshot, l locked) error {
 	if err != nil {
 		return err
 	}
-	return x.Custody("locked", id, "", s.ID, l.Mode+" until "+l.Until.Format(time.RFC3339))
+	return x.Custody("locked", id, "", s.ID, l.words())
 }

@@ -87,8 +87,13 @@ type machine struct {
 
 // locked is what a lock step found or set.
 type locked struct {
-	Mode  string    `json:"mode"`
+	Mode string `json:"mode"`
+	// Until is when it ends; where Pending, when it ends at the earliest.
 	Until time.Time `json:"until"`
+	Days  int       `json:"days,omitempty"`
+	// Pending says that its days count from when the snapshot is completed, which
+	// is still to come: until then AWS shows no end.
+	Pending bool `json:"pending,omitempty"`
 	// Cools is until when a compliance lock can be taken back; zero: it cannot.
 	Cools time.Time `json:"cools,omitzero"`
 	// Unseen is why AWS does not show it; empty: it does.

@@ -2,7 +2,6 @@ package forensics
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/guardroom/guardroom/evidence"
@@ -22,7 +21,7 @@ func report(x *respond.Exec) (playbook.Outcome, error) {
 			return playbook.Outcome{}, err
 		}
 	}
-	if err := lost(x); err != nil {
+	if err := lost(x, p.Instance); err != nil {
 		return playbook.Outcome{}, err
 	}
 	items, gaps, _ := gather(x)
@@ -34,44 +33,18 @@ func report(x *respond.Exec) (playbook.Outcome, error) {
 	return playbook.Outcome{Message: text}, x.Save(savedReport, text)
 }
 
-// lost states as a gap every step of the acquisition that did not come to its end.
-func lost(x *respond.Exec) error {
-	for _, s := range x.Plan.Steps {
-		id := localID(s)
-		if s.Part != x.Def.Part || !strings.HasPrefix(s.Action, "forensics.") || id == StepReport || stageOf(id) == stageWithdraw {
-			continue
-		}
-		rec, ok := x.Record(id)
-		if ok && rec.State == playbook.Completed {
-			continue
-		}
-		why := "it did not run"
-		if ok && rec.Message != "" {
-			why = rec.Message
-		}
-		if err := x.Lack(id, why); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // gather is all that the steps of the run preserved, lack and handled.
 func gather(x *respond.Exec) (items []evidence.Item, gaps []evidence.Gap, custody []evidence.Custody) {
 	return Collect(recordsOf(x))
 }
 
 // Collect puts together what the steps of a run preserved, lack and handled, in
-// the order of the plan. Items that several steps spoke of are merged.
+// the order of the plan. Items and gaps that several steps spoke of are merged.
 func Collect(records []playbook.Record) (items []evidence.Item, gaps []evidence.Gap, custody []evidence.Custody) {
 	for _, rec := range records {
 		i, g, c := respond.EvidenceOf(rec)
 		items = evidence.MergeItems(items, i...)
-		for _, one := range g {
-			if !slices.Contains(gaps, one) {
-				gaps = append(gaps, one)
-			}
-		}
+		gaps = evidence.MergeGaps(gaps, g...)
 		custody = append(custody, c...)
 	}
 	return items, gaps, custody

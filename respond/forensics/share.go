@@ -56,7 +56,7 @@ func share(x *respond.Exec) (playbook.Outcome, error) {
 	}
 	_, err = change(x, x.Place(), func(ctx context.Context, c awscalls.EC2) (*ec2.ModifySnapshotAttributeOutput, error) {
 		return c.ModifySnapshotAttribute(ctx, &ec2.ModifySnapshotAttributeInput{SnapshotId: aws.String(id), Attribute: types.SnapshotAttributeNameCreateVolumePermission,
-			CreateVolumePermission: &types.CreateVolumePermissionModifications{Add: []types.CreateVolumePermission{{UserId: aws.String(p.With)}}}})
+			OperationType: types.OperationTypeAdd, UserIds: []string{p.With}})
 	})
 	if err != nil {
 		return playbook.Outcome{}, early(x, err, x.Started())
@@ -235,7 +235,7 @@ func unshare(ctx context.Context, a awscalls.AWS, place awscalls.Place, o opened
 		return err
 	}
 	_, err = c.ModifySnapshotAttribute(ctx, &ec2.ModifySnapshotAttributeInput{SnapshotId: aws.String(o.Snapshot), Attribute: types.SnapshotAttributeNameCreateVolumePermission,
-		CreateVolumePermission: &types.CreateVolumePermissionModifications{Remove: []types.CreateVolumePermission{{UserId: aws.String(o.With)}}}})
+		OperationType: types.OperationTypeRemove, UserIds: []string{o.With}})
 	if err != nil && !respond.Gone(err) {
 		return err
 	}

@@ -178,10 +178,14 @@ func recordSet(x *respond.Exec, p setParams, now []types.Volume, all []made, fai
 			by[m.Volume] = m
 		}
 	}
+	var alone []string // of a call of its own
 	for _, v := range now {
 		id := aws.ToString(v.VolumeId)
 		m, ok := by[id]
 		if !ok {
+			if slices.ContainsFunc(p.Volumes, func(v Volume) bool { return v.ID == id }) {
+				continue // the report says so
+			}
 			if err := x.Lack("snapshot of "+id, failed[id]); err != nil {
 				return playbook.Outcome{}, err
 			}
@@ -199,14 +203,18 @@ func recordSet(x *respond.Exec, p setParams, now []types.Volume, all []made, fai
 			return playbook.Outcome{}, err
 		}
 		if !m.Set {
-			if err := x.Lack("one instant of "+id, "its snapshot was made by a call of its own ("+why+")"); err != nil {
-				return playbook.Outcome{}, err
-			}
+			alone = append(alone, id)
 		}
 		if !slices.ContainsFunc(p.Volumes, func(v Volume) bool { return v.ID == id }) {
 			if err := x.Lack("lock, hash and working copy of "+id, "it was attached after the plan was made; its snapshot "+m.ID+" is kept"); err != nil {
 				return playbook.Outcome{}, err
 			}
+		}
+	}
+	if len(alone) > 0 {
+		slices.Sort(alone)
+		if err := x.Lack("one instant of "+listOfWords(alone), "each snapshot was made by a call of its own ("+why+")"); err != nil {
+			return playbook.Outcome{}, err
 		}
 	}
 	if err := extra(x, all, by); err != nil {
@@ -269,10 +277,15 @@ func listOf(by map[string]made) string {
 	return strings.Join(out, ", ")
 }
 
+// reasons names each reason once, with all that failed of it.
 func reasons(failed map[string]string) string {
-	var out []string
+	var out, seen []string
 	for _, v := range sortedKeys(failed) {
-		out = append(out, v+": "+failed[v])
+		if why := failed[v]; !slices.Contains(seen, why) {
+			seen = append(seen, why)
+			same := slices.DeleteFunc(sortedKeys(failed), func(o string) bool { return failed[o] != why })
+			out = append(out, listOfWords(same)+": "+why)
+		}
 	}
 	return strings.Join(out, "; ")
 }

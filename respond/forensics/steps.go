@@ -108,9 +108,9 @@ func changes(call string) bool {
 	return true
 }
 
+// gap notes what is known to be missing when the plan is made.
 func (b *drafting) gap(what, why string) {
 	b.gaps = append(b.gaps, evidence.Gap{What: what, Why: why})
-	b.d.WillNot = append(b.d.WillNot, what+": "+why)
 }
 
 // volatile is what AWS shows of the instance now. None of it touches the host.
@@ -283,7 +283,10 @@ func (b *drafting) closing() {
 	if m := b.r.Policy.Evidence.LockMode; m == "none" || m == "" {
 		b.gap("locks", "the policy says that snapshots are not locked (evidence.lock)")
 	}
-	p.Gaps = b.gaps
+	p.Gaps = putTogether(b.gaps)
+	for _, g := range p.Gaps {
+		b.d.WillNot = append(b.d.WillNot, g.What+": "+g.Why)
+	}
 	b.add(respond.Step{ID: StepReport, Action: actReport, Role: awscalls.Read, Effect: respond.NoChange, After: slices.Concat(b.ends, b.h.BeforeReport),
 		Title: "say what was preserved, what was not, and where it is"}, p)
 }

@@ -211,7 +211,7 @@ func TestWhatCannotBeHadIsSaidInThePlan(t *testing.T) {
 			w.Bench.Subnets[0].Problem = "is not private: it has a route to igw-1"
 		}, "no workstation in subnet-a: it is not private", nil},
 		"no locks":       {func(_ *forensics.World, p *respond.Policy) { p.Evidence.LockMode = "none" }, "snapshots are not locked", []string{"lock/vol-a"}},
-		"no hashes":      {func(_ *forensics.World, p *respond.Policy) { p.Forensics.Hash = "never" }, "hash of vol-a: the policy says never", []string{"hash/vol-a"}},
+		"no hashes":      {func(_ *forensics.World, p *respond.Policy) { p.Forensics.Hash = "never" }, "hash of vol-a, vol-b and vol-r: the policy says never", []string{"hash/vol-a"}},
 		"instance store": {func(w *forensics.World, _ *respond.Policy) { w.StoreGB = 300 }, "300 GB on disks that no snapshot holds", nil},
 		"several hosts":  {func(w *forensics.World, _ *respond.Policy) { w.Volumes[0].MultiAttach = true }, "several instances", nil},
 		"marketplace":    {func(w *forensics.World, _ *respond.Policy) { w.Codes = []string{"abc"} }, "marketplace product code abc", []string{"attach/vol-r"}},

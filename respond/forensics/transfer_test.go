@@ -64,7 +64,7 @@ func TestEvidenceIsPulledIntoTheForensicAccountUnderItsKeyAndTheShareWithdrawn(t
 	}
 	for _, c := range b.calls("EC2.ModifySnapshotAttribute") {
 		in := c.Input.(*ec2.ModifySnapshotAttributeInput)
-		if raw, _ := json.Marshal(in); strings.Contains(string(raw), `"all"`) || in.CreateVolumePermission.Add != nil && in.CreateVolumePermission.Remove != nil {
+		if raw, _ := json.Marshal(in); strings.Contains(string(raw), `"all"`) || in.OperationType == "" || len(in.UserIds) != 1 || in.CreateVolumePermission != nil {
 			t.Errorf("shared as %s", raw)
 		}
 	}

@@ -32,6 +32,8 @@ type workingParams struct {
 	// one, and which, its tags say.
 	Lost string `json:"lost,omitempty"`
 	Run  string `json:"run"` // whose tag it must carry
+	// Item is the id that what was made has as evidence of its run.
+	Item string `json:"item,omitempty"`
 }
 
 func undoStep(s respond.Step, id, action, title string, effect respond.Effect, p workingParams, calls ...string) []respond.Step {
@@ -49,7 +51,7 @@ func undoAttach(s respond.Step, rec playbook.Record) ([]respond.Step, error) {
 		return nil, nil
 	}
 	return undoStep(s, of("detach", id), actDetach, fmt.Sprintf("detach %s, the working copy of %s, from the workstation", id, p.Volume.ID), respond.Reversible,
-		workingParams{Volume: id}, "EC2.DetachVolume"), nil
+		workingParams{Volume: id, Item: strings.Replace(s.ID, of(stageAttach, p.Volume.ID), of(stageVolume, p.Volume.ID), 1)}, "EC2.DetachVolume"), nil
 }
 
 // undoVolume deletes the working copy; the snapshot that it was made from stays.
@@ -64,12 +66,12 @@ func undoVolume(s respond.Step, rec playbook.Record) ([]respond.Step, error) {
 	case rec.Load(savedVolume, &id):
 	case rec.Load(savedAsked, &asked):
 		return undoStep(s, of("delete", p.Volume.ID), actDelete, "look for a working copy of "+p.Volume.ID+", which was asked for without an answer, and delete it; its snapshot stays", respond.Irreversible,
-			workingParams{Lost: s.ID}, "EC2.DetachVolume", "EC2.DeleteVolume"), nil
+			workingParams{Lost: s.ID, Item: s.ID}, "EC2.DetachVolume", "EC2.DeleteVolume"), nil
 	default:
 		return nil, nil
 	}
 	return undoStep(s, of("delete", id), actDelete, fmt.Sprintf("delete %s, the working copy of %s; its snapshot stays", id, p.Volume.ID), respond.Irreversible,
-		workingParams{Volume: id}, "EC2.DetachVolume", "EC2.DeleteVolume"), nil
+		workingParams{Volume: id, Item: s.ID}, "EC2.DetachVolume", "EC2.DeleteVolume"), nil
 }
 
 // undoLaunch terminates our workstation.
@@ -80,12 +82,12 @@ func undoLaunch(s respond.Step, rec playbook.Record) ([]respond.Step, error) {
 	case rec.Load(savedMachine, &m):
 	case rec.Load(savedTry, &try):
 		return undoStep(s, of("terminate", "lost"), actTerminate, "look for a workstation, which was asked for without an answer, and terminate it", respond.Irreversible,
-			workingParams{Lost: s.ID}, "EC2.ModifyInstanceAttribute", "EC2.TerminateInstances"), nil
+			workingParams{Lost: s.ID, Item: s.ID}, "EC2.ModifyInstanceAttribute", "EC2.TerminateInstances"), nil
 	default:
 		return nil, nil
 	}
 	return undoStep(s, of("terminate", m.ID), actTerminate, "terminate the workstation "+m.ID, respond.Irreversible,
-		workingParams{Workstation: m.ID}, "EC2.ModifyInstanceAttribute", "EC2.TerminateInstances"), nil
+		workingParams{Workstation: m.ID, Item: s.ID}, "EC2.ModifyInstanceAttribute", "EC2.TerminateInstances"), nil
 }
 
 // release carries out the three kinds of undo by the same code as the clean-up
@@ -119,7 +121,11 @@ func release(x *respond.Exec, action string, what func(ctx context.Context, c aw
 	if err != nil {
 		return playbook.Outcome{}, err
 	}
-	return playbook.Outcome{Message: text}, x.Custody(action, x.Def.ID, p.Volume+p.Workstation, "", "undo of "+p.Run)
+	item := x.Def.ID
+	if p.Item != "" {
+		item = p.Run + "/" + p.Item // as a manifest names what another run made
+	}
+	return playbook.Outcome{Message: text}, x.Custody(action, item, p.Volume+p.Workstation, "", "undo of "+p.Run)
 }
 
 // find looks by its tags for what a step asked for and heard no answer of.

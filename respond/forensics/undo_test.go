@@ -223,3 +223,31 @@ func TestActionsCallWhatTheyNameAndInTheNamedRole(t *testing.T) {
 var rare = []string{"act EC2.CreateSnapshot", "act SSM.CancelCommand", "forensics S3.AbortMultipartUpload", "read SSM.ListCommands"}
 
 func hashed(_ *sim.Options, p *respond.Policy, _ *edits) { p.Forensics.Hash = "auto" }
+
+// An auditor joins what an undo released with the item of the run that made it.
+func TestTheCustodyOfAnUndoNamesTheItemsOfTheRun(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, quick)
+	ran := b.run()
+	b.completed(ran)
+	known := map[string]bool{}
+	for _, r := range ran {
+		items, _, _ := respond.EvidenceOf(r)
+		for _, i := range items {
+			known[string(b.undoPlan().UndoOf)+"/"+i.ID] = true
+		}
+	}
+	lines, steps := 0, len(b.undoPlan().Steps)
+	for id, r := range b.undo() {
+		_, _, custody := respond.EvidenceOf(r)
+		for _, c := range custody {
+			lines++
+			if !known[c.Item] {
+				t.Errorf("%s: %s names %q, which is no item", id, c.Action, c.Item)
+			}
+		}
+	}
+	if lines == 0 || lines != steps {
+		t.Errorf("%d lines of %d steps", lines, steps)
+	}
+}

@@ -23,11 +23,15 @@ type showing struct {
 	kind        evidence.Kind
 	title, how  string
 	trust       string
+	// none is what is said where there is nothing to keep, and nothing is missing;
+	// empty: nothing is a gap.
+	none string
 	// get returns nil and why where there is nothing to keep.
 	get func(ctx context.Context, c awscalls.EC2, instance string) (data []byte, why string, err error)
 }
 
-// show keeps what AWS shows. What it does not show is a gap and no failure.
+// show keeps what AWS shows. What it does not show is a gap, which the report
+// states, and no failure.
 func show(x *respond.Exec, s showing) (playbook.Outcome, error) {
 	var p instanceParams
 	if err := x.Params(&p); err != nil {
@@ -50,8 +54,11 @@ func show(x *respond.Exec, s showing) (playbook.Outcome, error) {
 	case err != nil:
 		return playbook.Outcome{}, err
 	}
-	if why != "" {
-		return playbook.Outcome{State: playbook.Skipped, Message: why}, x.Lack(s.title, why)
+	switch {
+	case why != "" && why == s.none:
+		return playbook.Outcome{Message: why}, nil
+	case why != "":
+		return playbook.Outcome{State: playbook.Skipped, Message: why}, nil
 	}
 	i := o.object(x, s.kind, s.title, p.Instance, s.how, s.trust)
 	if err := x.Preserve(i); err != nil {
@@ -85,7 +92,7 @@ func inStore(x *respond.Exec, s showing, instance string, refused error) (playbo
 			return playbook.Outcome{}, err
 		}
 	}
-	if err := x.Lack(s.title+" in the evidence bucket", fault.Of(refused).Error()); err != nil {
+	if err := x.Save(savedRefused, fault.Of(refused).Error()); err != nil {
 		return playbook.Outcome{}, err
 	}
 	digest := evidence.Digest(data)
@@ -121,14 +128,15 @@ func console(x *respond.Exec) (playbook.Outcome, error) {
 				return nil, "", err
 			}
 			data, err := decoded(out.Output)
-			return data, empty(data, "the console is empty"), err
+			return data, empty(data, "AWS has no output of it"), err
 		}})
 }
 
 // userData keeps the user data, which may hold secrets: it goes into the
 // encrypted bucket and nowhere else.
 func userData(x *respond.Exec) (playbook.Outcome, error) {
-	return show(x, showing{file: "user-data.bin", media: "application/octet-stream", kind: evidence.Metadata, title: "user data", how: "EC2.DescribeInstanceAttribute", trust: trustAWS,
+	const none = "the instance has no user data"
+	return show(x, showing{none: none, file: "user-data.bin", media: "application/octet-stream", kind: evidence.Metadata, title: "user data", how: "EC2.DescribeInstanceAttribute", trust: trustAWS,
 		get: func(ctx context.Context, c awscalls.EC2, id string) ([]byte, string, error) {
 			out, err := c.DescribeInstanceAttribute(ctx, &ec2.DescribeInstanceAttributeInput{InstanceId: aws.String(id), Attribute: types.InstanceAttributeNameUserData})
 			if err != nil {
@@ -139,7 +147,7 @@ func userData(x *respond.Exec) (playbook.Outcome, error) {
 				text = out.UserData.Value
 			}
 			data, err := decoded(text)
-			return data, empty(data, "the instance has no user data"), err
+			return data, empty(data, none), err
 		}})
 }
 

@@ -205,10 +205,6 @@ func attachAt(x *respond.Exec, p volumeParams, m machine, id string) error {
 		case respond.Is(err, "InvalidParameterValue", "InvalidDevice*"):
 			last = err // the name is taken after all
 			continue
-		case respond.Is(err, "AttachmentLimitExceeded"):
-			if lacked := x.Lack("evidence volume of "+p.Volume.ID+" on the workstation", "its type takes no more volumes (AttachmentLimitExceeded); the volume "+id+" is there"); lacked != nil {
-				return lacked
-			}
 		}
 		return respond.Explain(err, "attach "+id+" to "+m.ID, "the volume is there and can be attached by hand")
 	}

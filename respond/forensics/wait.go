@@ -35,9 +35,15 @@ func awaitSnapshot(x *respond.Exec) (playbook.Outcome, error) {
 	if err != nil {
 		return playbook.Outcome{}, err
 	}
-	return playbook.Outcome{Message: fmt.Sprintf("%s of %s is complete", id, p.Volume.ID)}, x.Preserve(evidence.Merge(item(x, own(x, of(stageSnapshot, p.Volume.ID))), evidence.Item{
-		ID: own(x, of(stageSnapshot, p.Volume.ID)), Location: id, AWSTime: aws.ToTime(s.StartTime).UTC(), Key: aws.ToString(s.KmsKeyId)}))
+	i, locked, err := counted(x, p, id)
+	if err != nil {
+		return playbook.Outcome{}, err
+	}
+	i.ID, i.Location, i.AWSTime, i.Key = own(x, of(stageSnapshot, p.Volume.ID)), id, aws.ToTime(s.StartTime).UTC(), aws.ToString(s.KmsKeyId)
+	return playbook.Outcome{Message: fmt.Sprintf("%s of %s is complete%s", id, p.Volume.ID, locked)}, x.Preserve(evidence.Merge(item(x, i.ID), i))
 }
+
+const notAttached = "it was not attached any more"
 
 // snapshotOf is the snapshot that the step From left for a volume.
 func snapshotOf(x *respond.Exec, p snapshotParams) (string, error) {
@@ -56,7 +62,7 @@ func snapshotOf(x *respond.Exec, p snapshotParams) (string, error) {
 	_ = x.Output(p.From, savedFailed, &failed) // an absent reason is no other error
 	why := failed[p.Volume.ID]
 	if why == "" {
-		why = "it was not attached any more"
+		why = notAttached
 	}
 	return "", playbook.Permanent(fault.New(fault.Unavailable, "there is no snapshot of "+p.Volume.ID+": "+why, "make a plan for what is missing"))
 }

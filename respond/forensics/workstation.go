@@ -3,6 +3,7 @@ package forensics
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -23,6 +24,8 @@ import (
 const (
 	rounds     = 5
 	roundPause = time.Minute
+	// quotaRounds is how often where a quota is reached: it does not free itself.
+	quotaRounds = 2
 )
 
 // launch starts the workstation in the first type and subnet that AWS has
@@ -109,8 +112,11 @@ func obtain(x *respond.Exec, p machineParams, img Image) (machine, error) {
 		if err := x.Save("refusals", refusals); err != nil {
 			return machine{}, err
 		}
+		if try%n == n-1 && atQuota(refusals) && try >= n*quotaRounds-1 {
+			break
+		}
 		if try%n == n-1 && try < n*rounds-1 {
-			x.Progress(playbook.Progress{Message: "no capacity in any type and subnet; all are tried again"})
+			x.Progress(playbook.Progress{Message: waiting(refusals)})
 			if err := x.Save(savedTry, try+1); err != nil {
 				return machine{}, err
 			}
@@ -123,8 +129,37 @@ func obtain(x *respond.Exec, p machineParams, img Image) (machine, error) {
 	for _, k := range sortedKeys(refusals) {
 		list = append(list, k+": "+refusals[k])
 	}
+	if atQuota(refusals) {
+		return machine{}, playbook.Permanent(fault.New(fault.Unavailable, "AWS started no workstation, "+quotaReached+": "+strings.Join(list, "; "),
+			"raise the quota for instances of account "+x.Def.Account+", or end some; the snapshots are safe"))
+	}
 	return machine{}, playbook.Permanent(fault.New(fault.Unavailable, "AWS started no workstation: "+strings.Join(list, "; "),
 		"name more in forensics.types and forensics.subnets, or raise the quota; the snapshots are safe"))
+}
+
+const quotaReached = "the quota of the account for instances is reached"
+
+// atQuota reports whether each type and subnet was refused for want of quota.
+func atQuota(refusals map[string]string) bool {
+	for _, code := range refusals {
+		if code != "VcpuLimitExceeded" && code != "InstanceLimitExceeded" && code != "MaxSpotInstanceCountExceeded" {
+			return false
+		}
+	}
+	return len(refusals) > 0
+}
+
+// waiting says for what a workstation waits, by the codes of AWS.
+func waiting(refusals map[string]string) string {
+	codes := slices.Compact(slices.Sorted(maps.Values(refusals)))
+	why := "no capacity in any type and subnet"
+	switch {
+	case atQuota(refusals):
+		why = quotaReached
+	case slices.ContainsFunc(codes, func(code string) bool { return !strings.HasPrefix(code, "Insufficient") }):
+		why = "AWS starts none of the types in any subnet"
+	}
+	return why + " (" + strings.Join(codes, ", ") + "); all are tried again"
 }
 
 // elsewhere reports whether another type or subnet may do where this one did not.

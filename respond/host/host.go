@@ -82,7 +82,7 @@ func (b both) Describe(ctx context.Context, a awscalls.AWS, r respond.Request) (
 		facts = append(facts, f)
 	}
 	return respond.World{Before: before, Facts: facts, Value: worlds{contain, acquire.w}, Unanswered: slices.Concat(contain.Unanswered, acquire.w.Unanswered),
-		Tags: contain.Tags}, nil
+		Tags: contain.Tags, WorksAs: contain.WorksAs}, nil
 }
 
 // Draft implements respond.Playbook.
@@ -116,7 +116,11 @@ func (b both) Draft(w respond.World, r respond.Request) (respond.Draft, error) {
 			}
 		}
 	}
+	recordFirst(d.Steps, more.Steps)
 	d.Steps = append(d.Steps, more.Steps...)
+	if err := ec2.Rehearse(d.Steps); err != nil {
+		return d, err
+	}
 	for _, line := range more.WillNot {
 		if !strings.Contains(line, "its network stays as it is") { // that is not so here
 			d.WillNot = append(d.WillNot, line)
@@ -160,4 +164,22 @@ func (b both) containment(v worlds, acquired forensics.World, r respond.Request,
 		h.MemoryLimit, h.AfterMemory = ec2.ThroughLimit, ec2.Before(d.Steps, forensics.StepMemory)
 	}
 	return d, h, err
+}
+
+// recordFirst lets the first changes of the acquisition, such as its snapshots and
+// its workstation, wait for the dry runs and for the before-image, whatever becomes
+// of those. What only looks waits for nothing.
+func recordFirst(contain, acquire []respond.Step) {
+	var first []string
+	for _, s := range contain {
+		if s.ID == ec2.StepPreflight || s.ID == ec2.StepRecord {
+			first = append(first, s.ID)
+		}
+	}
+	for i := range acquire {
+		s := &acquire[i]
+		if s.Effect != respond.NoChange && s.Role != awscalls.Read && len(s.Needs) == 0 {
+			s.After = slices.Concat(s.After, first)
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package host_test
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/guardroom/guardroom/finding"
 	"github.com/guardroom/guardroom/playbook"
 	"github.com/guardroom/guardroom/respond"
+	"github.com/guardroom/guardroom/respond/awscalls"
 	"github.com/guardroom/guardroom/respond/ec2"
 	"github.com/guardroom/guardroom/respond/forensics"
 	"github.com/guardroom/guardroom/respond/host"
@@ -127,5 +129,87 @@ func TestMemoryFirstNeedsNoEndpoints(t *testing.T) {
 	}
 	if slices.ContainsFunc(p.Steps, func(s respond.Step) bool { return s.Stage == ec2.StageShut }) {
 		t.Error("a way is left open although memory went first")
+	}
+}
+
+// The agent is in the hands of the host: it may take the command and do nothing.
+func TestAHostThatSendsNothingOfItsMemoryDelaysItsIsolationByAMinuteAndAHalf(t *testing.T) {
+	t.Parallel()
+	b := bench(t, false)
+	b.Policy.Order = "volatile_first"
+	err := b.World.Edit(func(e *sim.Editor) {
+		e.AddDocument(acct, rgn, sim.Document{Name: "guardroom-memory", Hash: strings.Repeat("d", 64), Limit: 6 * time.Hour, Answer: sim.AgentAnswer{Takes: 5 * time.Hour}})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := b.Plan()
+	records, err := b.Execute(kittest.Run, p, b.Journal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	memory := records[forensics.StepMemory]
+	if memory.State != playbook.Failed || !strings.Contains(memory.Message, "sent nothing of its memory for 1m30s; isolation does not wait for it any longer") {
+		t.Errorf("memory is %s: %s", memory.State, memory.Message)
+	}
+	if d := memory.Ended.Sub(memory.Started); d < 90*time.Second || d > 2*time.Minute {
+		t.Errorf("it waited %s", d)
+	}
+	if _, contained, _ := b.Result(p, records); !contained {
+		t.Error("it does not count as contained")
+	}
+	err = b.World.Edit(func(e *sim.Editor) {
+		if u := e.Bucket(kittest.Evidence).Uploads; len(u) != 0 {
+			t.Errorf("an upload is still open: %v", u)
+		}
+		for _, cmd := range e.Commands(acct, rgn) {
+			for _, run := range cmd.Runs {
+				if run.Ended.IsZero() {
+					t.Error("the command still runs")
+				}
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTheBeforeImageIsInTheBucketBeforeTheFirstChange(t *testing.T) {
+	t.Parallel()
+	for _, order := range []string{"isolate_first", "volatile_first"} {
+		t.Run(order, func(t *testing.T) {
+			t.Parallel()
+			b := bench(t, true)
+			b.Policy.Order = order
+			p, records := carryOut(t, b)
+			for _, first := range []string{ec2.StepPreflight, ec2.StepRecord} {
+				for _, s := range p.Steps {
+					if s.Role != awscalls.Read && s.ID != ec2.StepPreflight && records[s.ID].Started.Before(records[first].Ended) {
+						t.Errorf("%s began before %s had ended", s.ID, first)
+					}
+				}
+			}
+			looked := false
+			for _, c := range b.World.Calls() {
+				in := reflect.Indirect(reflect.ValueOf(c.Input))
+				dry := in.Kind() == reflect.Struct && in.FieldByName("DryRun").IsValid() && !in.FieldByName("DryRun").IsNil() && in.FieldByName("DryRun").Elem().Bool()
+				if c.Operation == "PutObject" {
+					looked = true
+				}
+				if c.Operation == "CreateSnapshots" && !dry && !looked {
+					t.Error("snapshots were made before anything was in the bucket")
+				}
+			}
+			if m := records[ec2.StepPreflight].Message; strings.Contains(m, "EC2.CreateSnapshots") || !strings.Contains(m, "EC2.LockSnapshot") {
+				t.Errorf("the dry runs say %q", m)
+			}
+			if s, _ := p.Step(ec2.StepPreflight); !strings.Contains(string(s.Params), `"call":"EC2.CreateSnapshots"`) {
+				t.Errorf("snapshots are not tried: %s", s.Params)
+			}
+			if s, ok := p.Step(forensics.StepSnapshots); !ok || slices.Contains(s.Needs, ec2.StepRecord) || slices.Contains(s.Needs, ec2.StepPreflight) {
+				t.Errorf("snapshots need more than order: %v", s.Needs)
+			}
+		})
 	}
 }

@@ -247,3 +247,40 @@ func statement(condition map[string]any) map[string]any {
 		"Sid": "GuardroomRevoke", "Effect": "Deny", "Action": "*", "Resource": "*", "Condition": condition,
 	}}}
 }
+
+// chosen reports whether the one who assumed the role chose the name of the
+// session: it is not that of an instance, and the role trusts others than services,
+// or its trust cannot be read.
+// https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+func (s roleState) chosen(session string) bool {
+	if strings.HasPrefix(session, "i-") {
+		return false
+	}
+	var doc struct{ Statement json.RawMessage }
+	if json.Unmarshal([]byte(s.Trust), &doc) != nil {
+		return true
+	}
+	type statement struct {
+		Effect    string
+		Principal json.RawMessage
+	}
+	var list []statement
+	if json.Unmarshal(doc.Statement, &list) != nil {
+		var one statement
+		if json.Unmarshal(doc.Statement, &one) != nil {
+			return true
+		}
+		list = []statement{one}
+	}
+	return slices.ContainsFunc(list, func(one statement) bool {
+		var who map[string]json.RawMessage
+		if one.Effect != "Allow" {
+			return false
+		}
+		if json.Unmarshal(one.Principal, &who) != nil {
+			return true // everybody
+		}
+		delete(who, "Service")
+		return len(who) > 0
+	})
+}

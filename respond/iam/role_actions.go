@@ -152,6 +152,9 @@ func verifyRole() respond.Action {
 				"sessions of other roles that this one assumed go on until they end; guardroom did not look for them in CloudTrail",
 			}
 			message := "the session is denied everything: " + p.UserID
+			if p.Chosen {
+				open = append(open, p.anew())
+			}
 			if p.UserID == "" {
 				message = "every session of role " + p.Role + " issued before is denied everything"
 				open = append(open, "whoever can assume role "+p.Role+" gets new sessions, which are not denied")

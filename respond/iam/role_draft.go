@@ -20,6 +20,9 @@ type roleParams struct {
 	Policy string `json:"policy"`
 	// UserID is ROLEID:session; empty for the whole role.
 	UserID string `json:"user_id,omitempty"`
+	// Chosen says that the caller chose the session's name: it is not that of an
+	// instance, and the role trusts others than services.
+	Chosen bool `json:"chosen_name,omitempty"`
 	// Steps are those whose documents a verifying step accepts.
 	Steps []string `json:"steps,omitempty"`
 }
@@ -45,7 +48,7 @@ func (role) Draft(w respond.World, r respond.Request) (respond.Draft, error) {
 	p := roleParams{Role: s.Name, ARN: s.ARN, Policy: policyName("revoke", r)}
 	doc := denyBefore(r.Now)
 	if s.session != "" {
-		p.UserID = s.ID + ":" + s.session
+		p.UserID, p.Chosen = s.ID+":"+s.session, s.chosen(s.session)
 		p.Policy += "-" + short(p.UserID)
 		doc = denySessionDocument(p.UserID)
 	}
@@ -76,7 +79,16 @@ func (d draft) oneSession(s roleWorld, p roleParams, rec string) {
 	verify := d.Add(respond.Step{ID: "verify/role", Action: "iam.verify-role", Stage: "verify", Title: "read the policy of role " + s.Name + " back", Effect: respond.NoChange, Contains: true, After: []string{deny}}, p)
 	d.Add(respond.Step{ID: "watch/role", Action: "iam.watch-role", Stage: "verify", Title: "look again after 30 s, 2 and 5 minutes", Effect: respond.NoChange, Needs: []string{verify}}, p)
 	d.WillNot = append(d.WillNot, "other sessions of "+s.Name+" go on: the deny names this one by its id")
+	if p.Chosen {
+		d.WillNot = append(d.WillNot, p.anew())
+		d.AlsoHits = append(d.AlsoHits, "whoever else uses the session name "+s.session+" of role "+s.Name+", now or later: callers choose the name themselves")
+	}
 	d.ShortestSeconds, d.LongestSeconds = 305, 600
+}
+
+// anew says what a deny of one session does not hold up.
+func (p roleParams) anew() string {
+	return "whoever can assume role " + p.Role + " gets a new session under another name, which is not denied: callers choose the name; deny the whole role, or take away what lets them assume it"
 }
 
 func (d draft) wholeRole(s roleWorld, p roleParams, rec string, r respond.Request) {

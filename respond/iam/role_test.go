@@ -387,3 +387,31 @@ func TestARoleThatWasMadeAgainIsSaid(t *testing.T) {
 		t.Errorf("%+v", g)
 	}
 }
+
+// The actor just assumes the role again under another name: the plan and what is
+// still open say so, where the caller chose the name.
+func TestADeniedSessionThatNamedItselfMayComeBackUnderAnotherName(t *testing.T) {
+	t.Parallel()
+	const service = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}`
+	const people = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com","AWS":"arn:aws:iam::111122223333:root"},"Action":"sts:AssumeRole"}}`
+	const all = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"}]}`
+	for _, c := range []struct {
+		name, session, trust string
+		said                 bool
+	}{
+		{"chosen by a person", "alice@corp", people, true}, {"everybody may assume it", "alice@corp", all, true},
+		{"given by a service", "resize", service, false}, {"that of an instance", theirs, people, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			b := roleBench(t, c.session)
+			_ = b.World.Edit(func(e *sim.Editor) { e.Role(account, "payments").Trust = c.trust })
+			p, records := b.Contain()
+			_, contained, open := b.Result(p, records)
+			const words = "gets a new session under another name"
+			if !contained || kittest.Has(open, words) != c.said || kittest.Has(p.WillNot, words) != c.said || kittest.Has(p.AlsoHits, "whoever else uses the session name "+c.session) != c.said {
+				t.Errorf("contained %t, open %q, will not %q, also hits %q", contained, open, p.WillNot, p.AlsoHits)
+			}
+		})
+	}
+}

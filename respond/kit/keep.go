@@ -35,6 +35,7 @@ type Piece struct {
 	// Source is the ARN that it was taken from, How the calls.
 	Source, How string
 	Type        string // the media type
+	Trust       string // of the item; empty: aws api
 	Body        io.ReadSeeker
 	// SHA256 in hex and Size are over Body; where empty they are computed.
 	SHA256 string
@@ -67,7 +68,7 @@ func Keep(x *respond.Exec, p Piece) error {
 	item := evidence.Item{
 		ID: x.Def.ID + "/" + p.Name, Kind: p.Kind, Title: p.Title, Source: p.Source, Location: "s3://" + e.Bucket + "/" + key,
 		Account: place.Account, Region: place.Region, SizeBytes: p.Size, SHA256: p.SHA256, HashOver: "the object's bytes",
-		How: p.How, Trust: "aws api", Key: e.KMSKey,
+		How: p.How, Trust: cmp.Or(p.Trust, "aws api"), Key: e.KMSKey,
 	}
 	if e.KMSKey != "" {
 		in.ServerSideEncryption, in.SSEKMSKeyId = types.ServerSideEncryptionAwsKms, &e.KMSKey

@@ -61,15 +61,34 @@ func container(n names) []string {
 // https://docs.aws.amazon.com/guardduty/latest/ug/guardduty-remediate-compromised-database-rds.html
 func database(n names) []string {
 	db := " --db-instance-identifier " + n.database + " --region " + n.region
-	return []string{
+	return append([]string{
 		"Write it down: aws rds describe-db-instances" + db + ", its security groups, and its logs: aws rds describe-db-log-files" + db,
 		"Keep its data as it is now, if it is available: aws rds create-db-snapshot" + db + " --db-snapshot-identifier guardroom-" + n.database + " (for a cluster: create-db-cluster-snapshot). It may take hours.",
 		"Shut the network: make a new security group that lets in your applications only, then aws rds modify-db-instance" + db + " --no-publicly-accessible --vpc-security-group-ids NEW-GROUP --apply-immediately. Do not edit a group that other databases share. Connections that are open live on.",
+	}, withinDatabase()...)
+}
+
+// withinDatabase is what is done about a login inside of any database.
+func withinDatabase() []string {
+	return []string{
 		"Change the password of the database user of the finding, or take its right to log in away; where a secret holds it, rotate the secret: aws secretsmanager rotate-secret --secret-id SECRET",
 		"End its sessions from inside the database: pg_terminate_backend in PostgreSQL, KILL in MySQL.",
 		"Look what the session read: audit log, pg_stat_activity, general log.",
 		"Do not stop the database: what it holds in memory is lost, and AWS starts it again after seven days.",
 	}
+}
+
+// shardGroup is about logins to a database whose compute is a DB shard group: there
+// is no instance, and its data, network and snapshots are those of its cluster.
+// https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/limitless.html
+func shardGroup(n names) []string {
+	region := " --region " + n.region
+	return append([]string{
+		"Write it down, with the cluster that it belongs to (DBClusterIdentifier, CLUSTER below): aws rds describe-db-shard-groups --db-shard-group-identifier " + n.database + region + ", aws rds describe-db-clusters --db-cluster-identifier CLUSTER" + region,
+		"Keep its data as it is now: aws rds create-db-cluster-snapshot --db-cluster-identifier CLUSTER --db-cluster-snapshot-identifier guardroom-" + n.database + region + ". It may take hours.",
+		"Keep its logs: they are in CloudWatch Logs, in the log groups of the cluster (/aws/rds/cluster/CLUSTER/…).",
+		"Shut the network: make a new security group that lets in your applications only, then aws rds modify-db-cluster --db-cluster-identifier CLUSTER --vpc-security-group-ids NEW-GROUP --apply-immediately" + region + ". Do not edit a group that other databases share. Connections that are open live on.",
+	}, withinDatabase()...)
 }
 
 // volume is about malware on a volume.

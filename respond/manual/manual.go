@@ -66,8 +66,10 @@ func steps(k finding.ResourceKind, n names) []string {
 		return ecsTask(n)
 	case finding.KindContainer:
 		return container(n)
-	case finding.KindDBInstance, finding.KindLimitlessDB:
+	case finding.KindDBInstance:
 		return database(n)
+	case finding.KindLimitlessDB:
+		return shardGroup(n)
 	case finding.KindEBSVolume:
 		return volume(n)
 	case finding.KindRecoveryPoint:

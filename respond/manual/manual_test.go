@@ -97,6 +97,7 @@ func TestTheManualStepsHoldTheRightNames(t *testing.T) {
 		{respond.Target{Kind: finding.KindWorkload, ID: "shop/deployments/cart", Parts: map[string]string{"cluster": "prod"}}, []string{"kubectl get deployment -n shop cart -o yaml", "of the cluster prod", "kubectl cordon"}},
 		{respond.Target{Kind: finding.KindECSTask, ID: "t", Parts: map[string]string{"cluster": "prod", "task_arn": "arn:aws:ecs:eu-west-1:111122223333:task/prod/abc"}}, []string{"describe-tasks --cluster prod --region eu-west-1 --tasks arn:aws:ecs:eu-west-1:111122223333:task/prod/abc", "DRAINING"}},
 		{respond.Target{Kind: finding.KindDBInstance, ID: "orders"}, []string{"--db-instance-identifier orders --region eu-west-1", "guardroom-orders", "Do not stop"}},
+		{respond.Target{Kind: finding.KindLimitlessDB, ID: "orders"}, []string{"describe-db-shard-groups --db-shard-group-identifier orders --region eu-west-1", "create-db-cluster-snapshot --db-cluster-identifier CLUSTER", "Do not stop"}},
 		{respond.Target{Kind: finding.KindEBSVolume, ID: "vol-0123456789abcdef0"}, []string{"--volume-ids vol-0123456789abcdef0"}},
 		{respond.Target{Kind: finding.KindRecoveryPoint, ID: "r", ARN: "arn:aws:backup:eu-west-1:111122223333:recovery-point:1"}, []string{"do not delete it: arn:aws:backup:eu-west-1:111122223333:recovery-point:1"}},
 		{respond.Target{Kind: finding.KindAccessKey, ID: "bob", Parts: map[string]string{"user_type": "FederatedUser", "user_name": "bob"}}, []string{"bob", "GetFederationToken"}},

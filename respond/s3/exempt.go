@@ -116,7 +116,7 @@ func (e exempted) guards(policy respond.Policy) []respond.Guard {
 	own := respond.Guard{Name: "guardroom itself", Answer: respond.Pass}
 	if len(e.unknown) > 0 {
 		own.Answer, own.Why = respond.Refuse, fmt.Sprintf("AWS did not say as whom guardroom works in the role %s: it would lock itself out", kit.Join(e.unknown))
-		own.Hint = "guardroom doctor shows why"
+		own.Hint, own.Unsure = "guardroom doctor shows why", true
 	}
 	return []respond.Guard{g, own}
 }

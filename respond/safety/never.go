@@ -18,9 +18,7 @@ func Never(q Question, t respond.Target, w respond.World, changes bool) respond.
 	const name = "never touch"
 	for _, r := range q.Never {
 		for _, resource := range asNamed(q, t, w) {
-			env := *q.Env
-			env.Resource, env.Resources, env.Region = resource, []rule.Resource{resource}, cmp.Or(t.Region, env.Region)
-			match, err := r.Match(&env)
+			match, err := r.Match(about(q, t, resource))
 			if err != nil {
 				return refuse(name, fmt.Sprintf("the rule %s could not be evaluated: %v", r.Name, err), "mend respond.never_touch")
 			}
@@ -29,10 +27,34 @@ func Never(q Question, t respond.Target, w respond.World, changes bool) respond.
 			}
 		}
 		if w.Tags == nil && r.NeedsTags() && changes && !w.Untouched {
-			return refuse(name, fmt.Sprintf("the rule %s asks for tags, and those of %s could not be read", r.Name, t.ID), "let the role that reads see the tags, or respond by hand")
+			g := refuse(name, fmt.Sprintf("the rule %s asks for tags, and those of %s could not be read", r.Name, t.ID), "let the role that reads see the tags, or respond by hand")
+			g.Unsure = true
+			return g
 		}
 	}
 	return pass(name)
+}
+
+// Matches reports whether a rule that approves beforehand matches a resource as it
+// was described, under every name and set of tags that it has. It does not where it
+// cannot be evaluated, or asks for tags that nobody could read.
+func Matches(q Question, t respond.Target, w respond.World, r *rule.Rule) bool {
+	if w.Tags == nil && r.NeedsTags() {
+		return false
+	}
+	for _, resource := range asNamed(q, t, w) {
+		if match, err := r.Match(about(q, t, resource)); err != nil || !match {
+			return false
+		}
+	}
+	return true
+}
+
+// about is what a rule is asked of: the finding, and this resource alone.
+func about(q Question, t respond.Target, resource rule.Resource) *rule.Env {
+	env := *q.Env
+	env.Resource, env.Resources, env.Region = resource, []rule.Resource{resource}, cmp.Or(t.Region, env.Region)
+	return &env
 }
 
 // asNamed is the resource as AWS names it and, where that differs, as the finding
@@ -51,9 +73,13 @@ func asNamed(q Question, t respond.Target, w respond.World) []rule.Resource {
 	if w.Tags == nil {
 		return names
 	}
+	sets := w.Tags
+	if len(sets) == 0 {
+		sets = append(sets, nil) // it carries none
+	}
 	var out []rule.Resource
 	for _, n := range names {
-		for _, tags := range w.Tags {
+		for _, tags := range sets {
 			if n.Tags = tags; tags == nil {
 				n.Tags = map[string]string{}
 			}

@@ -17,6 +17,9 @@ type Own struct {
 	// Resources are ARNs, with * and ?, or ids: of instances, buckets, functions,
 	// databases.
 	Resources []Named
+	// Identities are the roles that guardroom's processes have before they assume
+	// any: patterns of ARNs. What works as one of them may be one of its workers.
+	Identities []Named
 	// Unknown is what could not be found out, in words.
 	Unknown []string
 }
@@ -41,6 +44,21 @@ func (o Own) Has(t respond.Target) string {
 		}
 	}
 	return ""
+}
+
+// Worker refuses what would change a resource that holds the credentials which
+// guardroom itself has: it may be another of its workers.
+func Worker(q Question, t respond.Target, w respond.World, changes bool) respond.Guard {
+	const name = "guardroom's own"
+	if !changes || w.Untouched || w.WorksAs == "" {
+		return pass(name)
+	}
+	for _, n := range q.Own.Identities {
+		if kit.Like(n.Name, w.WorksAs) {
+			return refuse(name, fmt.Sprintf("%s works as %s, %s: it may be one of its workers", t.ID, w.WorksAs, n.What), "give guardroom a role of its own, or respond by hand")
+		}
+	}
+	return pass(name)
 }
 
 // own refuses what guardroom lives on.

@@ -83,20 +83,26 @@ func changeSnapshot(ctx context.Context, a awscalls.AWS, p awscalls.Place, id st
 	if err != nil {
 		return err
 	}
-	permissions := func(list []share) []types.CreateVolumePermission {
-		var out []types.CreateVolumePermission
+	// Of the two forms that AWS takes, this is the one that doubles of AWS read too.
+	modify := func(how types.OperationType, list []share) error {
+		if len(list) == 0 {
+			return nil
+		}
+		in := &ec2.ModifySnapshotAttributeInput{SnapshotId: &id, Attribute: types.SnapshotAttributeNameCreateVolumePermission, OperationType: how}
 		for _, s := range list {
 			if kind, value := s.cut(); kind == group {
-				out = append(out, types.CreateVolumePermission{Group: types.PermissionGroup(value)})
+				in.GroupNames = append(in.GroupNames, value)
 			} else {
-				out = append(out, types.CreateVolumePermission{UserId: aws.String(value)})
+				in.UserIds = append(in.UserIds, value)
 			}
 		}
-		return out
+		_, err := api.ModifySnapshotAttribute(ctx, in)
+		return err
 	}
-	_, err = api.ModifySnapshotAttribute(ctx, &ec2.ModifySnapshotAttributeInput{SnapshotId: &id, Attribute: types.SnapshotAttributeNameCreateVolumePermission,
-		CreateVolumePermission: &types.CreateVolumePermissionModifications{Add: permissions(add), Remove: permissions(remove)}})
-	return err
+	if err := modify(types.OperationTypeRemove, remove); err != nil {
+		return err
+	}
+	return modify(types.OperationTypeAdd, add)
 }
 
 // imageKind is images of EC2.

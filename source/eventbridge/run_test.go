@@ -88,7 +88,7 @@ func TestFunctionRunsUnderTheRuntimeUntilSIGTERM(t *testing.T) {
 		if a := invoke(t, h, []byte(sourcetest.Event("c"))); a.Error != "" {
 			t.Errorf("the event behind the panic was answered %+v", a)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 		if err := h.Terminate(ctx); err != nil {
 			t.Errorf("after SIGTERM: %v", err)
 		}
@@ -104,7 +104,7 @@ func TestFunctionRunsUnderTheRuntimeUntilSIGTERM(t *testing.T) {
 
 func TestEventAtTheDeadlineIsAnErrorAndNotAKill(t *testing.T) {
 	t.Parallel()
-	h := start(t, lambdahost.Options{Timeout: 3 * time.Second})
+	h := start(t, lambdahost.Options{Timeout: 6 * time.Second, Grace: time.Minute})
 	if a := invoke(t, h, []byte(sourcetest.Event("hang"))); !strings.Contains(a.Error, "deadline") {
 		t.Errorf("answered %+v", a)
 	}

@@ -45,7 +45,7 @@ func TestWhatWasMarkedBeforeACrashIsArchivedAfterIt(t *testing.T) {
 		w.put(d, n, w.clock.now())
 		w.state.pending = append(w.state.pending, place{id(n), fakeguardduty.Home, region, d})
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	ended := make(chan error, 1)
 	// Nobody calls Enqueue: the process that would have is dead.

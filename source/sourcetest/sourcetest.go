@@ -125,10 +125,10 @@ func (i *Intake) Look(look func(Kept)) {
 	look(i.kept)
 }
 
-// Await waits until the condition holds, for half a minute at most.
+// Await waits until the condition holds, for five minutes at most.
 func (i *Intake) Await(tb testing.TB, what string, holds func(Kept) bool) {
 	tb.Helper()
-	limit := time.NewTimer(30 * time.Second)
+	limit := time.NewTimer(5 * time.Minute)
 	defer limit.Stop()
 	for {
 		i.mu.Lock()

@@ -26,7 +26,7 @@ func Run(t *testing.T, open Open) {
 		"transactions": transactions, "accepts that meet": meeting, "findings": findings, "revisions": revisions, "paging": paging,
 		"incidents": incidents, "merge keys": mergeKeys, "deliveries": deliveries, "audit": auditChain, "tampering": tampering,
 		"inputs and sources": inputs, "workers, pauses, rules": rest, "digests and notices": speaking, "retention": retention, "schema": schema,
-		"plans": plans, "runs": runs, "journals": journals, "the switch of responses": switches, "what is owed": owing, "evidence": preserving,
+		"plans": plans, "runs": runs, "journals": journals, "the switch of responses": switches, "what is owed": owing, "wishes": wishes, "evidence": preserving,
 		"tokens": tokens, "retention of responses": keepsResponses,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -13,6 +13,7 @@ type lock struct {
 	created time.Time
 	cooling time.Time // compliance can be changed until then
 	days    int
+	starts  time.Time // of the days: once the snapshot is completed
 	until   time.Time
 }
 
@@ -29,9 +30,14 @@ func (l *lock) stage(now time.Time) string {
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
+// nodes show a lock. When its days start and end is left out while the snapshot
+// is pending: AWS does not know it before.
+// https://docs.aws.amazon.com/ebs/latest/userguide/snapshot-lock-considerations.html
 func (l *lock) nodes(id string, now time.Time) []*node {
-	out := []*node{leaf("snapshotId", id), leaf("lockState", l.stage(now)), leaf("lockDuration", strconv.Itoa(l.days)), leaf("lockCreatedOn", stamp(l.created)),
-		leaf("lockExpiresOn", stamp(l.until)), leaf("lockDurationStartTime", stamp(l.created))}
+	out := []*node{leaf("snapshotId", id), leaf("lockState", l.stage(now)), leaf("lockDuration", strconv.Itoa(l.days)), leaf("lockCreatedOn", stamp(l.created))}
+	if !now.Before(l.starts) {
+		out = append(out, leaf("lockExpiresOn", stamp(l.until)), leaf("lockDurationStartTime", stamp(l.starts)))
+	}
 	if l.mode == "compliance" {
 		out = append(out, leaf("coolOffPeriod", strconv.Itoa(int(l.cooling.Sub(l.created).Hours()))), leaf("coolOffPeriodExpiresOn", stamp(l.cooling)))
 	}
@@ -64,7 +70,10 @@ func (p *Proxy) lockSnapshot(r *request) answer {
 		return a
 	}
 	now := p.now()
-	l := &lock{mode: mode, created: now}
+	l := &lock{mode: mode, created: now, starts: now}
+	if status, _ := s.stage(now); status == "pending" {
+		l.starts = s.born.Add(s.takes)
+	}
 	days, expires := r.form.Get("LockDuration"), r.form.Get("ExpirationDate")
 	hours := r.form.Get("CoolOffPeriod")
 	switch {
@@ -80,7 +89,7 @@ func (p *Proxy) lockSnapshot(r *request) answer {
 		if err != nil || n < 1 || n > 36500 {
 			return r.no("InvalidParameterValue", "The lock duration must be between 1 and 36500 days.")
 		}
-		l.days, l.until = n, now.AddDate(0, 0, n)
+		l.days, l.until = n, l.starts.AddDate(0, 0, n)
 	} else {
 		t, err := time.Parse(time.RFC3339, expires)
 		if err != nil || !t.After(now) {

@@ -144,7 +144,7 @@ func TestS3OperationsHaveTheirNames(t *testing.T) {
 	t.Cleanup(p.Close)
 	for _, c := range []struct{ method, path, want string }{
 		{"GET", "/b?policy", "S3.GetBucketPolicy"}, {"PUT", "/b/?policy", "S3.PutBucketPolicy"}, {"DELETE", "/b?policy", "S3.DeleteBucketPolicy"}, {"GET", "/b?policyStatus", "S3.GetBucketPolicyStatus"},
-		{"PUT", "/b?publicAccessBlock", "S3.PutPublicAccessBlock"}, {"GET", "/b?versioning", "S3.GetBucketVersioning"}, {"GET", "/b?list-type=2", "S3.ListObjectsV2"},
+		{"PUT", "/b?publicAccessBlock", "S3.PutPublicAccessBlock"}, {"GET", "/b?versioning", "S3.GetBucketVersioning"}, {"GET", "/b?list-type=2", "S3.ListObjectsV2"}, {"GET", "/b?object-lock", "S3.GetObjectLockConfiguration"},
 		{"GET", "/b/k?tagging&versionId=1", "S3.GetObjectTagging"}, {"PUT", "/b/a/k", "S3.PutObject"}, {"HEAD", "/b/a/k", "S3.HeadObject"}, {"POST", "/b/k?uploads", "S3.CreateMultipartUpload"},
 		{"PUT", "/b/k?uploadId=1&partNumber=1", "S3.UploadPart"}, {"POST", "/b/k?uploadId=1", "S3.CompleteMultipartUpload"}, {"GET", "/b/k?uploadId=1", "S3.ListParts"}, {"DELETE", "/b/k?uploadId=1", "S3.AbortMultipartUpload"},
 	} {

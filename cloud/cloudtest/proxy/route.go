@@ -49,7 +49,7 @@ var routes = []struct {
 // bucketSettings are the operations on what a bucket has, by the query.
 var bucketSettings = []struct{ query, name string }{
 	{"policyStatus", "BucketPolicyStatus"}, {"policy", "BucketPolicy"}, {"publicAccessBlock", "PublicAccessBlock"}, {"versioning", "BucketVersioning"},
-	{"acl", "BucketAcl"}, {"ownershipControls", "BucketOwnershipControls"}, {"location", "BucketLocation"}, {"tagging", "BucketTagging"},
+	{"acl", "BucketAcl"}, {"object-lock", "ObjectLockConfiguration"}, {"ownershipControls", "BucketOwnershipControls"}, {"location", "BucketLocation"}, {"tagging", "BucketTagging"},
 }
 
 var verbs = map[string]string{http.MethodGet: "Get", http.MethodPut: "Put", http.MethodDelete: "Delete", http.MethodHead: "Head"}

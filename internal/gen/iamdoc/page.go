@@ -29,7 +29,9 @@ Without a read role the service needs the reader's actions itself. Without an ac
 the service and the reader do: findings are archived and heads of the audit chain written, each only where it is configured.
 
 ` + "`guardroom iam policy --role read|act|forensics`" + ` prints the policies below, each short enough for a managed policy; a role
-needs all of them. ` + "`--partition aws-cn`" + ` or ` + "`aws-us-gov`" + ` prints them for China or GovCloud, where the names of AWS are others, and
+needs all of them. What a role is denied stands in its first policy: attach that one first. ` + "`--part N`" + ` prints one of them, for a
+file of its own. Where ` + "`respond.forensics_role`" + ` is empty the actor does the examiner's part as well, and needs those policies too.
+` + "`--partition aws-cn`" + ` or ` + "`aws-us-gov`" + ` prints them for China or GovCloud, where the names of AWS are others, and
 ` + "`--lock-days`" + ` for a ` + "`respond.evidence.lock_days`" + ` above 365. Words in capitals stand for what is yours:
 
 | word | is |
@@ -61,6 +63,9 @@ any role or user of the account that is not named guardroom…, and is as powerf
 guardroom's own role assume it, alarm on each AssumeRole of it in CloudTrail, and bound it from outside, by a permissions boundary
 on the roles and users of the account or by a service control policy. The denials above hold what guardroom must not do by mistake;
 they do not hold somebody who rules the actor. Without the playbooks for users and roles leave the steps **revoke** and **user** out.
+
+An undo gives back a share that was taken away, so the actor may share any snapshot or image of the account that guardroom did not
+make with any other account, though not with everybody. Without the playbooks for shares leave the step **sharing** out.
 `
 
 // Page is docs/reference/iam.md.

@@ -20,8 +20,10 @@ import (
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/guardroom/guardroom/cloud"
 	"github.com/guardroom/guardroom/cloud/cloudtest"
 	"github.com/guardroom/guardroom/cloud/cloudtest/proxy"
+	"github.com/guardroom/guardroom/config"
 	"github.com/guardroom/guardroom/finding"
 	"github.com/guardroom/guardroom/respond"
 	"github.com/guardroom/guardroom/respond/block"
@@ -229,7 +231,19 @@ func TestAFunctionOnMoto(t *testing.T) {
 
 func TestSharesOnMoto(t *testing.T) {
 	t.Parallel()
-	r := onMoto(t, "700000000050", "ebs-snapshot")
+	sharesOn(t, onMoto(t, "700000000050", "ebs-snapshot"))
+}
+
+// Moto reads one of the two forms of the call, and takes no notice of the other.
+func TestSharesOnMotoItself(t *testing.T) {
+	t.Parallel()
+	r := onMoto(t, "700000000051", "ebs-snapshot")
+	r.AWS = cloud.New(config.AWS{Region: cloudtest.Region, EndpointURL: motoURL}, nil, cloud.Deps{MaxBackoff: time.Millisecond}).Responses(cloudtest.Roles)
+	sharesOn(t, r)
+}
+
+func sharesOn(t *testing.T, r rig) {
+	t.Helper()
 	owner := ec2.NewFromConfig(r.m.Config)
 	volume, err := owner.CreateVolume(t.Context(), &ec2.CreateVolumeInput{AvailabilityZone: aws.String(cloudtest.Region + "a"), Size: aws.Int32(1)})
 	if err != nil {
