@@ -155,7 +155,8 @@ func TestWhatCannotBeDescribedIsToldInTheIncident(t *testing.T) {
 				if mutating(call.Operation) {
 					t.Errorf("%s was called", call)
 				}
-				if strings.Contains(c.new, "region") && call.Place.Region != "eu-west-1" {
+				// The look at the evidence bucket, which has a region of its own, goes on beside.
+				if strings.Contains(c.new, "region") && call.Place.Region != "eu-west-1" && call.Service != "S3" {
 					t.Errorf("%s was asked in %s", call, call.Place.Region)
 				}
 			}
@@ -247,7 +248,7 @@ func TestTroubleOnTheWayIsNamedAndTheRestGoesOn(t *testing.T) {
 			c.Respond.Forensics.Account, c.Respond.Evidence.URL = "333333333333", "s3://evidence-of-the-lab/g"
 		}, state: respond.RunCompleted, says: []string{"transfer_key", "vol-0aaaaaaaaaaaaaaa2"},
 			done: []string{"isolate/*", "copy/vol-0aaaaaaaaaaaaaaa1", "lock-copy/vol-0aaaaaaaaaaaaaaa1", "snapshot/vol-0aaaaaaaaaaaaaaa2"}},
-		{name: "throttled", options: sim.Options{Throttle: 50}, state: respond.RunCompleted, done: []string{"isolate/*", "verify", "attach/*"}},
+		{name: "throttled", options: sim.Options{Throttle: 4}, state: respond.RunCompleted, done: []string{"isolate/*", "verify", "attach/*"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -289,6 +290,9 @@ func TestTroubleOnTheWayIsNamedAndTheRestGoesOn(t *testing.T) {
 			list, err := s.db.Steps(t.Context(), run.ID)
 			if err != nil {
 				t.Fatal(err)
+			}
+			if c.options.Throttle > 0 && !slices.ContainsFunc(s.world.Calls(), func(c sim.Call) bool { return respond.Is(c.Err, "RequestLimitExceeded") }) {
+				t.Error("nothing was throttled: the case proves nothing")
 			}
 			for _, id := range c.done {
 				stage, all := strings.CutSuffix(id, "*")

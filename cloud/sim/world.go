@@ -31,7 +31,8 @@ type Options struct {
 	// Hook is asked before and after each call; nil: nothing.
 	Hook Hook
 	// Throttle is how many calls a second each account, region and class
-	// (mutating or describing) is allowed; 0: any number.
+	// (mutating or describing) is allowed; 0: any number. A second is shorter by
+	// Speed.
 	Throttle float64
 	// Deny lists the IAM actions that each role lacks: ec2:CreateTags, or s3:*.
 	Deny map[awscalls.Role][]string
@@ -308,7 +309,8 @@ func (w *World) throttled(p awscalls.Place, service string, changes bool) bool {
 		b = &bucket{tokens: 2 * w.opts.Throttle, at: now}
 		w.buckets[key] = b
 	}
-	b.tokens = min(2*w.opts.Throttle, b.tokens+now.Sub(b.at).Seconds()*w.opts.Throttle)
+	passed := now.Sub(b.at).Seconds() * max(1, w.opts.Speed)
+	b.tokens = min(2*w.opts.Throttle, b.tokens+passed*w.opts.Throttle)
 	b.at = now
 	if b.tokens < 1 {
 		return true

@@ -2,10 +2,12 @@ package forensics
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -77,9 +79,15 @@ func describeBench(ctx context.Context, a awscalls.AWS, r respond.Request) Bench
 		b.Problem = "its account cannot be reached: " + short(err)
 		return b
 	}
-	b.Image, err = resolveImage(ctx, a, c, place, p.Forensics)
+	err = patiently(ctx, func() error {
+		b.Image, err = resolveImage(ctx, a, c, place, p.Forensics)
+		return err
+	})
 	if err != nil {
-		b.Problem = fault.Of(err).Error()
+		b.Problem = short(err)
+		if f, ok := errors.AsType[*fault.Error](err); ok {
+			b.Problem = f.Error()
+		}
 		return b
 	}
 	b.Subnets = describeSubnets(ctx, c, p.Forensics.Subnets)
@@ -91,6 +99,23 @@ func describeBench(ctx context.Context, a awscalls.AWS, r respond.Request) Bench
 		b.Problem = "none of its subnets can be used in " + r.Target.Region + ": " + strings.Join(why, "; ")
 	}
 	return b
+}
+
+// patiently asks some times while AWS throttles: a plan without a workstation, for
+// a busy minute, would be approved as it is.
+func patiently(ctx context.Context, ask func() error) error {
+	for n := range 4 {
+		err := ask()
+		if err == nil || !respond.Transient(err) || n == 3 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(400 * time.Millisecond << n):
+		}
+	}
+	return nil
 }
 
 var imageForm = regexp.MustCompile(`^ami-[0-9a-f]{8,17}$`)
@@ -141,7 +166,11 @@ func describeSubnets(ctx context.Context, c awscalls.EC2, ids []string) []Subnet
 	list := make([]Subnet, 0, len(ids))
 	for _, id := range ids {
 		s := Subnet{ID: id}
-		out, err := c.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{SubnetIds: []string{id}})
+		var out *ec2.DescribeSubnetsOutput
+		err := patiently(ctx, func() (err error) {
+			out, err = c.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{SubnetIds: []string{id}})
+			return err
+		})
 		switch {
 		case respond.Gone(err) || err == nil && len(out.Subnets) == 0:
 			s.Problem = "does not exist there"
@@ -158,11 +187,15 @@ func describeSubnets(ctx context.Context, c awscalls.EC2, ids []string) []Subnet
 
 // public says why a subnet is not private, or nothing.
 func public(ctx context.Context, c awscalls.EC2, subnet, vpc string) string {
-	tables, err := c.DescribeRouteTables(ctx, &ec2.DescribeRouteTablesInput{Filters: []types.Filter{{Name: aws.String("association.subnet-id"), Values: []string{subnet}}}})
-	if err == nil && len(tables.RouteTables) == 0 {
-		tables, err = c.DescribeRouteTables(ctx, &ec2.DescribeRouteTablesInput{Filters: []types.Filter{
-			{Name: aws.String("vpc-id"), Values: []string{vpc}}, {Name: aws.String("association.main"), Values: []string{"true"}}}})
-	}
+	var tables *ec2.DescribeRouteTablesOutput
+	err := patiently(ctx, func() (err error) {
+		tables, err = c.DescribeRouteTables(ctx, &ec2.DescribeRouteTablesInput{Filters: []types.Filter{{Name: aws.String("association.subnet-id"), Values: []string{subnet}}}})
+		if err == nil && len(tables.RouteTables) == 0 {
+			tables, err = c.DescribeRouteTables(ctx, &ec2.DescribeRouteTablesInput{Filters: []types.Filter{
+				{Name: aws.String("vpc-id"), Values: []string{vpc}}, {Name: aws.String("association.main"), Values: []string{"true"}}}})
+		}
+		return err
+	})
 	if err != nil {
 		return "has routes that cannot be looked at: " + short(err)
 	}
