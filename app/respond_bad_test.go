@@ -212,7 +212,7 @@ func TestTroubleOnTheWayIsNamedAndTheRestGoesOn(t *testing.T) {
 		done      []string // steps that must be completed all the same; * stands for an id
 	}{
 		{name: "no permission half-way", options: sim.Options{Deny: map[awscalls.Role][]string{awscalls.Act: {"autoscaling:DetachInstances", "iam:PutRolePolicy"}}},
-			state: respond.RunPartFailed, open: true, told: []string{"AutoScaling.DetachInstances", "IAM.PutRolePolicy"}, says: []string{"AutoScaling.DetachInstances", "IAM.PutRolePolicy", "guardroom iam policy", "ReplaceUnhealthy"},
+			state: respond.RunPartFailed, told: []string{"AutoScaling.DetachInstances", "IAM.PutRolePolicy", "is contained in part"}, says: []string{"AutoScaling.DetachInstances", "IAM.PutRolePolicy", "guardroom iam policy", "ReplaceUnhealthy"},
 			done: []string{"isolate/*", "credentials/profile", "verify", "snapshot/*", "attach/*", "guardroom/seal"}},
 		{name: "an instance that goes between the plan and its approval", meanwhile: func(e *sim.Editor) { e.TerminateInstance(victimAccount, victimRegion, victimID) },
 			state: respond.RunFailed, open: true, told: []string{"nothing was changed"}, says: []string{"nothing was changed"}},

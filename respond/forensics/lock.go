@@ -206,10 +206,10 @@ func counted(x *respond.Exec, p snapshotParams, id string) (evidence.Item, strin
 		}
 		l, err = lockOf(x, id)
 	}
-	switch {
-	case ended(err):
+	if ended(err) {
 		return evidence.Item{}, "", err
-	case err != nil, l.Mode == "", l.Pending:
+	}
+	if seen := err == nil && l.Mode != "" && !l.Pending; !seen {
 		return evidence.Item{}, "", nil
 	}
 	if err := x.Custody("locked", own(x, of(stageSnapshot, p.Volume.ID)), "", id, l.words()+", as AWS counts since it is completed"); err != nil {
