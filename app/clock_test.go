@@ -38,19 +38,13 @@ func TestAClockThatIsSetBackDelaysNoDelivery(t *testing.T) {
 		if _, err := a.Take(t.Context(), source.Input{Source: "test", Body: testFinding(1, 1, 8, time.Now())}); err != nil {
 			t.Fatal(err)
 		}
-		for called := 0; called == 0; time.Sleep(5 * time.Millisecond) {
-			r.mu.Lock()
-			called = r.calls
-			r.mu.Unlock()
-		}
-		// The failure is recorded a moment after the call.
-		for waiting := false; !waiting; time.Sleep(5 * time.Millisecond) {
+		until(t, func() bool {
 			list, err := a.db.Deliveries(t.Context(), store.DeliveryFilter{Behind: true, Limit: 10})
 			if err != nil {
 				t.Fatal(err)
 			}
-			waiting = len(list) == 1 && list[0].Failures == 1
-		}
+			return len(list) == 1 && list[0].Failures == 1
+		}, "the first call has failed")
 		offset.Store(int64(-24 * time.Hour))
 		if err := c.look(t.Context()); err != nil {
 			t.Fatal(err)

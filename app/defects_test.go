@@ -21,24 +21,13 @@ func TestDefect09TheSameFindingTwiceIsOnePlanAndStartsNothing(t *testing.T) {
 		c.Destinations = []config.Destination{}
 		c.Routes = []config.Route{{Name: "hosts", When: `resource.kind == "instance"`, Stop: true, Playbook: "ec2-respond"}}
 	}, func(context.Context, finding.ID) (bool, error) { return true, nil })
-	plans := func() []respond.PlanRow {
-		list, err := r.db.Plans(t.Context(), store.PlanFilter{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return list
-	}
 	r.take(t, true)
-	for deadline := time.Now().Add(5 * time.Minute); len(plans()) == 0; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("no plan was made")
-		}
-	}
+	r.waitPlan(t)
 	for range 3 {
 		r.take(t, true)
 	}
-	time.Sleep(300 * time.Millisecond) // long enough for several looks
-	if list := plans(); len(list) != 1 || list[0].Run != "" {
+	r.noWish(t)
+	if list := r.plans(t, store.PlanFilter{}); len(list) != 1 || list[0].Run != "" {
 		t.Errorf("%d plans: %+v", len(list), list)
 	}
 }

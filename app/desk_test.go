@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,86 +28,6 @@ import (
 	"github.com/guardroom/guardroom/source"
 	"github.com/guardroom/guardroom/store"
 )
-
-// responding is an app that carries out runs on an attacked, simulated world.
-type responding struct {
-	*App
-	world *sim.World
-}
-
-func respondingApp(t *testing.T, storeURL string, change func(c *config.Config), confirm Confirmer) responding {
-	t.Helper()
-	if storeURL == "" {
-		storeURL = "sqlite:" + t.TempDir() + "/g.db"
-	}
-	cfg := respondConfig(storeURL, "one")
-	if change != nil {
-		change(cfg)
-	}
-	return respondingOn(t, cfg, attackedWorld(t, ""), confirm)
-}
-
-// respondingOn is an app that carries out runs on a world that others may share.
-func respondingOn(t *testing.T, cfg *config.Config, w *sim.World, confirm Confirmer) responding {
-	t.Helper()
-	return respondingAs(t, cfg, w, confirm, func(*App) {})
-}
-
-// respondingAs is one that is changed before it begins to work.
-func respondingAs(t *testing.T, cfg *config.Config, w *sim.World, confirm Confirmer, change func(a *App)) responding {
-	t.Helper()
-	a, err := New(t.Context(), cfg, Options{Mode: ModeServe, Responses: w.AWS(), Confirm: confirm})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := a.Deliver(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	change(a)
-	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	done := make(chan struct{})
-	go func() { defer close(done); a.respond(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		<-done
-		if err := a.Close(context.WithoutCancel(ctx)); err != nil {
-			t.Error(err)
-		}
-	})
-	return responding{a, w}
-}
-
-func (r responding) take(t *testing.T, confirmed bool) {
-	t.Helper()
-	if _, err := r.Take(t.Context(), source.Input{Source: "sqs:main", Body: minerFinding(), Confirmed: confirmed}); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func (r responding) plan(t *testing.T) api.PlanDetail {
-	t.Helper()
-	p, err := r.desk.CreatePlan(t.Context(), api.PlanRequest{Incident: 1}, "kim")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
-func (r responding) ended(t *testing.T, id respond.RunID) respond.RunRow {
-	t.Helper()
-	for deadline := time.Now().Add(8 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		run, err := r.db.GetRun(t.Context(), id)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if run.State.Ended() {
-			return run
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s is %s", id, run.State)
-		}
-	}
-}
 
 var raj = api.Approver{Name: "raj", How: "socket"}
 
@@ -183,20 +104,10 @@ func TestAChangedWorldNeedsANewApproval(t *testing.T) {
 		}
 	}
 	// It is made anew, with the difference, and waits for an approval of its own.
-	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		list, err := r.db.Plans(t.Context(), store.PlanFilter{Incident: 1})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(list) == 2 {
-			if n := list[0]; n.State != respond.PlanWaiting || n.Digest == p.Row.Digest || n.Replaces != p.Row.ID || n.Requester != "kim" || len(n.Approvals) != 0 {
-				t.Errorf("%+v", n)
-			}
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%d plans", len(list))
-		}
+	var list []respond.PlanRow
+	until(t, func() bool { list = r.plans(t, store.PlanFilter{Incident: 1}); return len(list) == 2 }, "there are two plans")
+	if n := list[0]; n.State != respond.PlanWaiting || n.Digest == p.Row.Digest || n.Replaces != p.Row.ID || n.Requester != "kim" || len(n.Approvals) != 0 {
+		t.Errorf("%+v", n)
 	}
 	said := false
 	entries, err := r.db.Timeline(t.Context(), 1, 0)
@@ -259,39 +170,21 @@ func TestACapHoldsAtTheApprovalAsWell(t *testing.T) {
 
 func TestARouteMakesItsPlanOnlyOnceGuardDutyHasConfirmed(t *testing.T) {
 	t.Parallel()
-	known := make(chan bool, 1)
-	known <- false
+	var known atomic.Bool
 	route := func(c *config.Config) {
 		c.Destinations = []config.Destination{}
 		c.Routes = []config.Route{{Name: "hosts", When: `resource.kind == "instance"`, Stop: true, Playbook: "ec2-respond"}}
 	}
-	r := respondingApp(t, "", route, func(context.Context, finding.ID) (bool, error) {
-		is := <-known
-		known <- is
-		return is, nil
-	})
+	r := respondingApp(t, "", route, func(context.Context, finding.ID) (bool, error) { return known.Load(), nil })
 	r.take(t, false)
-	time.Sleep(300 * time.Millisecond) // long enough for several looks
-	if list, err := r.db.Plans(t.Context(), store.PlanFilter{}); err != nil || len(list) != 0 {
-		t.Fatal(list, err)
+	r.triedInVain(t)
+	if list := r.plans(t, store.PlanFilter{}); len(list) != 0 {
+		t.Fatal(list)
 	}
-	<-known
 	r.take(t, true) // GuardDuty says so itself
-	known <- true
-	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		list, err := r.db.Plans(t.Context(), store.PlanFilter{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(list) == 1 {
-			if list[0].State != respond.PlanWaiting || list[0].Requester != incident.Guardroom || len(list[0].Approvals) != 0 {
-				t.Errorf("%+v", list[0])
-			}
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("no plan was made")
-		}
+	known.Store(true)
+	if p := r.waitPlan(t); p.State != respond.PlanWaiting || p.Requester != incident.Guardroom || len(p.Approvals) != 0 {
+		t.Errorf("%+v", p)
 	}
 }
 
@@ -310,14 +203,14 @@ func TestAFindingOfAStrangersAccountMakesNobodyAssumeARole(t *testing.T) {
 		_, _ = io.WriteString(w, `<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult><Arn>arn:aws:iam::999999999999:user/guardroom</Arn><UserId>A</UserId><Account>999999999999</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`)
 	}))
 	t.Cleanup(server.Close)
-	cfg := respondConfig("sqlite:"+t.TempDir()+"/g.db", "one")
+	cfg := respondConfig(ownStore(t), "one")
 	cfg.Routes = []config.Route{{Name: "hosts", When: `resource.kind == "instance"`, Stop: true, Playbook: "ec2-respond"}}
 	cfg.AWS.EndpointURL, cfg.AWS.ReadRole, cfg.AWS.Region, cfg.AWS.ExternalID = server.URL, "guardroom-read", "eu-central-1", config.NewSecret("shared")
 	cfg.Accounts = []config.Account{{ID: "123456789012", Name: "ours"}}
-	r := respondingOn(t, cfg, attackedWorld(t, ""), nil)
+	r := startResponding(t, start{config: cfg})
 	r.take(t, false)
 	var told string
-	for deadline := time.Now().Add(5 * time.Minute); told == "" && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	until(t, func() bool {
 		list, err := r.db.Timeline(t.Context(), 1, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -327,7 +220,8 @@ func TestAFindingOfAStrangersAccountMakesNobodyAssumeARole(t *testing.T) {
 				told = e.Text
 			}
 		}
-	}
+		return told != ""
+	}, "the incident says that no plan was made")
 	if !strings.Contains(told, "is not in the configuration") {
 		t.Errorf("the incident says %q", told)
 	}
@@ -341,7 +235,7 @@ func TestAFindingOfAStrangersAccountMakesNobodyAssumeARole(t *testing.T) {
 func TestTheEvidenceBucketIsAskedInItsOwnRegion(t *testing.T) {
 	testKeys(t)
 	for _, c := range []struct{ own, bucket, want string }{{"eu-west-1", "", "eu-west-1"}, {"eu-west-1", "us-east-2", "us-east-2"}} {
-		cfg := respondConfig("sqlite:"+t.TempDir()+"/g.db", "one")
+		cfg := respondConfig(ownStore(t), "one")
 		cfg.AWS.Region, cfg.Respond.Evidence.URL, cfg.Respond.Evidence.Region = c.own, "s3://acme-evidence/guardroom", c.bucket
 		a, err := New(t.Context(), cfg, Options{Mode: ModeServe})
 		if err != nil {
@@ -386,30 +280,22 @@ func TestARuleApprovesBeforehandOnlyWhatItMay(t *testing.T) {
 			t.Parallel()
 			r := respondingApp(t, "", c.change, nil)
 			r.takeBody(t, bytes.Replace(minerFinding(), []byte(`"instanceDetails":{`), []byte(`"instanceDetails":{"tags":[{"key":"env","value":"test"}],`), 1), true)
-			var list []respond.PlanRow
-			for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
-				var err error
-				if list, err = r.db.Plans(t.Context(), store.PlanFilter{}); err != nil {
-					t.Fatal(err)
-				}
-				if len(list) > 0 && (!c.starts || list[0].State != respond.PlanWaiting) {
-					break
-				}
-				if time.Now().After(deadline) {
-					t.Fatalf("%+v", list)
-				}
+			r.noWish(t)
+			list := r.plans(t, store.PlanFilter{})
+			if len(list) != 1 {
+				t.Fatalf("%+v", list)
 			}
-			if c.starts {
-				if a := list[0].Approvals; len(a) != 1 || a[0].Rule != "night" || a[0].How != "rule" || len(a[0].RuleSHA256) != 64 {
-					t.Errorf("%+v", a)
+			p := list[0]
+			if !c.starts {
+				if p.State != respond.PlanWaiting || len(p.Approvals) != 0 {
+					t.Error(p.State, p.Approvals)
 				}
-				r.ended(t, list[0].Run)
 				return
 			}
-			time.Sleep(100 * time.Millisecond)
-			if p, err := r.db.GetPlan(t.Context(), list[0].ID); err != nil || p.State != respond.PlanWaiting {
-				t.Error(p.State, err)
+			if a := p.Approvals; len(a) != 1 || a[0].Rule != "night" || a[0].How != "rule" || len(a[0].RuleSHA256) != 64 {
+				t.Fatalf("%s %+v", p.State, a)
 			}
+			r.ended(t, p.Run)
 		})
 	}
 }
@@ -424,18 +310,7 @@ func TestAnAbortKeepsTheContainmentAndTheUndoTakesItBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(time.Millisecond) {
-		run, err := r.db.GetRun(t.Context(), got.Row.Run)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if run.Contained || run.State.Ended() {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("it is not contained")
-		}
-	}
+	r.once(t, got.Row.Run, "it is contained", func(run respond.RunRow) bool { return run.Contained || run.State.Ended() })
 	_, aborted := r.desk.AbortRun(t.Context(), got.Row.Run, "enough", "kim")
 	run := r.ended(t, got.Row.Run)
 	if aborted == nil && run.State != respond.RunAborted || !run.Contained {

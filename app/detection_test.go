@@ -24,19 +24,6 @@ import (
 	"github.com/guardroom/guardroom/store"
 )
 
-// hookedWorld is the attacked world with a hook at every call.
-func hookedWorld(t *testing.T, hook func(phase sim.Phase, c sim.Call) error) *sim.World {
-	t.Helper()
-	w, err := sim.New(sim.Options{Clock: playbook.Real{Scale: speed}, Speed: speed, Hook: hook})
-	if err == nil {
-		err = w.Edit(attackWorld)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return w
-}
-
 func isFinding(c sim.Call) bool {
 	in, ok := c.Input.(*s3.PutObjectInput)
 	return ok && strings.HasSuffix(aws.ToString(in.Key), "guardduty.json")
@@ -45,7 +32,7 @@ func isFinding(c sim.Call) bool {
 // contain takes a finding in, and contains what it is about.
 func contain(t *testing.T, w *sim.World, in source.Input) (r responding, run respond.RunID, plan []byte) {
 	t.Helper()
-	r = respondingOn(t, respondConfig("sqlite:"+filepath.Join(t.TempDir(), "g.db"), "w"), w, nil)
+	r = startResponding(t, start{world: w})
 	if _, err := r.Take(t.Context(), in); err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +140,7 @@ func TestABucketThatDoesNotTakeTheFindingHoldsUpNoIsolation(t *testing.T) {
 	t.Parallel()
 	refused := errors.New("the line was cut")
 	contained := make(chan struct{})
-	w := hookedWorld(t, func(phase sim.Phase, c sim.Call) error {
+	w := simWorld(t, sim.Options{Hook: func(phase sim.Phase, c sim.Call) error {
 		switch {
 		case phase == sim.After && c.String() == "EC2.ModifyNetworkInterfaceAttribute":
 			select {
@@ -166,7 +153,7 @@ func TestABucketThatDoesNotTakeTheFindingHoldsUpNoIsolation(t *testing.T) {
 			return refused
 		}
 		return nil
-	})
+	}}, attackWorld)
 	r, run, _ := contain(t, w, source.Input{Source: "sqs:main", Body: minerFinding(), Confirmed: true})
 	row, err := r.desk.store.GetRun(t.Context(), run)
 	if err != nil || !row.Contained || row.State != respond.RunCompleted {
@@ -189,13 +176,13 @@ func TestAKillBetweenTheBucketAndTheRecordKeepsTheFindingOfTheFirstLife(t *testi
 	t.Parallel()
 	journal := &playbook.Memory{}
 	killed := false
-	w := hookedWorld(t, func(phase sim.Phase, c sim.Call) error {
+	w := simWorld(t, sim.Options{Hook: func(phase sim.Phase, c sim.Call) error {
 		if phase == sim.After && isFinding(c) && !killed {
 			killed = true
 			journal.Set(playbook.Standing{Fenced: true})
 		}
 		return nil
-	})
+	}}, attackWorld)
 	a, err := New(t.Context(), respondConfig("sqlite:"+filepath.Join(t.TempDir(), "g.db"), "w"), Options{Mode: ModeCommand, Responses: w.AWS()})
 	if err != nil {
 		t.Fatal(err)

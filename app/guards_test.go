@@ -20,7 +20,6 @@ import (
 	"github.com/guardroom/guardroom/respond/forensics"
 	"github.com/guardroom/guardroom/respond/safety"
 	"github.com/guardroom/guardroom/source"
-	"github.com/guardroom/guardroom/store"
 )
 
 // sequenceOf is an attack sequence over instances and users of the attacked
@@ -121,8 +120,8 @@ func TestOneRunAtATimeForAResourceUnderTwoWorkers(t *testing.T) {
 		c.Respond.Evidence.Region, c.Respond.Caps.Revocations = victimRegion, 1000
 		return c
 	}
-	first := respondingOn(t, worker("one"), attackedWorld(t, ""), nil)
-	second := respondingOn(t, worker("two"), first.world, nil)
+	first := startResponding(t, start{config: worker("one")})
+	second := startResponding(t, start{config: worker("two"), world: first.world})
 	if err := first.world.Edit(func(e *sim.Editor) { e.AddUser(victimAccount, sim.User{Name: "ci"}) }); err != nil {
 		t.Fatal(err)
 	}
@@ -384,41 +383,8 @@ func TestNoRuleApprovesBeforehandInAFreeze(t *testing.T) {
 	}, nil)
 	r.take(t, true)
 	p := r.waitPlan(t)
-	if a := r.wishesOpen(t); a {
-		t.Fatal("the wish is not ended")
-	}
+	r.noWish(t)
 	if p, err := r.db.GetPlan(t.Context(), p.ID); err != nil || p.State != respond.PlanWaiting || p.Needed != 2 || len(p.Approvals) != 0 {
 		t.Errorf("%+v %v", p, err)
-	}
-}
-
-// waitPlan waits for the first plan.
-func (r responding) waitPlan(t *testing.T) respond.PlanRow {
-	t.Helper()
-	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		list, err := r.db.Plans(t.Context(), store.PlanFilter{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(list) > 0 {
-			return list[0]
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("no plan was made")
-		}
-	}
-}
-
-// wishesOpen waits until no wish is left, and reports whether one is.
-func (r responding) wishesOpen(t *testing.T) bool {
-	t.Helper()
-	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		list, err := r.db.DueWishes(t.Context(), time.Now().Add(1000*time.Hour), 1000)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(list) == 0 || time.Now().After(deadline) {
-			return len(list) > 0
-		}
 	}
 }

@@ -50,17 +50,11 @@ func TestAFloodOfForgedFindingsAsksAWSForNothing(t *testing.T) {
 	for n := range many {
 		r.takeBody(t, minerOn(0xe000+n, fmt.Sprintf("i-0%016x", 0xe000+n)), false)
 	}
-	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
+	until(t, func() bool {
 		mu.Lock()
-		n := len(asked)
-		mu.Unlock()
-		if n == many {
-			break // each was looked at
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%d of %d", n, many)
-		}
-	}
+		defer mu.Unlock()
+		return len(asked) == many
+	}, "each was looked at")
 	if calls := r.world.Calls(); len(calls) != 0 {
 		t.Errorf("%d calls of AWS, the first is %s", len(calls), calls[0])
 	}
@@ -80,9 +74,7 @@ func TestAFloodOfRealFindingsMakesAFewPlansByItself(t *testing.T) {
 	for n, id := range r.hosts(t, many) {
 		r.takeBody(t, minerOn(0xe100+n, id), true)
 	}
-	if r.wishesOpen(t) {
-		t.Fatal("wishes are left")
-	}
+	r.noWish(t)
 	list, err := r.db.Plans(t.Context(), store.PlanFilter{Limit: 200})
 	if err != nil || len(list) != few {
 		t.Fatalf("%d plans were made, %v", len(list), err)
@@ -153,7 +145,7 @@ func TestAColleagueCannotBeFramedThroughTheQueue(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.takeBody(t, userFinding(0xe3, "colleague", victimRegion), false)
-	time.Sleep(300 * time.Millisecond) // long enough for several looks
+	r.triedInVain(t)
 	if list, err := r.db.Plans(t.Context(), store.PlanFilter{}); err != nil || len(list) != 0 {
 		t.Fatalf("%+v %v", list, err)
 	}
@@ -218,7 +210,7 @@ func TestAnApprovalAfterTheEndIsRefusedHoweverOften(t *testing.T) {
 	r := respondingApp(t, "", func(c *config.Config) { c.Respond.Approval.Within = config.Duration(5 * time.Minute) }, nil) // 1 s here
 	r.take(t, true)
 	p := r.plan(t)
-	time.Sleep(time.Until(p.Row.ExpiresAt) + 50*time.Millisecond)
+	until(t, func() bool { return r.now().After(p.Row.ExpiresAt) }, "its time is over")
 	for range 3 {
 		if _, err := r.desk.ApprovePlan(t.Context(), p.Row.ID, p.Row.Digest, "go", raj); fault.CodeOf(err) != fault.Conflict || !strings.Contains(err.Error(), "expired") {
 			t.Errorf("%v", err)

@@ -29,7 +29,7 @@ func TestEvidenceGoesWhereTheApprovedPlanSays(t *testing.T) {
 	}
 	cfg := respondConfig(db, "after")
 	cfg.Respond.Evidence.URL, cfg.Respond.Evidence.Lock = "s3://somebody-elses/x", "none"
-	r := respondingOn(t, cfg, w, nil)
+	r := startResponding(t, start{config: cfg, world: w})
 	got, err := r.desk.ApprovePlan(t.Context(), p.Row.ID, p.Row.Digest[:8], "it mines", raj)
 	if err != nil {
 		t.Fatal(err)

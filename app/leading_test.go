@@ -11,7 +11,6 @@ import (
 	"github.com/guardroom/guardroom/config"
 	"github.com/guardroom/guardroom/finding"
 	"github.com/guardroom/guardroom/respond"
-	"github.com/guardroom/guardroom/store"
 )
 
 const minerID = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
@@ -72,20 +71,8 @@ func TestAForgedFindingTakesNoPlanAway(t *testing.T) {
 	}, func(context.Context, finding.ID) (bool, error) { return false, nil })
 	r.takeBody(t, forgedLead(forged, true), false)
 	r.take(t, true)
-	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		list, err := r.db.Plans(t.Context(), store.PlanFilter{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(list) > 0 {
-			if list[0].State != respond.PlanWaiting {
-				t.Errorf("%s: %s", list[0].State, list[0].Why)
-			}
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("no plan was made")
-		}
+	if p := r.waitPlan(t); p.State != respond.PlanWaiting {
+		t.Errorf("%s: %s", p.State, p.Why)
 	}
 }
 

@@ -12,7 +12,6 @@ import (
 	"github.com/guardroom/guardroom/api"
 	"github.com/guardroom/guardroom/cloud/sim"
 	"github.com/guardroom/guardroom/evidence"
-	"github.com/guardroom/guardroom/playbook"
 	"github.com/guardroom/guardroom/source"
 )
 
@@ -38,23 +37,17 @@ func TestWhatWasNotKeptIsAGapOfTheSealedManifest(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			w, err := sim.New(sim.Options{Clock: playbook.Real{Scale: speed}, Speed: speed, Hook: func(p sim.Phase, call sim.Call) error {
+			w := simWorld(t, sim.Options{Hook: func(p sim.Phase, call sim.Call) error {
 				if p == sim.Before && call.Operation == c.fails {
 					return &smithy.GenericAPIError{Code: "InvalidTimeRangeException", Message: "no", Fault: smithy.FaultClient}
 				}
 				return nil
-			}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := w.Edit(func(e *sim.Editor) {
+			}}, func(e *sim.Editor) {
 				attackWorld(e)
 				e.AddUser(victimAccount, sim.User{Name: "ci"})
 				e.AddFunction(victimAccount, victimRegion, sim.Function{Name: "resize", Code: []byte("PK code")})
-			}); err != nil {
-				t.Fatal(err)
-			}
-			r := respondingOn(t, respondConfig("sqlite:"+t.TempDir()+"/g.db", "one"), w, nil)
+			})
+			r := startResponding(t, start{world: w})
 			if _, err := r.Take(t.Context(), source.Input{Source: "sqs:main", Body: c.body, Confirmed: true}); err != nil {
 				t.Fatal(err)
 			}

@@ -5,12 +5,10 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/guardroom/guardroom/api"
 	"github.com/guardroom/guardroom/cloud/sim"
 	"github.com/guardroom/guardroom/config"
-	"github.com/guardroom/guardroom/playbook"
 	"github.com/guardroom/guardroom/respond"
 	"github.com/guardroom/guardroom/respond/awscalls"
 	"github.com/guardroom/guardroom/store"
@@ -78,19 +76,13 @@ func TestANeverTouchRuleOnTagsThatNobodyMayReadForbids(t *testing.T) {
 		{nil, respond.PlanWaiting, ""},
 		{[]string{"s3:GetBucketTagging"}, respond.PlanRefused, "those of ledger-of-tests could not be read"},
 	} {
-		w, err := sim.New(sim.Options{Clock: playbook.Real{Scale: speed}, Speed: speed, Deny: map[awscalls.Role][]string{awscalls.Read: c.deny}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := w.Edit(func(e *sim.Editor) {
+		w := simWorld(t, sim.Options{Deny: map[awscalls.Role][]string{awscalls.Read: c.deny}}, func(e *sim.Editor) {
 			attackWorld(e)
 			e.AddBucket(victimAccount, sim.Bucket{Name: "ledger-of-tests", Region: victimRegion})
-		}); err != nil {
-			t.Fatal(err)
-		}
-		cfg := respondConfig("sqlite:"+t.TempDir()+"/g.db", "one")
+		})
+		cfg := respondConfig(ownStore(t), "one")
 		neverPay(cfg)
-		r := respondingOn(t, cfg, w, nil)
+		r := startResponding(t, start{config: cfg, world: w})
 		r.takeBody(t, bucketFinding(0xe4, "ledger-of-tests"), true)
 		if p := r.planOf(t, api.PlanRequest{Incident: 1}); p.Row.State != c.state || !strings.Contains(p.Row.Why, c.why) {
 			t.Errorf("without %v: %s %s", c.deny, p.Row.State, p.Row.Why)
@@ -144,26 +136,18 @@ func TestWhatIsForbiddenAfterThePlanIsNotTouchedByItsRun(t *testing.T) {
 	r.overtaken(t, two, r.begin(t, two), "never touch: the rule payments forbids it")
 	r.overtaken(t, many, r.begin(t, many), ids[3]+": never-touch: it carries the tag")
 	// What is made in its place leaves out what is forbidden, and waits.
-	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		list, err := r.db.Plans(t.Context(), store.PlanFilter{Incident: 3})
-		if err != nil {
-			t.Fatal(err)
-		}
-		at := slices.IndexFunc(list, func(p respond.PlanRow) bool { return p.Replaces == many.Row.ID })
-		if at >= 0 {
-			row, err := r.db.GetPlan(t.Context(), list[at].ID)
-			if err != nil {
-				t.Fatal(err)
-			}
-			p, err := openPlan(row)
-			if err != nil || list[at].State != respond.PlanWaiting || len(p.Parts) != 1 || len(touches(p, ids[3])) > 0 {
-				t.Errorf("%s %s %v %v", list[at].State, list[at].Why, p, err)
-			}
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%d plans", len(list))
-		}
+	var list []respond.PlanRow
+	until(t, func() bool {
+		list = slices.DeleteFunc(r.plans(t, store.PlanFilter{Incident: 3}), func(p respond.PlanRow) bool { return p.Replaces != many.Row.ID })
+		return len(list) > 0
+	}, "another plan is made")
+	row, err := r.db.GetPlan(t.Context(), list[0].ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := openPlan(row)
+	if err != nil || row.State != respond.PlanWaiting || len(p.Parts) != 1 || len(touches(p, ids[3])) > 0 {
+		t.Errorf("%s %s %v %v", row.State, row.Why, p, err)
 	}
 }
 
@@ -171,19 +155,13 @@ func TestWhatIsForbiddenAfterThePlanIsNotTouchedByItsRun(t *testing.T) {
 func TestARunThatIsRefusedDoesNotWaitForWhatAWSDoesNotAnswer(t *testing.T) {
 	t.Parallel()
 	var silent atomic.Bool
-	w, err := sim.New(sim.Options{Clock: playbook.Real{Scale: speed}, Speed: speed, Hook: func(p sim.Phase, c sim.Call) error {
+	w := simWorld(t, sim.Options{Hook: func(p sim.Phase, c sim.Call) error {
 		if silent.Load() && p == sim.Before && c.String() == "EC2.DescribeSubnets" {
 			return refuse("RequestLimitExceeded")
 		}
 		return nil
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Edit(attackWorld); err != nil {
-		t.Fatal(err)
-	}
-	r := respondingOn(t, respondConfig("sqlite:"+t.TempDir()+"/g.db", "one"), w, nil)
+	}}, attackWorld)
+	r := startResponding(t, start{world: w})
 	ids := r.hosts(t, 1)
 	r.takeBody(t, minerOn(0xe8, ids[0]), true)
 	p := r.planOf(t, api.PlanRequest{Incident: 1, Playbook: "ec2-contain"})

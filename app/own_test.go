@@ -9,7 +9,6 @@ import (
 
 	"github.com/guardroom/guardroom/api"
 	"github.com/guardroom/guardroom/cloud/sim"
-	"github.com/guardroom/guardroom/playbook"
 	"github.com/guardroom/guardroom/respond"
 	"github.com/guardroom/guardroom/respond/safety"
 )
@@ -71,24 +70,17 @@ func TestAHostThatWorksAsGuardroomItselfIsNotIsolated(t *testing.T) {
 	for role, refused := range map[string]bool{"guardroom": true, "web": false} {
 		t.Run(role, func(t *testing.T) {
 			t.Parallel()
-			w, err := sim.New(sim.Options{Clock: playbook.Real{Scale: speed}, Speed: speed})
-			if err != nil {
-				t.Fatal(err)
-			}
-			err = w.Edit(func(e *sim.Editor) {
+			w := simWorld(t, sim.Options{}, func(e *sim.Editor) {
 				e.AddRole(victimAccount, sim.Role{Name: role})
 				e.AddInstance(victimAccount, victimRegion, sim.InstanceSpec{ID: victimID, Profile: e.AddInstanceProfile(victimAccount, sim.InstanceProfile{Name: "host", Role: role}).ARN,
 					Subnet: e.AddSubnet(victimAccount, victimRegion, sim.SubnetSpec{VPC: e.AddVPC(victimAccount, victimRegion, sim.VPCSpec{})})})
 				e.AddBucket(victimAccount, sim.Bucket{Name: "evidence-of-tests", Region: victimRegion, Versioning: "Enabled"})
 			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			r := respondingAs(t, respondConfig("sqlite:"+t.TempDir()+"/g.db", "one"), w, nil, func(a *App) {
+			r := startResponding(t, start{world: w, ready: func(a *App) {
 				a.desk.own = func(context.Context) safety.Own {
 					return ownIdentity("arn:aws:sts::" + victimAccount + ":assumed-role/guardroom/i-0fedcba9876543210")
 				}
-			})
+			}})
 			r.take(t, true)
 			for _, playbook := range []string{"ec2-contain", ""} { // the second is what is chosen
 				p, err := r.desk.CreatePlan(t.Context(), api.PlanRequest{Incident: 1, Playbook: playbook}, "kim")

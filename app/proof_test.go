@@ -15,7 +15,6 @@ import (
 	"github.com/guardroom/guardroom/api"
 	"github.com/guardroom/guardroom/cloud/sim"
 	"github.com/guardroom/guardroom/incident"
-	"github.com/guardroom/guardroom/playbook"
 	"github.com/guardroom/guardroom/respond"
 	"github.com/guardroom/guardroom/respond/awscalls"
 	"github.com/guardroom/guardroom/source"
@@ -39,40 +38,23 @@ func (r responding) lines(t *testing.T, kind incident.Kind) []string {
 }
 
 // once waits until a run is as wanted.
-func (r responding) once(t *testing.T, id respond.RunID, what string, is func(respond.RunRow) bool) respond.RunRow {
+func (r responding) once(t *testing.T, id respond.RunID, what string, is func(respond.RunRow) bool) (run respond.RunRow) {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		run, err := r.db.GetRun(t.Context(), id)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if is(run) {
-			return run
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("it is not so that %s: %+v", what, run)
-		}
-	}
+	until(t, func() bool { run = r.run(t, id); return is(run) }, what, &run)
+	return run
 }
 
 // cutOff is a host whose interface a flow log sees, after a run contained it.
 func cutOff(t *testing.T, hook sim.Hook, change func(a *App)) (r responding, eni string, id respond.RunID) {
 	t.Helper()
-	w, err := sim.New(sim.Options{Clock: playbook.Real{Scale: speed}, Speed: speed, Hook: hook})
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = w.Edit(func(e *sim.Editor) {
+	w := simWorld(t, sim.Options{Hook: hook}, func(e *sim.Editor) {
 		vpc := e.AddVPC(victimAccount, victimRegion, sim.VPCSpec{})
 		e.AddInstance(victimAccount, victimRegion, sim.InstanceSpec{ID: victimID, Subnet: e.AddSubnet(victimAccount, victimRegion, sim.SubnetSpec{VPC: vpc})})
 		eni = e.InterfaceOf(victimAccount, victimRegion, victimID, 0)
 		e.AddFlowLog(victimAccount, victimRegion, vpc, "flows")
 		e.AddBucket(victimAccount, sim.Bucket{Name: "evidence-of-tests", Region: victimRegion, Versioning: "Enabled"})
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r = respondingAs(t, respondConfig("sqlite:"+t.TempDir()+"/g.db", "one"), w, nil, change)
+	r = startResponding(t, start{world: w, ready: change})
 	r.take(t, true)
 	p, err := r.desk.CreatePlan(t.Context(), api.PlanRequest{Incident: 1, Playbook: "ec2-contain"}, "kim")
 	if err != nil {
@@ -146,7 +128,7 @@ func TestLooksThatFailAreToldOnceAndTakenBack(t *testing.T) {
 			return refuse("UnauthorizedOperation")
 		}
 		return nil
-	}, func(*App) {})
+	}, nil)
 	away.Store(true)
 	r.once(t, id, "five looks have failed", func(run respond.RunRow) bool { return run.Unseen >= 5 })
 	lines := r.lines(t, incident.KindDrift)
@@ -163,7 +145,7 @@ func TestLooksThatFailAreToldOnceAndTakenBack(t *testing.T) {
 
 func TestAContainmentIsProvenLaterAndWhatStillTalksIsTold(t *testing.T) {
 	t.Parallel()
-	r, eni, id := cutOff(t, nil, func(*App) {})
+	r, eni, id := cutOff(t, nil, nil)
 	run := r.once(t, id, "it is proven", func(run respond.RunRow) bool {
 		return len(run.Verdicts) == 1 && run.Verdicts[0].Word == respond.Isolated
 	})

@@ -3,7 +3,6 @@ package app
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -27,48 +26,23 @@ import (
 
 // strange is a response to a finding in a world that is not as it should be.
 type strange struct {
-	*App
-	t     *testing.T
-	world *sim.World
+	responding
+	t *testing.T
 }
 
 func newStrange(t *testing.T, o sim.Options, build func(e *sim.Editor), change func(c *config.Config)) strange {
 	t.Helper()
-	o.Clock, o.Speed = playbook.Real{Scale: speed}, speed
-	w, err := sim.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Edit(func(e *sim.Editor) {
+	w := simWorld(t, o, func(e *sim.Editor) {
 		attackWorld(e)
 		if build != nil {
 			build(e)
 		}
-	}); err != nil {
-		t.Fatal(err)
-	}
-	cfg := respondConfig("sqlite:"+t.TempDir()+"/g.db", "one")
+	})
+	cfg := respondConfig(ownStore(t), "one")
 	if change != nil {
 		change(cfg)
 	}
-	a, err := New(t.Context(), cfg, Options{Mode: ModeServe, Responses: w.AWS(), Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := a.Deliver(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	done := make(chan struct{})
-	go func() { defer close(done); a.respond(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		<-done
-		if err := a.Close(context.WithoutCancel(ctx)); err != nil {
-			t.Error(err)
-		}
-	})
-	return strange{a, t, w}
+	return strange{startResponding(t, start{config: cfg, world: w, log: slog.New(slog.DiscardHandler)}), t}
 }
 
 // timeline is what people read in the incident.
@@ -280,7 +254,7 @@ func TestTroubleOnTheWayIsNamedAndTheRestGoesOn(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			run := responding{s.App, s.world}.ended(t, p.Row.Run)
+			run := s.ended(t, p.Row.Run)
 			shown, timeline := s.shown(run.ID), s.timeline()
 			if run.State != c.state || run.Contained == c.open {
 				t.Errorf("%s, contained %v\n%s", run.State, run.Contained, shown)

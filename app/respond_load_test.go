@@ -2,7 +2,6 @@ package app
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -32,21 +31,16 @@ import (
 // fleet is an app in front of many attacked instances, with caps that let all of
 // them be contained in one hour.
 type fleet struct {
-	*App
-	t     testing.TB
-	world *sim.World
-	ids   []string
+	responding
+	t   testing.TB
+	ids []string
 }
 
 func newFleet(t testing.TB, n int, scale float64, o sim.Options, build func(e *sim.Editor)) *fleet {
 	t.Helper()
-	o.Clock, o.Speed = playbook.Real{Scale: scale}, scale
-	w, err := sim.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := &fleet{t: t, world: w}
-	if err := w.Edit(func(e *sim.Editor) {
+	o.Speed = scale
+	f := &fleet{t: t}
+	w := simWorld(t, o, func(e *sim.Editor) {
 		attackWorld(e)
 		for i := range n {
 			id := fmt.Sprintf("i-0%016x", 0xf1ee70000+i)
@@ -56,30 +50,11 @@ func newFleet(t testing.TB, n int, scale float64, o sim.Options, build func(e *s
 		if build != nil {
 			build(e)
 		}
-	}); err != nil {
-		t.Fatal(err)
-	}
-	cfg := respondConfig("sqlite:"+t.TempDir()+"/g.db", "one")
+	})
+	cfg := respondConfig(ownStore(t), "one")
 	cfg.Worker.TimeScale = scale
 	cfg.Respond.Caps = config.Caps{Isolations: 10_000, Revocations: 10_000, Blocks: 10_000, All: 10_000}
-	a, err := New(t.Context(), cfg, Options{Mode: ModeServe, Responses: w.AWS(), Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := a.Deliver(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	done := make(chan struct{})
-	go func() { defer close(done); a.respond(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		<-done
-		if err := a.Close(context.WithoutCancel(ctx)); err != nil {
-			t.Error(err)
-		}
-	})
-	f.App = a
+	f.responding = startResponding(t, start{config: cfg, world: w, log: slog.New(slog.DiscardHandler)})
 	return f
 }
 
@@ -105,23 +80,6 @@ func (f *fleet) approve(p api.PlanDetail) respond.RunID {
 		f.t.Fatal(out.Row.State, err)
 	}
 	return out.Row.Run
-}
-
-// ended waits for the end of a run.
-func (f *fleet) ended(id respond.RunID) respond.RunRow {
-	f.t.Helper()
-	for deadline := time.Now().Add(8 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		run, err := f.db.GetRun(f.t.Context(), id)
-		if err != nil {
-			f.t.Fatal(err)
-		}
-		if run.State.Ended() {
-			return run
-		}
-		if time.Now().After(deadline) {
-			f.t.Fatalf("%s is %s", id, run.State)
-		}
-	}
 }
 
 // limited refuses calls above a rate a second, as AWS does, and each tenth, once it
@@ -169,7 +127,7 @@ func TestFiftyIsolationsAtOnceReachNoPersonWithAnError(t *testing.T) {
 		runs[n] = f.approve(p)
 	}
 	for n, id := range runs {
-		run := f.ended(id)
+		run := f.ended(t, id)
 		if run.State != respond.RunCompleted || !run.Contained {
 			t.Errorf("%s is %s, contained %v: %s", f.ids[n], run.State, run.Contained, run.Summary)
 		}
@@ -200,18 +158,15 @@ func BenchmarkApprovalToIsolation(b *testing.B) {
 		before := len(f.world.Calls())
 		began := time.Now()
 		f.approve(p)
-		for at := (time.Time{}); at.IsZero(); time.Sleep(time.Millisecond) {
+		until(b, func() bool {
 			for _, c := range f.world.Calls()[before:] {
 				if in, ok := c.Input.(*awsec2.ModifyNetworkInterfaceAttributeInput); ok && len(in.Groups) > 0 && c.Err == nil && (in.DryRun == nil || !*in.DryRun) {
-					at = c.At
-					took = append(took, at.Sub(began))
-					break
+					took = append(took, c.At.Sub(began))
+					return true
 				}
 			}
-			if time.Since(began) > time.Minute {
-				b.Fatal("no interface was isolated")
-			}
-		}
+			return false
+		}, "an interface was isolated")
 		n++
 	}
 	slices.Sort(took)
@@ -231,7 +186,7 @@ func BenchmarkRunsWaiting(b *testing.B) {
 		for n := range runs {
 			runs[n] = f.approve(f.planned(n, forensics.Name))
 		}
-		for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(time.Second) {
+		until(b, func() bool {
 			waiting := 0
 			for _, id := range runs {
 				list, err := f.db.Steps(b.Context(), id)
@@ -242,13 +197,8 @@ func BenchmarkRunsWaiting(b *testing.B) {
 					waiting++
 				}
 			}
-			if waiting == many {
-				break
-			}
-			if time.Now().After(deadline) {
-				b.Fatalf("%d of %d runs wait for their snapshots", waiting, many)
-			}
-		}
+			return waiting == many
+		}, "all runs wait for their snapshots")
 		used := residentSet(b)
 		debug.FreeOSMemory()
 		kept := residentSet(b)

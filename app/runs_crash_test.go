@@ -194,7 +194,7 @@ func mortal(ctx context.Context, o mortalOrder) error {
 	inner, stop := context.WithCancel(ctx)
 	defer stop()
 	go func() { _ = a.watch.run(inner) }()
-	go a.respond(inner)
+	defer carryingOut(inner, a)()
 	for deadline := time.Now().Add(10 * time.Minute); ; {
 		run, err := a.db.GetRun(ctx, respond.RunID(o.Until))
 		if err != nil {
@@ -231,19 +231,7 @@ const (
 // Scaling group behind a target group, and what forensics needs.
 func attackedWorld(t testing.TB, file string) *sim.World {
 	t.Helper()
-	return builtWorld(t, file, attackWorld)
-}
-
-func builtWorld(t testing.TB, file string, build func(e *sim.Editor)) *sim.World {
-	t.Helper()
-	w, err := sim.New(sim.Options{Clock: playbook.Real{Scale: speed}, File: file, Speed: speed})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Edit(build); err != nil {
-		t.Fatal(err)
-	}
-	return w
+	return simWorld(t, sim.Options{File: file}, attackWorld)
 }
 
 // attackWorld builds that world.
@@ -285,10 +273,7 @@ func minerFinding() []byte {
 // one that undoes a run, and approves it. It returns the run.
 func planned(t *testing.T, storeURL, world, undo string) respond.RunID {
 	t.Helper()
-	w, err := sim.New(sim.Options{Clock: playbook.Real{Scale: speed}, File: world, Speed: speed})
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := simWorld(t, sim.Options{File: world}, nil)
 	a, err := New(t.Context(), respondConfig(storeURL, "planner"), Options{Mode: ModeCommand, Responses: w.AWS()})
 	if err != nil {
 		t.Fatal(err)
@@ -452,7 +437,7 @@ func killedAtEveryStep(t *testing.T, storeURL string, turn int, all bool) (kills
 	if storeURL == "" {
 		storeURL = "sqlite:" + filepath.Join(dir, "g.db")
 	}
-	builtWorld(t, file, attackWorldByIPv4)
+	simWorld(t, sim.Options{File: file}, attackWorldByIPv4)
 	before := canonicalWorld(t, file)
 	o := mortalOrder{Store: storeURL, World: file, Worker: "mortal", Speed: speed}
 	run := planned(t, storeURL, file, "")
@@ -470,15 +455,7 @@ func killedAtEveryStep(t *testing.T, storeURL string, turn int, all bool) (kills
 // canonicalWorld is the world as it can be restored, but for the evidence bucket.
 func canonicalWorld(t *testing.T, file string) string {
 	t.Helper()
-	w, err := sim.New(sim.Options{Clock: playbook.Real{Scale: speed}, File: file, Speed: speed})
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := w.Canonical(victimAccount)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return withoutBuckets(t, raw)
+	return worldOf(t, simWorld(t, sim.Options{File: file}, nil))
 }
 
 func withoutBuckets(t *testing.T, raw []byte) string {
@@ -497,10 +474,7 @@ func withoutBuckets(t *testing.T, raw []byte) string {
 
 func reopen(t *testing.T, storeURL, file string) (*App, *sim.World) {
 	t.Helper()
-	w, err := sim.New(sim.Options{Clock: playbook.Real{Scale: speed}, File: file, Speed: speed})
-	if err != nil {
-		t.Fatal(err)
-	}
+	w := simWorld(t, sim.Options{File: file}, nil)
 	a, err := New(t.Context(), respondConfig(storeURL, "checker"), Options{Mode: ModeCommand, Responses: w.AWS(), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)

@@ -24,19 +24,13 @@ import (
 func TestStoppingDoesNotWaitForARunThatWaits(t *testing.T) {
 	t.Parallel()
 	// At the pace of the world: a snapshot takes an hour.
-	w, err := sim.New(sim.Options{Clock: playbook.Real{}, Speed: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Edit(func(e *sim.Editor) {
+	w := simWorld(t, sim.Options{Speed: 1}, func(e *sim.Editor) {
 		attackWorld(e)
 		for _, v := range e.VolumesOf(victimAccount, victimRegion, victimID) {
 			e.ScriptSnapshots(victimAccount, victimRegion, v, sim.SnapshotScript{Takes: time.Hour})
 		}
-	}); err != nil {
-		t.Fatal(err)
-	}
-	cfg := respondConfig("sqlite:"+t.TempDir()+"/g.db", "one")
+	})
+	cfg := respondConfig(ownStore(t), "one")
 	cfg.Worker.TimeScale = 1
 	begin := func() *App {
 		a, err := New(t.Context(), cfg, Options{Mode: ModeServe, Responses: w.AWS(), Log: slog.New(slog.DiscardHandler)})
@@ -50,24 +44,19 @@ func TestStoppingDoesNotWaitForARunThatWaits(t *testing.T) {
 	}
 	waits := func(a *App, id respond.RunID, epoch int64) {
 		t.Helper()
-		for deadline := time.Now().Add(10 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
-			run, err := a.db.GetRun(t.Context(), id)
-			if err != nil {
-				t.Fatal(err)
+		until(t, func() bool {
+			run := responding{App: a}.run(t, id)
+			if run.State.Ended() {
+				t.Fatalf("it does not wait for a snapshot: %+v", run)
 			}
 			steps, err := a.db.Steps(t.Context(), id)
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, s := range steps {
-				if run.Epoch == epoch && s.State == playbook.Running && strings.HasPrefix(s.Name, "snapshot") && s.Progress.Unit == "percent" {
-					return
-				}
-			}
-			if time.Now().After(deadline) || run.State.Ended() {
-				t.Fatalf("it does not wait for a snapshot: %+v", run)
-			}
-		}
+			return run.Epoch == epoch && slices.ContainsFunc(steps, func(s playbook.Record) bool {
+				return s.State == playbook.Running && strings.HasPrefix(s.Name, "snapshot") && s.Progress.Unit == "percent"
+			})
+		}, "it waits for a snapshot")
 	}
 	first := begin()
 	if _, err := first.Take(t.Context(), source.Input{Source: "sqs:main", Body: minerFinding(), Confirmed: true}); err != nil {
@@ -104,7 +93,7 @@ func TestStoppingClosesWhatItsRunsOpened(t *testing.T) {
 	var mu sync.Mutex
 	asked, refused := map[string]int{}, 0
 	open := make(chan struct{}, 100)
-	w, err := sim.New(sim.Options{Clock: playbook.Real{Scale: pace}, Speed: pace, Hook: func(p sim.Phase, c sim.Call) error {
+	w := simWorld(t, sim.Options{Speed: pace, Hook: func(p sim.Phase, c sim.Call) error {
 		in, is := c.Input.(*ec2.ModifyNetworkInterfaceAttributeInput)
 		if !is || len(in.Groups) == 0 || aws.ToBool(in.DryRun) {
 			return nil
@@ -124,14 +113,8 @@ func TestStoppingClosesWhatItsRunsOpened(t *testing.T) {
 			return refuse("RequestLimitExceeded")
 		}
 		return nil
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Edit(attackWorldByIPv4); err != nil {
-		t.Fatal(err)
-	}
-	cfg := respondConfig("sqlite:"+t.TempDir()+"/g.db", "one")
+	}}, attackWorldByIPv4)
+	cfg := respondConfig(ownStore(t), "one")
 	cfg.Worker.TimeScale = pace
 	a, err := New(t.Context(), cfg, Options{Mode: ModeServe, Responses: w.AWS()})
 	if err != nil {

@@ -47,18 +47,13 @@ func TestARestartTakesUpWhatItsEarlierRunHadTaken(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	for deadline := time.Now().Add(5 * time.Minute); ; <-time.After(10 * time.Millisecond) {
+	until(t, func() bool {
 		taken, err := other.engine.Abandoned(func(string) bool { return false })
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(taken) == 1 {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("the first run takes nothing")
-		}
-	}
+		return len(taken) == 1
+	}, "the first run takes it")
 	if err := other.watch.earlier(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +80,7 @@ func TestARestartTakesUpWhatItsEarlierRunHadTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	var list []notify.Delivery
-	for deadline := time.Now().Add(5 * time.Minute); ; <-time.After(10 * time.Millisecond) {
+	until(t, func() bool {
 		// The server may need a moment to see that the sessions ended.
 		if err := second.watch.earlier(t.Context()); err != nil {
 			t.Fatal(err)
@@ -94,13 +89,8 @@ func TestARestartTakesUpWhatItsEarlierRunHadTaken(t *testing.T) {
 		if list, err = second.db.Deliveries(t.Context(), store.DeliveryFilter{}); err != nil {
 			t.Fatal(err)
 		}
-		if list[0].Status == notify.Delivered {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("it is not taken up: %+v", list)
-		}
-	}
+		return list[0].Status == notify.Delivered
+	}, "it is taken up", &list)
 	workers, err := second.db.Workers(t.Context())
 	if err != nil || len(workers) != 1 || workers[0].ID != second.watch.worker.ID || list[0].Generation != 2 {
 		t.Errorf("%+v %+v %v", workers, list, err)
@@ -135,18 +125,13 @@ func TestAnotherWorkerTakesOverWhatWasTakenButNotClaimed(t *testing.T) {
 	if _, err := first.Take(t.Context(), source.Input{Source: "test", Body: testFinding(1, 1, 5, time.Now())}); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(5 * time.Minute); ; <-time.After(10 * time.Millisecond) {
+	until(t, func() bool {
 		taken, err := second.engine.Abandoned(func(string) bool { return false })
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(taken) == 1 {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("the first worker takes nothing")
-		}
-	}
+		return len(taken) == 1
+	}, "the first worker takes it")
 	if err := second.Deliver(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -218,18 +203,14 @@ func TestARunThatIsMadeDuringATakeoverIsNotForgotten(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		until(t, func() bool {
 			taken, err := other.engine.AbandonedRuns(func(string) bool { return false })
 			if err != nil {
 				t.Fatal(err)
 			}
-			if slices.ContainsFunc(taken, func(a durable.AbandonedRun) bool { return a.Run == string(got.Row.Run) }) {
-				return got.Row.Run
-			}
-			if time.Now().After(deadline) {
-				t.Fatal("the lost worker takes nothing")
-			}
-		}
+			return slices.ContainsFunc(taken, func(a durable.AbandonedRun) bool { return a.Run == string(got.Row.Run) })
+		}, "the lost worker takes it")
+		return got.Row.Run
 	}
 	dead.take(t, true)
 	ids := dead.hosts(t, 1)

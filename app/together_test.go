@@ -71,11 +71,11 @@ func TestCallersWhoShareATransactionStandAlone(t *testing.T) {
 			send(t.Context(), i, testFinding(i/3, 1, 5, now)) // three senders of each
 		}
 	}
-	for queued := 0; queued < n-1; time.Sleep(time.Millisecond) {
+	until(t, func() bool {
 		a.flow.together.mu.Lock()
-		queued = len(a.flow.together.waiting)
-		a.flow.together.mu.Unlock()
-	}
+		defer a.flow.together.mu.Unlock()
+		return len(a.flow.together.waiting) >= n-1
+	}, "all wait")
 	cancel()
 	close(g.open)
 	wg.Wait()

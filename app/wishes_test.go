@@ -120,11 +120,7 @@ func TestASlowAccountHoldsUpNoPlanOfAnother(t *testing.T) {
 			}
 			return list[i].Tries
 		}
-		for deadline := time.Now().Add(2 * time.Minute); tries(id(0xf20)) == 0; time.Sleep(10 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatal("the other account waits")
-			}
-		}
+		until(t, func() bool { return tries(id(0xf20)) > 0 }, "the other account does not wait")
 		if len(aws.asked) != 0 {
 			t.Errorf("%d more of one account at once", len(aws.asked))
 		}
@@ -137,11 +133,7 @@ func TestASlowAccountHoldsUpNoPlanOfAnother(t *testing.T) {
 		aws.mu.Unlock()
 		close(aws.let[id(0xf7)])
 		close(aws.let[id(0xf6)])
-		for deadline := time.Now().Add(2 * time.Minute); tries(id(0xf1)) == 0; time.Sleep(10 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatal("the least severe is never looked at")
-			}
-		}
+		until(t, func() bool { return tries(id(0xf1)) > 0 }, "the least severe is looked at")
 	})
 }
 
