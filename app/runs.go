@@ -513,7 +513,7 @@ func (p *progress) notContained(ctx context.Context, tx *store.Tx, why string) e
 		return err
 	}
 	return p.change(ctx, tx, run.Incident, true, func(i *incident.Incident, at time.Time) []incident.Entry {
-		return i.Responded(incident.KindLeftOpen, incident.Guardroom, simulated(run.Simulated)+why+" ("+string(run.ID)+" goes on)", at)
+		return i.Responded(incident.KindNotContained, incident.Guardroom, simulated(run.Simulated)+why+" ("+string(run.ID)+" goes on)", at)
 	})
 }
 

@@ -238,7 +238,8 @@ const (
 	KindDrift          Kind = "drift"           // spoken, alerts: the containment no longer holds
 	KindProven         Kind = "proven"          // spoken: the containment holds, as was found later
 	KindRunLate        Kind = "run_late"        // spoken, alerts: nobody begins a run, or it takes much longer than its plan said
-	KindLeftOpen       Kind = "left_open"       // spoken, alerts: what a run opened could not be closed, or what it was to isolate is not
+	KindNotContained   Kind = "not_contained"   // spoken, alerts: what a run was to isolate is still open, and the run goes on
+	KindLeftOpen       Kind = "left_open"       // spoken, alerts: what a run opened could not be closed
 	KindClosedAgain    Kind = "closed_again"    // spoken: what was left open is closed
 )
 

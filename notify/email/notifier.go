@@ -158,7 +158,7 @@ func mailed(e message.Event) bool {
 		return e.Alerts // not from 7.0 to 8.0, and no run that ended well
 	case incident.KindContained, incident.KindReopened, incident.KindClosed, incident.KindPlanWaits, incident.KindEvidenceReady,
 		incident.KindReleased, incident.KindDrift, incident.KindProven,
-		incident.KindRunLate, incident.KindLeftOpen, incident.KindClosedAgain:
+		incident.KindNotContained, incident.KindRunLate, incident.KindLeftOpen, incident.KindClosedAgain:
 		return true
 	}
 	return false

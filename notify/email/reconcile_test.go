@@ -311,6 +311,7 @@ func TestMailsAboutAResponse(t *testing.T) {
 		{incident.KindRunLate, "run_1 is late", "", 7},
 		{incident.KindLeftOpen, "left open by run_1: eni-0c1", "", 8},
 		{incident.KindClosedAgain, "closed again what run_1 had left open", "", 9},
+		{incident.KindNotContained, "i-0f3c9d2a1b is NOT contained", "", 10},
 	} {
 		if n == 0 {
 			d.mustReconcile(incidentView(1, nil))

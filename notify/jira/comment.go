@@ -21,7 +21,7 @@ func spoken(e message.Event) bool {
 	switch e.Kind {
 	case incident.KindAcknowledged, incident.KindSeverityRaised, incident.KindContained, incident.KindReleased, incident.KindClosed,
 		incident.KindPlanWaits, incident.KindPlanDecided, incident.KindEvidenceReady, incident.KindDrift, incident.KindProven,
-		incident.KindRunLate, incident.KindLeftOpen, incident.KindClosedAgain:
+		incident.KindNotContained, incident.KindRunLate, incident.KindLeftOpen, incident.KindClosedAgain:
 		return true
 	case incident.KindRunEnded:
 		return e.Alerts // one that ended well stands in the description

@@ -174,11 +174,11 @@ func TestOnlyFewEventsAreWorthAComment(t *testing.T) {
 		t.Errorf("comments %+v", c)
 	}
 	for _, k := range []incident.Kind{incident.KindAcknowledged, incident.KindSeverityRaised, incident.KindContained, incident.KindReleased, incident.KindClosed,
-		incident.KindRunLate, incident.KindLeftOpen, incident.KindClosedAgain} {
+		incident.KindNotContained, incident.KindRunLate, incident.KindLeftOpen, incident.KindClosedAgain} {
 		s.happens(k)
 	}
 	r.show(s.v)
-	if c := r.only().Comments; len(c) != 8 {
+	if c := r.only().Comments; len(c) != 9 {
 		t.Errorf("comments %+v", c)
 	}
 	once(t, r.only())

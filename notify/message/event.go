@@ -40,7 +40,7 @@ func alerts(e incident.Entry) bool {
 		to, _, ok := parseSeverity(e.To)
 		return !known || !ok || to > from
 	case incident.KindContained, incident.KindReopened, incident.KindPlanWaits, incident.KindPlanExpires, incident.KindDrift, incident.KindReleased,
-		incident.KindRunLate, incident.KindLeftOpen:
+		incident.KindNotContained, incident.KindRunLate, incident.KindLeftOpen:
 		return true
 	case incident.KindDeliveryParked:
 		return true // another destination is blind: told once, to all who read this one

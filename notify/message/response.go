@@ -74,6 +74,8 @@ func (s *speaker) response(e incident.Entry) (Text, bool) {
 			return Words(r.prefix()).Join(r.name()).Words(" ").Join(ended(rest, maxSentence)), true
 		}
 		return say("Run"), true
+	case incident.KindNotContained:
+		return s.open(r, known, text, simulated), true
 	case incident.KindLeftOpen:
 		return say("Left open"), true
 	case incident.KindClosedAgain:
@@ -81,6 +83,26 @@ func (s *speaker) response(e incident.Entry) (Text, bool) {
 	}
 	return Text{}, false
 }
+
+// open says what is not contained while the run goes on, and how it is followed.
+func (s *speaker) open(r Run, known bool, text string, simulated bool) Text {
+	t := Words("")
+	if simulated {
+		t = Words("Simulated: ")
+	}
+	text, _, goesOn := strings.Cut(text, " ("+runPrefix)
+	if text == "" {
+		text = "The resource is NOT contained"
+	}
+	t = t.Join(ended(text, maxHeld))
+	if !goesOn || !known || r.State.Ended() {
+		return t
+	}
+	return t.Words(" The run goes on: ").Join(Value("guardroom run watch " + r.ID))
+}
+
+// runPrefix begins the id of a run.
+const runPrefix = "run_"
 
 // held says that something is contained, or is not any more.
 func (s *speaker) held(word string, e incident.Entry) Text {
@@ -246,7 +268,7 @@ func upper(t Text) Text {
 // capital is a text of an entry with a capital at its beginning.
 func capital(s string) string {
 	s = strings.TrimSpace(s)
-	if s == "" || s[0] < 'a' || s[0] > 'z' || strings.HasPrefix(s, "run_") {
+	if s == "" || s[0] < 'a' || s[0] > 'z' || strings.HasPrefix(s, runPrefix) {
 		return s
 	}
 	return strings.ToUpper(s[:1]) + s[1:]

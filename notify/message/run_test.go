@@ -163,6 +163,10 @@ func TestResponsesAreTold(t *testing.T) {
 			about(7, incident.KindLeftOpen, "Left open by "+runID+": eni-0c1 is in the group that lets everything through; tried 5 times to close it: not authorized", ""),
 			about(8, incident.KindClosedAgain, "Closed again what "+runID+" had left open: eni-0c1 is in the group that lets everything through", ""),
 			about(9, incident.KindRunLate, "", ""), about(10, incident.KindLeftOpen, "", ""), about(11, incident.KindClosedAgain, "", "")}, nil},
+		{"not_contained_and_goes_on", []message.Run{aRun(message.RunRunning)}, []incident.Entry{
+			about(6, incident.KindNotContained, "payments-api-3 (i-0f3c9d2a1b) is NOT contained: eni-0c1 is open: it is in sg-web ("+runID+" goes on)", ""),
+			about(7, incident.KindNotContained, "simulated: payments-api-3 (i-0f3c9d2a1b) is NOT contained: eni-0c1 is open: it is in sg-web (run_00 goes on)", ""),
+			about(8, incident.KindNotContained, "", "")}, nil},
 		{"without_runs", nil, []incident.Entry{waits, decided, started, about(6, incident.KindEvidenceReady, "5 items", ""), about(7, incident.KindRunEnded, runID+" failed", "failed"),
 			about(8, incident.KindRunEnded, runID+" completed", "completed"), about(9, incident.KindDrift, "", "")}, nil},
 		{"simulated", func() []message.Run {
@@ -266,7 +270,7 @@ func TestRunsPutNoForeignTextIntoOurWords(t *testing.T) {
 				in.Runs[0].ID = ""
 			}
 			for n, kind := range []incident.Kind{incident.KindPlanWaits, incident.KindPlanExpires, incident.KindPlanDecided, incident.KindRunStarted, incident.KindRunEnded, incident.KindEvidenceReady, incident.KindDrift,
-				incident.KindRunLate, incident.KindLeftOpen, incident.KindClosedAgain} {
+				incident.KindNotContained, incident.KindRunLate, incident.KindLeftOpen, incident.KindClosedAgain} {
 				in.Timeline = append(in.Timeline, entry(int64(3+n), "10:50", kind, mark, mark, mark, mark))
 			}
 		}))

@@ -282,7 +282,7 @@ func noted(e message.Event) bool {
 	switch e.Kind {
 	case incident.KindAcknowledged, incident.KindSeverityRaised, incident.KindContained, incident.KindClosed, incident.KindReopened,
 		incident.KindPlanWaits, incident.KindPlanDecided, incident.KindEvidenceReady, incident.KindReleased, incident.KindDrift, incident.KindProven,
-		incident.KindRunLate, incident.KindLeftOpen, incident.KindClosedAgain:
+		incident.KindNotContained, incident.KindRunLate, incident.KindLeftOpen, incident.KindClosedAgain:
 		return true
 	case incident.KindRunEnded:
 		return e.Alerts // one that ended well is told by what it did

@@ -218,7 +218,7 @@ func TestAResponseIsToldInNotes(t *testing.T) {
 	s := newStory()
 	r.show(s.v)
 	for _, k := range []incident.Kind{incident.KindPlanWaits, incident.KindRunStarted, incident.KindRunEnded, incident.KindEvidenceReady, incident.KindDrift, incident.KindReleased,
-		incident.KindRunLate, incident.KindLeftOpen, incident.KindClosedAgain} {
+		incident.KindRunLate, incident.KindLeftOpen, incident.KindClosedAgain, incident.KindNotContained} {
 		r.show(s.happens(k).v)
 	}
 	s.happens(incident.KindRunEnded)
@@ -228,7 +228,8 @@ func TestAResponseIsToldInNotes(t *testing.T) {
 	want := []string{
 		"It was plan_waits. (INC-42 2026-11-24 10:03:00 UTC)", "It was evidence_ready. (INC-42 2026-11-24 10:06:00 UTC)", "It was drift. (INC-42 2026-11-24 10:07:00 UTC)",
 		"It was released. (INC-42 2026-11-24 10:08:00 UTC)", "It was run_late. (INC-42 2026-11-24 10:09:00 UTC)", "It was left_open. (INC-42 2026-11-24 10:10:00 UTC)",
-		"It was closed_again. (INC-42 2026-11-24 10:11:00 UTC)", "It was run_ended. (INC-42 2026-11-24 10:12:00 UTC)",
+		"It was closed_again. (INC-42 2026-11-24 10:11:00 UTC)", "It was not_contained. (INC-42 2026-11-24 10:12:00 UTC)",
+		"It was run_ended. (INC-42 2026-11-24 10:13:00 UTC)",
 	}
 	if diff := cmp.Diff(want, r.fake.Incidents()[0].Notes); diff != "" {
 		t.Errorf("notes (-want +got):\n%s", diff)

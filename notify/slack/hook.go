@@ -42,7 +42,7 @@ func (r *run) due() ([]message.Event, bool) {
 	for _, e := range r.untold() {
 		switch e.Kind {
 		case incident.KindContained, incident.KindClosed, incident.KindReopened, incident.KindPlanWaits, incident.KindPlanExpires, incident.KindDrift,
-			incident.KindRunLate, incident.KindLeftOpen, incident.KindClosedAgain:
+			incident.KindNotContained, incident.KindRunLate, incident.KindLeftOpen, incident.KindClosedAgain:
 			out = append(out, e)
 		case incident.KindSeverityRaised, incident.KindRunEnded:
 			if e.Alerts {

@@ -245,9 +245,10 @@ func TestAWebhookAnnouncesWhatRunsNeedPeopleFor(t *testing.T) {
 	}{
 		{"opened", 1, func() {}}, {"a plan waits", 2, func() { s.plans() }}, {"the run begins", 2, func() { s.begins() }}, {"it goes on", 2, func() { s.progresses(70) }},
 		{"it is late", 3, func() { s.happens(incident.KindRunLate, true, message.Words("It is late.")) }},
-		{"it left something open", 4, func() { s.happens(incident.KindLeftOpen, true, message.Words("Left open.")) }},
-		{"that is closed", 5, func() { s.happens(incident.KindClosedAgain, false, message.Words("Closed again.")) }},
-		{"it fails", 6, func() { s.ends(message.RunFailed) }},
+		{"nothing holds, and it goes on", 4, func() { s.happens(incident.KindNotContained, true, message.Words("It is NOT contained.")) }},
+		{"it left something open", 5, func() { s.happens(incident.KindLeftOpen, true, message.Words("Left open.")) }},
+		{"that is closed", 6, func() { s.happens(incident.KindClosedAgain, false, message.Words("Closed again.")) }},
+		{"it fails", 7, func() { s.ends(message.RunFailed) }},
 	} {
 		c.happy()
 		r.show(s.v)

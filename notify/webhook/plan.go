@@ -29,6 +29,7 @@ const (
 	TypeReleased       = "incident.released"
 	TypeDrift          = "incident.drift"
 	TypeProven         = "incident.proven"
+	TypeNotContained   = "incident.not_contained"
 	TypeRunLate        = "incident.run_late"
 	TypeLeftOpen       = "incident.left_open"
 	TypeClosedAgain    = "incident.closed_again"
@@ -142,6 +143,8 @@ func typeOf(k incident.Kind) string {
 		return TypeDrift
 	case incident.KindProven:
 		return TypeProven
+	case incident.KindNotContained:
+		return TypeNotContained
 	case incident.KindRunLate:
 		return TypeRunLate
 	case incident.KindLeftOpen:

@@ -173,11 +173,11 @@ func TestLateRunsAndOpenDoorsHaveTypesOfTheirOwn(t *testing.T) {
 	h := newHook(t, fakewebhook.Options{})
 	v := sampleView()
 	h.show(v)
-	for _, k := range []incident.Kind{incident.KindRunStarted, incident.KindRunLate, incident.KindLeftOpen, incident.KindClosedAgain} {
+	for _, k := range []incident.Kind{incident.KindRunStarted, incident.KindNotContained, incident.KindRunLate, incident.KindLeftOpen, incident.KindClosedAgain} {
 		v = after(v, k)
 		h.show(v)
 	}
-	want := []string{"d-1-opened incident.opened", "d-1-e2 incident.run_started", "d-1-e3 incident.run_late", "d-1-e4 incident.left_open", "d-1-e5 incident.closed_again"}
+	want := []string{"d-1-opened incident.opened", "d-1-e2 incident.run_started", "d-1-e3 incident.not_contained", "d-1-e4 incident.run_late", "d-1-e5 incident.left_open", "d-1-e6 incident.closed_again"}
 	if diff := cmp.Diff(want, h.got()); diff != "" {
 		t.Errorf("messages (-want +got):\n%s", diff)
 	}
