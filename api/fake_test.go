@@ -440,6 +440,10 @@ func (r reader) Gaps(context.Context, incident.Number) ([]store.Lacking, error) 
 	return []store.Lacking{{Run: "run_1", Gap: evidence.Gap{What: "memory", Why: "no agent"}}}, r.s.broken
 }
 
+func (r reader) OwedOf(context.Context, respond.RunID) ([]respond.Owed, error) {
+	return []respond.Owed{{ID: "run_1/passage/vpc-1", Run: "run_1", Kind: "ec2.passage", Params: json.RawMessage(`{"secret":"user data"}`), Why: "eni-0c1 is in the group that lets everything through"}}, nil
+}
+
 func (r reader) Custody(context.Context, incident.Number) ([]evidence.Custody, error) {
 	return []evidence.Custody{{Who: "ana", Action: "acquired"}}, r.s.broken
 }

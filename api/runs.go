@@ -232,7 +232,13 @@ func (h *handler) runSince(r *http.Request, version int64) (e RunEvent, plan *re
 	if err != nil {
 		return e, nil, err
 	}
-	progress := respond.ProgressOf(row, stored, d.Plan, all, time.Now().UTC())
+	owed, err := rd.OwedOf(ctx, id)
+	if err != nil {
+		return e, nil, err
+	}
+	at := time.Now().UTC()
+	progress := respond.ProgressOf(row, stored, d.Plan, all, at)
+	progress.Owes(owed, at)
 	return RunEvent{Run: row, Progress: progress, Steps: shown(steps), Version: now}, d.Plan, nil
 }
 

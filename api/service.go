@@ -56,6 +56,8 @@ type ResponseReader interface {
 	// StepsSince are the steps of a run that changed after a version, and its
 	// version now, which rises with everything that happens in it.
 	StepsSince(ctx context.Context, run respond.RunID, version int64) ([]playbook.Record, int64, error)
+	// OwedOf is what a run has opened and nobody has closed yet.
+	OwedOf(ctx context.Context, run respond.RunID) ([]respond.Owed, error)
 	Evidence(ctx context.Context, n incident.Number) ([]store.Preserved, error)
 	Gaps(ctx context.Context, n incident.Number) ([]store.Lacking, error)
 	Custody(ctx context.Context, n incident.Number) ([]evidence.Custody, error)

@@ -104,6 +104,9 @@ type Owed struct {
 	Attempts int       `json:"attempts"`
 	Error    string    `json:"error,omitempty"`
 	OpenedAt time.Time `json:"opened_at"`
+	// RetryAt is before when it is not tried again to close it, after an attempt
+	// that failed. Who keeps it fills it in.
+	RetryAt time.Time `json:"retry_at,omitzero"`
 	// ToldAt is when people were told that it is open although it should not be;
 	// zero: they were not. Who keeps it fills it in.
 	ToldAt time.Time `json:"told_at,omitzero"`

@@ -100,6 +100,9 @@ type Progress struct {
 	// Waits names what the run waits for now, never just that it waits.
 	Waits string `json:"waits,omitempty"`
 
+	// Owed is what the run opened and nobody has closed yet, where it was asked for.
+	Owed []OpenClosing `json:"owed,omitempty"`
+
 	Contained bool            `json:"contained,omitempty"`
 	StillOpen []string        `json:"still_open,omitempty"`
 	Evidence  []evidence.Item `json:"evidence,omitempty"`
@@ -123,6 +126,8 @@ type StageProgress struct {
 	Failed int `json:"failed,omitempty"`
 	// Percent of the slowest running step; -1 where AWS gives none.
 	Percent int `json:"percent"`
+	// Took is from the beginning of its first step to the end of its last, or so far.
+	Took string `json:"took,omitempty"`
 }
 
 // StepProgress is one step.
@@ -151,7 +156,7 @@ type StepProgress struct {
 	Hint    string `json:"hint,omitempty"`
 }
 
-// Text is all about the step behind its title, on one line.
+// Text is all about the step behind its title, on one line, but for how long it took.
 func (s StepProgress) Text() string {
 	var out []string
 	add := func(t string) {
@@ -172,8 +177,5 @@ func (s StepProgress) Text() string {
 		add(s.Expected)
 	}
 	add(s.Message)
-	if s.State.Ended() && s.State != WordSkipped {
-		add(s.Took)
-	}
 	return strings.Join(out, ", ")
 }

@@ -38,6 +38,7 @@ func ProgressOf(r RunRow, row PlanRow, p *Plan, records []playbook.Record, now t
 	if g.State.Ended() {
 		g.Waits = ""
 	}
+	g.missed(p, records)
 	if r.UndoOf != "" || r.UndoneBy != "" {
 		g.Cost, g.Connect = "", "" // the workstation is gone, and what it cost
 		for i, e := range g.Evidence {
@@ -67,7 +68,7 @@ func ProgressOfPlan(row PlanRow, p *Plan, now time.Time) Progress {
 			g.Steps[i].State = WordNeedsApproval
 		}
 	}
-	g.Stages = stages(g.Steps)
+	g.Stages = stages(g.Steps, now)
 	left := max(row.Needed-len(row.Approvals), 1)
 	g.Waits = fmt.Sprintf("%s until %s UTC", count(left, "approval"), row.ExpiresAt.UTC().Format("15:04"))
 	g.Next = fmt.Sprintf("guardroom plan approve %s --digest %s --reason …", row.ID, g.Digest)
@@ -207,7 +208,7 @@ func (g *Progress) steps(p *Plan, records []playbook.Record, undo, ended bool, n
 	if n := len(waits); n > 3 {
 		g.Waits += fmt.Sprintf("; and %d more", n-3)
 	}
-	g.Stages = stages(g.Steps)
+	g.Stages = stages(g.Steps, now)
 	for _, i := range g.Evidence {
 		if i.Kind == evidence.Workstation && i.Location != "" {
 			g.Connect = "aws ssm start-session --target " + i.Location + " --region " + i.Region
@@ -246,6 +247,18 @@ func beside(rec playbook.Record, undo bool, now time.Time) StepProgress {
 	s.ID, s.Title = rec.Name, rec.Name
 	s.Stage, _, _ = strings.Cut(rec.Name, "/")
 	return s
+}
+
+// missed adds what the run did not preserve, which is stated when its evidence is
+// sealed.
+func (g *Progress) missed(p *Plan, records []playbook.Record) {
+	byName := map[string]playbook.Record{}
+	for _, rec := range records {
+		byName[rec.Name] = rec
+	}
+	if _, sealed := byName[StepSeal]; sealed && p != nil {
+		g.Gaps = evidence.MergeGaps(g.Gaps, Missed(p, byName)...)
+	}
 }
 
 func waiting(s StepProgress) string {
@@ -302,7 +315,7 @@ func stepWord(s playbook.State, undo bool) Word {
 
 // stages puts steps together by their stage, in the order in which the stages
 // come first.
-func stages(steps []StepProgress) []StageProgress {
+func stages(steps []StepProgress, now time.Time) []StageProgress {
 	list := []StageProgress{}
 	at := map[string]int{}
 	words := map[string]map[Word]int{}
@@ -327,10 +340,29 @@ func stages(steps []StepProgress) []StageProgress {
 			g.Percent = s.Percent
 		}
 	}
-	for i := range list {
-		list[i].State = together(words[list[i].Stage], list[i])
+	for i, g := range list {
+		list[i].State = together(words[g.Stage], g)
+		list[i].Took = tookTogether(steps, g.Stage, list[i].State.Ended(), now)
 	}
 	return list
+}
+
+// tookTogether is how long the steps of a stage took, or take so far.
+func tookTogether(steps []StepProgress, stage string, ended bool, now time.Time) string {
+	var first, last time.Time
+	for _, s := range steps {
+		if cmp.Or(s.Stage, "other") != stage || s.Started.IsZero() {
+			continue
+		}
+		if first.IsZero() || s.Started.Before(first) {
+			first = s.Started
+		}
+		last = later(last, s.Ended)
+	}
+	if !ended {
+		last = time.Time{}
+	}
+	return took(first, last, now)
 }
 
 // together is the word for several steps: what a person must look at first, then

@@ -102,7 +102,11 @@ func TestProgressIsOneModelForEverySurface(t *testing.T) {
 				got = append(got, line)
 			}
 			for _, s := range g.Steps {
-				got = append(got, s.State.Glyph()+" "+string(s.State)+" "+s.ID+"|"+s.Text())
+				text := s.Text()
+				if s.State.Ended() && s.State != WordSkipped && s.Took != "" { // which surfaces show beside it
+					text = strings.TrimPrefix(text+", "+s.Took, ", ")
+				}
+				got = append(got, s.State.Glyph()+" "+string(s.State)+" "+s.ID+"|"+text)
 			}
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Error(diff)

@@ -34,7 +34,7 @@ func (tx *Tx) Owe(ctx context.Context, o respond.Owed) error {
 	if err != nil {
 		return err
 	}
-	o.OpenedAt, o.Attempts, o.Error, o.ToldAt = tx.now.Truncate(time.Microsecond), 0, "", old.ToldAt
+	o.OpenedAt, o.Attempts, o.Error, o.RetryAt, o.ToldAt = tx.now.Truncate(time.Microsecond), 0, "", time.Time{}, old.ToldAt
 	if known && !o.OpenedAt.After(old.OpenedAt) {
 		o.OpenedAt = old.OpenedAt.Add(time.Microsecond)
 	}
@@ -99,12 +99,12 @@ func (tx *Tx) PutOwed(ctx context.Context, o respond.Owed) error {
 		return err
 	}
 	o.ToldAt = old.ToldAt // a sweeper read it before they were told
+	o.RetryAt = tx.now.Add(min(firstSweep<<min(max(o.Attempts-1, 0), 10), longSweep)).Truncate(time.Microsecond)
 	body, err := json.Marshal(o)
 	if err != nil {
 		return fmt.Errorf("keep what is owed, %s: %w", o.ID, err)
 	}
-	pause := min(firstSweep<<min(max(o.Attempts-1, 0), 10), longSweep)
-	_, err = tx.exec(ctx, "UPDATE owed SET due = $1, retry_at = $2, body = $3 WHERE id = $4", micros(o.Due), micros(tx.now.Add(pause)), string(body), o.ID)
+	_, err = tx.exec(ctx, "UPDATE owed SET due = $1, retry_at = $2, body = $3 WHERE id = $4", micros(o.Due), micros(o.RetryAt), string(body), o.ID)
 	if err != nil {
 		return fmt.Errorf("keep what is owed, %s: %w", o.ID, err)
 	}

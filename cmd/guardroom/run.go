@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/guardroom/guardroom/api"
-	"github.com/guardroom/guardroom/evidence"
 	"github.com/guardroom/guardroom/respond"
 )
 
@@ -67,7 +64,8 @@ func runState(r respond.RunRow) string {
 
 // RunShowCmd shows one.
 type RunShowCmd struct {
-	ID string `arg:"" help:"Run."`
+	ID    string `arg:"" help:"Run."`
+	Steps bool   `help:"Show every step also of a long run."`
 }
 
 // Help shows examples.
@@ -88,9 +86,7 @@ func (c *RunShowCmd) Run(ctx context.Context, e *env) error {
 		if d.Progress.Next == "guardroom run show "+string(d.Run.ID) {
 			d.Progress.Next = "" // it is what was just asked for
 		}
-		for _, l := range e.runLines(d.Progress) {
-			e.printf("%s\n", l)
-		}
+		e.run(d.Progress, c.Steps)
 		e.runEnd(d.Progress)
 		if !d.Run.State.Ended() {
 			e.whileOff(ctx, cl)
@@ -151,134 +147,4 @@ func (c *RunUndoCmd) Run(ctx context.Context, e *env) error {
 		}
 		return refusal(d)
 	})
-}
-
-// runLines are a run and its steps, one a line.
-func (e *env) runLines(g respond.Progress) []string {
-	// The state and the resource come first: a narrow terminal cuts what is behind.
-	head := fmt.Sprintf("%s %s  ", g.State.Glyph(), g.State)
-	if g.Simulated {
-		head += "SIMULATED  "
-	}
-	head += strings.ToLower(g.What[:min(1, len(g.What))]) + g.What[min(1, len(g.What)):] + " of " + g.Target
-	if g.DryRun {
-		head = "dry run  " + head
-	}
-	where := string(g.Run)
-	if g.Account != "" {
-		where += " in " + g.Account
-	}
-	if g.Region != "" {
-		where += " " + g.Region
-	}
-	out := []string{oneLine(head), oneLine(where)}
-	if len(g.Approvals) > 0 {
-		var who []string
-		for _, a := range g.Approvals {
-			who = append(who, a.Who+" "+clock(a.At))
-		}
-		out = append(out, oneLine(fmt.Sprintf("plan %s, requested by %s, approved by %s", g.Digest, g.Requester, strings.Join(who, ", "))))
-	}
-	out = append(out, oneLine(summaryOf(g)), "")
-	widest := 0
-	for _, s := range g.Steps {
-		widest = max(widest, len(s.State))
-	}
-	for _, s := range g.Steps {
-		line := s.State.Glyph() + " " + pad(string(s.State), widest) + "  " + s.Title
-		if t := s.Text(); t != "" {
-			line += ": " + t
-		}
-		if g.DryRun {
-			line = "dry run  " + line
-		}
-		out = append(out, oneLine(line))
-	}
-	return out
-}
-
-// summaryOf says how far a run is: 3 of 7 steps, 12 s, expected about 9 to 25 min.
-func summaryOf(g respond.Progress) string {
-	s := fmt.Sprintf("%d of %s", g.Done, plural(g.Total, "step"))
-	if g.Took != "" {
-		s += ", " + g.Took
-	}
-	switch {
-	case g.State.Ended():
-	case g.Slow != "":
-		s += ", " + g.Slow
-	case g.Expected != "":
-		s += ", expected " + g.Expected
-	}
-	return s
-}
-
-// runEnd prints what a run leaves behind, and what helps now.
-func (e *env) runEnd(g respond.Progress) {
-	e.printf("\n")
-	e.items("waits for", strings.Split(g.Waits, "; "), "")
-	if g.AbortedBy != "" {
-		e.block("aborted", "by "+g.AbortedBy+": "+g.AbortWhy)
-	}
-	var safe, hints []string // what holds for several errors is said once
-	once := func(list []string, text string) []string {
-		if text == "" || slices.Contains(list, text) {
-			return list
-		}
-		return append(list, text)
-	}
-	for _, s := range g.Steps {
-		if s.State.Bad() {
-			e.block("error", s.Title+": "+s.Message)
-			safe, hints = once(safe, s.Safe), once(hints, s.Hint)
-		}
-	}
-	for _, t := range safe {
-		e.block("safe", t)
-	}
-	for _, t := range hints {
-		e.block("hint", t)
-	}
-	if g.Contained {
-		words := "yes"
-		if len(respond.InPart(g.StillOpen)) > 0 {
-			words = "in part"
-		}
-		e.block("contained", words+", as a second look at AWS has shown")
-	}
-	e.items("still open", g.StillOpen, "")
-	var kept, gaps []string
-	for _, i := range latest(g.Evidence) {
-		kept = append(kept, evidenceWords(i))
-	}
-	for _, x := range g.Gaps {
-		gaps = append(gaps, x.What+": "+x.Why)
-	}
-	e.items("evidence", kept, "")
-	e.items("lacks", gaps, "")
-	e.command("connect", g.Connect)
-	e.block("cost", g.Cost)
-	e.block("result", g.Summary)
-	e.block("undone by", string(g.UndoneBy))
-	e.command("next", g.Next)
-}
-
-// latest leaves out what a later step said anew of the same thing: a snapshot is
-// recorded when it is asked for, when it is complete, and when it is hashed.
-func latest(list []evidence.Item) []evidence.Item {
-	at := map[string]int{}
-	var out []evidence.Item
-	for _, i := range list {
-		key := i.Location
-		if key == "" {
-			key = "item " + i.ID
-		}
-		if n, ok := at[key]; ok {
-			out[n] = i
-			continue
-		}
-		at[key] = len(out)
-		out = append(out, i)
-	}
-	return out
 }

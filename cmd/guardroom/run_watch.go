@@ -130,6 +130,9 @@ func (v *lineView) show(g respond.Progress) error {
 		if t := s.Text(); t != "" {
 			line += ": " + t
 		}
+		if s.State.Ended() && s.State != respond.WordSkipped && s.Took != "" {
+			line += ", " + s.Took
+		}
 		v.e.printf("%s\n", oneLine(line))
 	}
 	if g.State != v.state {

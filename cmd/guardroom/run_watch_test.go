@@ -74,6 +74,53 @@ func TestWhatIsDrawnFitsTheTerminal(t *testing.T) {
 	}
 }
 
+func TestALongRunIsShownByItsStagesAndTimesHaveAColumn(t *testing.T) {
+	t.Parallel()
+	g := progress()
+	g.State, g.Total, g.Done, g.Stages = respond.WordPartFailed, 13, 13, []respond.StageProgress{
+		{Stage: "isolate", State: respond.WordCompleted, Done: 12, Total: 12, Percent: -1, Took: "3 s"},
+		{Stage: "snapshot", State: respond.WordFailed, Done: 1, Total: 1, Failed: 1, Percent: -1, Took: "12 m 10 s"}}
+	for i := range 12 {
+		s := stepAt(fmt.Sprint(i), respond.WordCompleted)
+		s.Title, s.Took = "termination protection of a resource with a long name: off -> on", "0 s"
+		g.Steps = append(g.Steps, s)
+	}
+	bad := stepAt("snapshot", respond.WordFailed)
+	bad.Title, bad.Took, bad.Message = "vol-0a1: wait until its snapshot is complete", "12 m 10 s", "AWS says that the snapshot is in error, and that nobody can mend it"
+	g.Steps = append(g.Steps, bad)
+	show := func(wide int, all bool) string {
+		e, out := screen(wide)
+		e.run(g, all)
+		return out.String()
+	}
+	want := `! part failed  containment of web \x1b[2J(i-1)
+run_1
+13 of 13 steps
+
++ completed        3 s  12 of 12       isolation
+! failed     12 m 10 s  1 of 1 failed  snapshots
+
+! failed  12 m 10 s  vol-0a1: wait until its snapshot is
+                     complete: AWS says that the snapshot is
+                     in error, and that nobody can mend it
+
+all steps  guardroom run show run_1 --steps
+`
+	if diff := cmp.Diff(want, show(60, false)); diff != "" {
+		t.Error(diff)
+	}
+	for _, wide := range []int{60, 80} {
+		for l := range strings.Lines(show(wide, true)) {
+			if w := width.Of(strings.TrimSuffix(l, "\n")); w > wide {
+				t.Errorf("%d columns: %q", w, l)
+			}
+		}
+	}
+	if all := show(0, true); strings.Count(all, "+ completed        0 s  termination protection of a resource with a long name: off -> on\n") != 12 || strings.Contains(all, "--steps") {
+		t.Errorf("not every step is shown:\n%s", all)
+	}
+}
+
 func TestThatTimePassesIsNoChange(t *testing.T) {
 	t.Parallel()
 	e, out := screen(0)

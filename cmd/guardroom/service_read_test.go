@@ -100,6 +100,12 @@ func (r responseReader) Gaps(_ context.Context, n incident.Number) ([]store.Lack
 	return []store.Lacking{{Run: "run_one", Gap: evidence.Gap{What: "memory", Why: "the agent does not answer"}}}, nil
 }
 
+func (r responseReader) OwedOf(_ context.Context, id respond.RunID) ([]respond.Owed, error) {
+	r.s.mu.Lock()
+	defer r.s.mu.Unlock()
+	return r.s.owed[id], nil
+}
+
 func (r responseReader) Custody(context.Context, incident.Number) ([]evidence.Custody, error) {
 	return []evidence.Custody{{At: time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC), Who: "guardroom/run_one", Action: "acquired", Item: "record/before.json"}}, nil
 }

@@ -58,6 +58,7 @@ type responseService struct {
 	order  []respond.PlanID
 	plans  map[respond.PlanID]*respond.PlanRow
 	runs   map[respond.RunID]*fakeRun
+	owed   map[respond.RunID][]respond.Owed
 	off    api.Switch
 	tokens []store.Token
 }
@@ -121,6 +122,10 @@ func (s *responseService) fill() {
 		p.Irreversible, p.Manual = []string{"the public address is lost"}, []string{"rotate the password of root"}
 	})
 	s.start("run_failed", s.put("pln_failed", nil), respond.RunPartFailed)
+	s.owed = map[respond.RunID][]respond.Owed{"run_failed": {
+		{ID: "run_failed/passage", Run: "run_failed", Kind: "ec2.passage", Why: "eni-0c1 is in the group that lets everything through", OpenedAt: s.now(), Due: s.now(), Attempts: 3,
+			Error: "AWS refused ec2:DeleteSecurityGroup", RetryAt: s.now().Add(time.Minute), Params: []byte(`"saved"`)},
+		{ID: "run_failed/block", Run: "run_failed", Kind: "block.acl", Why: "10.0.0.1 is denied", OpenedAt: s.now(), Due: time.Date(2037, 1, 2, 3, 4, 5, 0, time.UTC), Expires: true}}}
 	s.start("run_stays", s.put("pln_stays", nil), respond.RunCompleted).stays = true
 	s.plans["pln_failed"].State, s.plans["pln_stays"].State = respond.PlanApproved, respond.PlanApproved
 	s.tokens = []store.Token{{Name: "ana", Role: "approver", CreatedBy: "root", CreatedAt: s.now()}, {Name: "old", Role: "viewer", RevokedAt: s.now(), CreatedAt: s.now()}}

@@ -315,6 +315,15 @@ func (e *env) when(t time.Time) string {
 	return s + " (" + ago(now.Sub(t)) + ")"
 }
 
+// at is a moment within a sentence: 10:42 UTC, with the date where it is not today.
+func (e *env) at(t time.Time) string {
+	t = t.UTC()
+	if t.Truncate(24 * time.Hour).Equal(e.now().Truncate(24 * time.Hour)) {
+		return t.Format("15:04:05") + " UTC"
+	}
+	return t.Format("2006-01-02 15:04") + " UTC"
+}
+
 // moment is when as a cell: short, how long ago it was, or the date where it is
 // older than two days.
 func (e *env) moment(t time.Time) cell {
