@@ -131,6 +131,11 @@ type EvidenceShowCmd struct {
 	Item   string `arg:"" optional:"" help:"One item [all]."`
 }
 
+// Help shows examples.
+func (EvidenceShowCmd) Help() string {
+	return "Examples:\n  guardroom evidence show INC-42\n  guardroom evidence show INC-42 snapshot/vol-0a1b2c3d4e5f60001"
+}
+
 // Run shows evidence.
 func (c *EvidenceShowCmd) Run(ctx context.Context, e *env) error {
 	return e.evidence(ctx, c.Number, func(d api.EvidenceDetail) error {
@@ -211,7 +216,7 @@ type EvidenceVerifyCmd struct {
 
 // Help shows what it ends with.
 func (EvidenceVerifyCmd) Help() string {
-	return "Examples:\n  guardroom evidence verify INC-42\n\nExits with 4 when something differs, and names each."
+	return "Examples:\n  guardroom evidence verify INC-42\n  guardroom evidence verify INC-42 --json\n\nExits with 4 when something differs, and names each."
 }
 
 // Run verifies evidence and names what differs.

@@ -116,6 +116,11 @@ type PlanListCmd struct {
 	Limit    int      `help:"At most so many." default:"50" group:"filter"`
 }
 
+// Help shows examples.
+func (PlanListCmd) Help() string {
+	return "Examples:\n  guardroom plan list --state waiting\n  guardroom plan list --incident INC-42 --json"
+}
+
 // Run lists plans.
 func (c *PlanListCmd) Run(ctx context.Context, e *env) error {
 	q := query("incident", c.Incident, "state", strings.Join(c.State, ","))
@@ -205,7 +210,7 @@ type PlanApproveCmd struct {
 
 // Help shows examples.
 func (PlanApproveCmd) Help() string {
-	return "Examples:\n  guardroom plan approve pln_01k2wxk7n5s6p4q3r2t1v0w9xy --digest 7b3e91c4 --reason \"confirmed with payments\""
+	return "Examples:\n  guardroom plan approve pln_01k2wxk7n5s6p4q3r2t1v0w9xy --digest 7b3e91c4 --reason \"confirmed with payments\"\n  guardroom plan approve pln_01k2wxk7n5s6p4q3r2t1v0w9xy --digest 7b3e91c4 --reason \"it mines\" --wait"
 }
 
 // Run approves a plan. Without a digest a person reads the plan first, and types
@@ -325,6 +330,11 @@ func (e *env) line(ctx context.Context) (string, error) {
 type PlanRejectCmd struct {
 	ID     string `arg:"" help:"Plan."`
 	Reason string `required:"" help:"Reason, for those who ask later."`
+}
+
+// Help shows examples.
+func (PlanRejectCmd) Help() string {
+	return "A plan that is rejected is never carried out; another one can be made.\n\nExamples:\n  guardroom plan reject pln_01k2wxk7n5s6p4q3r2t1v0w9xy --reason \"it is a test host\"\n  guardroom plan reject pln_01k2wxk7n5s6p4q3r2t1v0w9xy --reason \"it is a test host\" --json"
 }
 
 // Run rejects a plan.

@@ -21,7 +21,7 @@ type RespondOffCmd struct {
 
 // Help shows examples.
 func (RespondOffCmd) Help() string {
-	return "Runs wait before their next change, and no plan can be approved. What is contained stays so.\n\nExamples:\n  guardroom respond off --reason \"something is wrong with the act role\""
+	return "Runs wait before their next change, and no plan can be approved. What is contained stays so.\n\nExamples:\n  guardroom respond off --reason \"something is wrong with the act role\"\n  guardroom --server https://guardroom.example:8443 respond off --reason drill"
 }
 
 // Run switches responses off.
@@ -36,7 +36,7 @@ type RespondOnCmd struct {
 
 // Help shows examples.
 func (RespondOnCmd) Help() string {
-	return "Examples:\n  guardroom respond on --reason \"the role is mended\""
+	return "Examples:\n  guardroom respond on --reason \"the role is mended\"\n  guardroom --server https://guardroom.example:8443 respond on --reason \"the drill is over\""
 }
 
 // Run switches responses on.

@@ -27,6 +27,11 @@ type RunListCmd struct {
 	Limit    int      `help:"At most so many." default:"50" group:"filter"`
 }
 
+// Help shows examples.
+func (RunListCmd) Help() string {
+	return "Examples:\n  guardroom run list --incident INC-42\n  guardroom run list --state running --json"
+}
+
 // Run lists runs.
 func (c *RunListCmd) Run(ctx context.Context, e *env) error {
 	q := query("incident", c.Incident, "state", strings.Join(c.State, ","))
@@ -70,7 +75,7 @@ type RunShowCmd struct {
 
 // Help shows examples.
 func (RunShowCmd) Help() string {
-	return "Examples:\n  guardroom run show run_01k2wxk7n5s6p4q3r2t1v0w9xy\n  guardroom run show run_01k2wxk7n5s6p4q3r2t1v0w9xy --json"
+	return "A long run is shown by its stages, with the steps that somebody should look at.\n\nExamples:\n  guardroom run show run_01k2wxk7n5s6p4q3r2t1v0w9xy\n  guardroom run show run_01k2wxk7n5s6p4q3r2t1v0w9xy --steps\n  guardroom run show run_01k2wxk7n5s6p4q3r2t1v0w9xy --json"
 }
 
 // Run shows a run.
@@ -103,7 +108,7 @@ type RunAbortCmd struct {
 
 // Help shows examples.
 func (RunAbortCmd) Help() string {
-	return "What is contained stays contained; what the run had opened is closed.\n\nExamples:\n  guardroom run abort run_01k2wxk7n5s6p4q3r2t1v0w9xy --reason \"wrong host\""
+	return "What is contained stays contained; what the run had opened is closed.\n\nExamples:\n  guardroom run abort run_01k2wxk7n5s6p4q3r2t1v0w9xy --reason \"wrong host\"\n  guardroom run abort run_01k2wxk7n5s6p4q3r2t1v0w9xy --reason \"wrong host\" --json"
 }
 
 // Run aborts a run.
@@ -132,7 +137,7 @@ type RunUndoCmd struct {
 
 // Help shows examples.
 func (RunUndoCmd) Help() string {
-	return "Snapshots and sealed evidence stay. What a colleague changed since is not overwritten.\n\nExamples:\n  guardroom run undo run_01k2wxk7n5s6p4q3r2t1v0w9xy"
+	return "Snapshots and sealed evidence stay. What a colleague changed since is not overwritten.\n\nExamples:\n  guardroom run undo run_01k2wxk7n5s6p4q3r2t1v0w9xy\n  guardroom run undo run_01k2wxk7n5s6p4q3r2t1v0w9xy --json"
 }
 
 // Run makes the plan that undoes a run, and prints it.
