@@ -39,7 +39,11 @@ type Function struct {
 	Policy   string            `json:"policy,omitempty"`
 	Tags     map[string]string `json:"tags,omitempty"`
 	Versions []string          `json:"versions,omitempty"` // published ones: 1, 2
-	Changed  time.Time         `json:"changed"`
+	// Aliases are names of versions.
+	Aliases map[string]string `json:"aliases,omitempty"`
+	// Provisioned is the provisioned concurrency of versions and aliases.
+	Provisioned map[string]*Provisioned `json:"provisioned,omitempty"`
+	Changed     time.Time               `json:"changed"`
 }
 
 // EventSource makes a function run for what comes from a source.
@@ -106,7 +110,7 @@ func (r *region) function(name, qualifier *string) (*Function, string, error) {
 	if version == "$LATEST" {
 		return f, version, nil
 	}
-	if slices.Contains(f.Versions, version) {
+	if slices.Contains(f.Versions, version) || f.Aliases[version] != "" {
 		return f, version, nil
 	}
 	return nil, "", functionMissing(f.ARN + ":" + version)
@@ -198,7 +202,8 @@ func (c lambdaClient) GetFunctionConcurrency(ctx context.Context, in *lambda.Get
 }
 
 // PutFunctionConcurrency implements awscalls.Lambda. 100 must be left to the
-// functions that have nothing reserved.
+// functions that have nothing reserved, and no less can be reserved than is
+// provisioned.
 func (c lambdaClient) PutFunctionConcurrency(ctx context.Context, in *lambda.PutFunctionConcurrencyInput, _ ...func(*lambda.Options)) (*lambda.PutFunctionConcurrencyOutput, error) {
 	return do(ctx, c.client, "Lambda", "PutFunctionConcurrency", true, in, func(_ *account, r *region) (*lambda.PutFunctionConcurrencyOutput, error) {
 		f, _, err := r.function(in.FunctionName, nil)
@@ -209,14 +214,11 @@ func (c lambdaClient) PutFunctionConcurrency(ctx context.Context, in *lambda.Put
 			return nil, fail("InvalidParameterValueException", "ReservedConcurrentExecutions must be 0 or greater")
 		}
 		want := *in.ReservedConcurrentExecutions
-		left := int32(concurrency) - want
-		for _, g := range r.Lambda.Functions {
-			if g != f && g.Reserved != nil {
-				left -= *g.Reserved
-			}
-		}
-		if want > 0 && left < unreserved {
+		if want > 0 && r.Lambda.left(f)-want < unreserved {
 			return nil, fail("InvalidParameterValueException", "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum value of [%d].", unreserved)
+		}
+		if sum := f.provisioned(""); sum > want {
+			return nil, fail("InvalidParameterValueException", " ReservedConcurrentExecutions  %d should not be lower than function's total provisioned concurrency [%d].", want, sum)
 		}
 		f.Reserved = &want
 		return &lambda.PutFunctionConcurrencyOutput{ReservedConcurrentExecutions: aws.Int32(want)}, nil

@@ -2,6 +2,8 @@ package sim
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -84,6 +86,62 @@ func TestLambdaTellsNoConcurrencyFromZero(t *testing.T) {
 	w.edit(func(e *Editor) { e.Function(attacked, home, "g").Reserved = aws.Int32(950) })
 	wantCode(t, set(0), "")
 	wantCode(t, set(1), "InvalidParameterValueException")
+}
+
+func TestLambdaReservesNoLessThanIsProvisioned(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	w := newRest(t, Options{}, functions, func(e *Editor) { e.Function(attacked, home, "f").Aliases = map[string]string{"live": "1"} })
+	c := lambdaClient{w.act()}
+	f := aws.String("f")
+	reserve := func(n int32) error {
+		_, err := c.PutFunctionConcurrency(ctx, &lambda.PutFunctionConcurrencyInput{FunctionName: f, ReservedConcurrentExecutions: &n})
+		return err
+	}
+	provide := func(q string, n int32) error {
+		_, err := c.PutProvisionedConcurrencyConfig(ctx, &lambda.PutProvisionedConcurrencyConfigInput{FunctionName: f, Qualifier: &q, ProvisionedConcurrentExecutions: &n})
+		return err
+	}
+	take := func(q string) error {
+		_, err := c.DeleteProvisionedConcurrencyConfig(ctx, &lambda.DeleteProvisionedConcurrencyConfigInput{FunctionName: f, Qualifier: &q})
+		return err
+	}
+	list := func() string {
+		out := val(c.ListProvisionedConcurrencyConfigs(ctx, &lambda.ListProvisionedConcurrencyConfigsInput{FunctionName: f}))(t)
+		s := ""
+		for _, p := range out.ProvisionedConcurrencyConfigs {
+			s += fmt.Sprintf("%s %d of %d %s;", *p.FunctionArn, *p.AllocatedProvisionedConcurrentExecutions, *p.RequestedProvisionedConcurrentExecutions, p.Status)
+		}
+		return s
+	}
+	wantCode(t, provide("$LATEST", 1), "InvalidParameterValueException")
+	wantCode(t, provide("live", 0), "ValidationException")
+	wantCode(t, provide("none", 1), "ResourceNotFoundException")
+	wantCode(t, provide("live", 101), "InvalidParameterValueException") // g has 800 of 1000
+	wantCode(t, provide("live", 5), "")
+	wantCode(t, provide("1", 1), "ResourceConflictException")
+	arn := "arn:aws:lambda:eu-central-1:111111111111:function:f:live"
+	if got := list(); got != arn+" 0 of 5 IN_PROGRESS;" {
+		t.Error(got)
+	}
+	w.pass(2 * time.Minute)
+	if got := list(); got != arn+" 5 of 5 READY;" {
+		t.Error(got)
+	}
+	err := reserve(0)
+	wantCode(t, err, "InvalidParameterValueException")
+	if want := " ReservedConcurrentExecutions  0 should not be lower than function's total provisioned concurrency [5]."; !strings.Contains(err.Error(), want) {
+		t.Error(err)
+	}
+	wantCode(t, take("live"), "")
+	wantCode(t, take("live"), "")
+	wantCode(t, take("none"), "ResourceNotFoundException")
+	wantCode(t, reserve(0), "")
+	wantCode(t, provide("live", 1), "InvalidParameterValueException")
+	wantCode(t, provide("1", 1), "InvalidParameterValueException")
+	wantCode(t, reserve(2), "")
+	wantCode(t, provide("1", 2), "")
+	wantCode(t, provide("live", 1), "ResourceConflictException")
 }
 
 func TestLambdaListsMappingsAndPolicies(t *testing.T) {

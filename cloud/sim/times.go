@@ -37,6 +37,8 @@ type Times struct {
 	FlowRecords, FlowInterval time.Duration
 	// Retransmit is how long a connection that is cut still sends packets.
 	Retransmit time.Duration
+	// Provision is until provisioned concurrency that is asked for is allocated.
+	Provision time.Duration
 }
 
 func defaultTimes() Times {
@@ -51,6 +53,7 @@ func defaultTimes() Times {
 		Detach: 10 * time.Second, Unhealthy: 60 * time.Second, Replace: 20 * time.Second,
 		Untrack:     time.Second,
 		FlowRecords: 3 * time.Minute, FlowInterval: time.Minute, Retransmit: 924 * time.Second,
+		Provision: 90 * time.Second,
 	}
 }
 
@@ -68,7 +71,7 @@ func (w *World) times() Times {
 		{&t.CreateVolume, d.CreateVolume}, {&t.AttachVolume, d.AttachVolume}, {&t.DetachVolume, d.DetachVolume},
 		{&t.Metadata, d.Metadata}, {&t.Profile, d.Profile}, {&t.NewAddress, d.NewAddress}, {&t.Drain, d.Drain}, {&t.Register, d.Register},
 		{&t.Detach, d.Detach}, {&t.Unhealthy, d.Unhealthy}, {&t.Replace, d.Replace}, {&t.Untrack, d.Untrack},
-		{&t.FlowRecords, d.FlowRecords}, {&t.FlowInterval, d.FlowInterval}, {&t.Retransmit, d.Retransmit},
+		{&t.FlowRecords, d.FlowRecords}, {&t.FlowInterval, d.FlowInterval}, {&t.Retransmit, d.Retransmit}, {&t.Provision, d.Provision},
 	} {
 		if *f.have == 0 {
 			*f.have = f.want
