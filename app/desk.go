@@ -431,7 +431,7 @@ func (d *desk) plan(p respond.Playbook, r respond.Request, w respond.World, draf
 	return &respond.Plan{Schema: respond.SchemaVersion, ID: respond.PlanID("pln_" + d.newID()), Incident: r.Incident.Number, Finding: r.Finding, Playbook: p.Name(), Version: p.Version(),
 		Target: target, Parts: draft.Parts, Steps: draft.Steps, WillNot: some(draft.WillNot), AlsoHits: some(draft.AlsoHits), Guards: some(draft.Guards),
 		Irreversible: some(draft.Irreversible), Manual: draft.Manual, LeftOut: draft.LeftOut, Undo: draft.Undo, ShortestSeconds: draft.ShortestSeconds, LongestSeconds: draft.LongestSeconds,
-		CostCents: draft.CostCents, CostWhy: draft.CostWhy, Facts: some(w.Facts), BeforeSHA256: respond.Digest(w.Before), Keeping: d.policy.Keeping(), Simulated: d.aws.Simulated(),
+		CostCents: draft.CostCents, CostWhy: draft.CostWhy, Facts: some(w.Facts), Watched: w.Watched, BeforeSHA256: respond.Digest(w.Before), Keeping: d.policy.Keeping(), Simulated: d.aws.Simulated(),
 		Requester: who, Approvals: max(1, d.policy.Approvals), CreatedAt: now, ExpiresAt: now.Add(d.tempo.Scale(d.policy.PlanAge))}
 }
 

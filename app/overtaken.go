@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/guardroom/guardroom/api"
@@ -17,10 +18,11 @@ import (
 
 // changed describes the world again, before the first change of a run, and says
 // in what it differs from the one that was approved, and which guards refuse it by
-// now: a colleague may have forbidden it since.
-func (r *runs) changed(c playbook.Context, plan *respond.Plan) ([]string, error) {
+// now: a colleague may have forbidden it since. since is what is different and
+// stops nothing, see respond.World.Watched.
+func (r *runs) changed(c playbook.Context, plan *respond.Plan) (list, since []string, err error) {
 	if plan.UndoOf != "" {
-		return nil, nil // its steps compare by themselves
+		return nil, nil, nil // its steps compare by themselves
 	}
 	rec, err := c.Step(stepWorld, playbook.Options{Timeout: 10 * time.Minute, Transient: respond.Transient}, func(s playbook.Step) (playbook.Outcome, error) {
 		p, err := r.playbook(plan.Playbook)
@@ -68,7 +70,7 @@ func (r *runs) changed(c playbook.Context, plan *respond.Plan) ([]string, error)
 			return playbook.Outcome{}, respond.Explain(err, "look at the resource again", "nothing was changed")
 		}
 		if respond.WorldDigest(some(w.Facts)) == respond.WorldDigest(plan.Facts) && len(refused) == 0 {
-			return playbook.Outcome{Message: "the world is what was approved"}, nil
+			return r.since(s, plan, w)
 		}
 		if sure := certain(refused); len(w.Unanswered) > 0 && len(sure) > 0 {
 			// Whatever AWS answers to the rest, it stays refused. What differs beside
@@ -81,14 +83,47 @@ func (r *runs) changed(c playbook.Context, plan *respond.Plan) ([]string, error)
 		return playbook.Outcome{State: playbook.Completed, Message: "the world has changed"}, s.Save("differences", append(wordsOf(refused), respond.Differences(plan.Facts, w.Facts)...))
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var list []string
 	rec.Load("differences", &list)
+	rec.Load("since", &since)
 	if rec.State == playbook.Failed {
 		list = []string{rec.Message}
 	}
-	return list, nil
+	return list, since, nil
+}
+
+// since says what is different of what the plan saw and does not hang on.
+func (r *runs) since(s playbook.Step, plan *respond.Plan, w respond.World) (playbook.Outcome, error) {
+	out := playbook.Outcome{Message: "the world is what was approved"}
+	if len(plan.Watched) == 0 {
+		return out, nil
+	}
+	list := respond.Differences(plan.Watched, w.Watched)
+	if len(list) == 0 {
+		return out, nil
+	}
+	out.Message = "what the plan hangs on is as it was approved; " + sinceWords(list)
+	return out, s.Save("since", list)
+}
+
+// mostSince and longestSince bound what is told of it: the record has all of it.
+const mostSince, longestSince = 6, 160
+
+// sinceWords are for people.
+func sinceWords(list []string) string {
+	words := make([]string, 0, mostSince)
+	for _, d := range list[:min(len(list), mostSince)] {
+		if r := []rune(d); len(r) > longestSince {
+			d = string(r[:longestSince]) + "…"
+		}
+		words = append(words, d)
+	}
+	said := "since the plan was made: " + strings.Join(words, "; ")
+	if more := len(list) - len(words); more > 0 {
+		said += fmt.Sprintf(" and %d more", more)
+	}
+	return said
 }
 
 // refusals are the guards that refuse now what they let pass when the plan was

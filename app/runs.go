@@ -163,7 +163,8 @@ func (r *runs) take(ctx context.Context, item durable.RunItem) (run respond.RunR
 // play is the run itself: look whether the world is what was approved, do the
 // steps of the plan, seal the evidence, and say how it ended.
 func (r *runs) play(ctx context.Context, c playbook.Context, run respond.RunRow, plan *respond.Plan) error {
-	if changed, err := r.changed(c, plan); err != nil || len(changed) > 0 {
+	changed, since, err := r.changed(c, plan)
+	if err != nil || len(changed) > 0 {
 		if err != nil {
 			return err
 		}
@@ -204,7 +205,11 @@ func (r *runs) play(ctx context.Context, c playbook.Context, run respond.RunRow,
 			state = respond.RunPartFailed
 		}
 	}
-	return r.finish(ctx, run, plan, state, contained, open, summary, troubles(plan, records)...)
+	why := troubles(plan, records)
+	if len(since) > 0 {
+		why = append([]string{sinceWords(since)}, why...)
+	}
+	return r.finish(ctx, run, plan, state, contained, open, summary, why...)
 }
 
 // longestTrouble is how much of a reason the timeline shows; the run has all of it.

@@ -118,6 +118,9 @@ func joined(parts []part, missing []string) (World, error) {
 		for _, f := range p.world.Facts {
 			w.Facts = append(w.Facts, Fact{Name: n + "/" + f.Name, Value: f.Value})
 		}
+		for _, f := range p.world.Watched {
+			w.Watched = append(w.Watched, Fact{Name: n + "/" + f.Name, Value: f.Value})
+		}
 		befores[n] = p.world.Before
 		w.Unanswered = append(w.Unanswered, p.world.Unanswered...)
 	}

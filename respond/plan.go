@@ -168,6 +168,9 @@ type Plan struct {
 
 	// Facts are what the world digest is over.
 	Facts []Fact `json:"facts"`
+	// Watched is what the plan saw and what may change without making it another
+	// one: the steps take it as it is by then, and the run tells what is different.
+	Watched []Fact `json:"watched,omitempty"`
 	// BeforeSHA256 is over the description of the live resource.
 	BeforeSHA256 string `json:"before_sha256"`
 

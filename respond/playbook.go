@@ -60,6 +60,11 @@ type World struct {
 	Before json.RawMessage
 	// Facts are those that must still be so when the run starts.
 	Facts []Fact
+	// Watched are things that may change meanwhile, by whoever holds the credentials
+	// that are to be contained too: the run goes on, and tells what is different. A
+	// thing belongs here unless it changes which resource is meant, what the steps
+	// would do, or what people agreed to.
+	Watched []Fact
 	// Value is for the playbook's own Draft.
 	Value any
 	// Unanswered is what AWS did not answer and may answer later, throttled as it
