@@ -57,6 +57,12 @@ func scenarios() []scenario {
 		}},
 		{name: "a function", playbook: "lambda-function", build: func(e *sim.Editor, b *kittest.Bench) { resize(e, b, nil) }},
 		{name: "a function with a reservation", playbook: "lambda-function", build: func(e *sim.Editor, b *kittest.Bench) { resize(e, b, &three) }},
+		{name: "a function with provisioned concurrency", playbook: "lambda-function", build: func(e *sim.Editor, b *kittest.Bench) {
+			resize(e, b, &three)
+			f := e.Function(hit, here, "resize")
+			f.Versions, f.Aliases = []string{"1"}, map[string]string{"live": "1"}
+			e.Provision(hit, here, "resize", "live", 2)
+		}},
 		{name: "a shared snapshot", playbook: "ebs-snapshot", build: func(e *sim.Editor, b *kittest.Bench) {
 			shared(e, b, finding.KindEBSSnapshot, snapshot, "")
 			e.AddSnapshot(hit, here, sim.SnapshotSpec{ID: snapshot, Shares: []string{partner}, Public: true})

@@ -130,7 +130,7 @@ func (s scenario) respond(b *kittest.Bench, life *span, out *told) {
 	for _, g := range d.Guards {
 		out.said = append(out.said, fmt.Sprintf("guard %s: %s %s", g.Name, g.Answer, g.Why))
 	}
-	for _, f := range world.Facts {
+	for _, f := range slices.Concat(world.Facts, world.Watched) {
 		out.said = append(out.said, "fact "+f.Name+": "+f.Value)
 	}
 	p := &respond.Plan{Schema: respond.SchemaVersion, ID: "pln_01test", Incident: 42, Playbook: b.Playbook.Name(), Target: d.Target, Steps: d.Steps, Guards: d.Guards}

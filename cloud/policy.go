@@ -50,7 +50,7 @@ func Denials() []Denial {
 	touch := []string{"autoscaling:DetachInstances", "autoscaling:EnterStandby", "autoscaling:SetInstanceProtection", "autoscaling:SuspendProcesses", "autoscaling:TerminateInstanceInAutoScalingGroup", "autoscaling:UpdateAutoScalingGroup",
 		"ec2:AssociateIamInstanceProfile", "ec2:AttachVolume", "ec2:CreateNetworkAclEntry", "ec2:DeleteTags", "ec2:DisassociateAddress", "ec2:DisassociateIamInstanceProfile", "ec2:ModifyImageAttribute", "ec2:ModifyInstanceAttribute", "ec2:ModifyInstanceMetadataOptions",
 		"ec2:ModifyNetworkInterfaceAttribute", "ec2:ModifySnapshotAttribute", "ec2:ReplaceNetworkAclAssociation", "elasticloadbalancing:DeregisterInstancesFromLoadBalancer", "elasticloadbalancing:DeregisterTargets",
-		"iam:PutRolePolicy", "iam:PutUserPolicy", "iam:UpdateAccessKey", "lambda:PutFunctionConcurrency", "rds:ModifyDBClusterSnapshotAttribute", "rds:ModifyDBSnapshotAttribute", "ssm:SendCommand", "wafv2:UpdateIPSet"}
+		"iam:PutRolePolicy", "iam:PutUserPolicy", "iam:UpdateAccessKey", "lambda:DeleteProvisionedConcurrencyConfig", "lambda:PutFunctionConcurrency", "rds:ModifyDBClusterSnapshotAttribute", "rds:ModifyDBSnapshotAttribute", "ssm:SendCommand", "wafv2:UpdateIPSet"}
 	return []Denial{
 		{Name: "never touch", As: AsActor, Actions: touch,
 			ARNs: []string{"*"}, If: []Condition{{"Null", "aws:ResourceTag/guardroom:never-touch", []string{"false"}}}, Why: "a resource with the tag guardroom:never-touch is nobody's to respond to; buckets and sessions show AWS no tags here, and are guarded by guardroom alone"},

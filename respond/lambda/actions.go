@@ -24,7 +24,7 @@ func recordFunction() respond.Action {
 	return respond.Action{
 		Name: "lambda.record-function",
 		Calls: map[awscalls.Role][]string{
-			awscalls.Read:      {"Lambda.GetFunction", "Lambda.GetFunctionConcurrency", "Lambda.GetPolicy", "Lambda.ListEventSourceMappings"},
+			awscalls.Read:      {"Lambda.GetFunction", "Lambda.GetFunctionConcurrency", "Lambda.GetPolicy", "Lambda.ListEventSourceMappings", "Lambda.ListProvisionedConcurrencyConfigs"},
 			awscalls.Forensics: kit.KeepCalls(),
 		},
 		Options: playbook.Options{Timeout: 2 * time.Minute},
@@ -48,13 +48,15 @@ func recordFunction() respond.Action {
 	}
 }
 
+func sameNumber(a, b *int32) bool { return a == b || a != nil && b != nil && *a == *b }
+
 // concurrency is the reserved concurrency of a function; nil is not set, which is
 // not 0.
 // https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
 func concurrency(x *respond.Exec, name string) kit.Setting[*int32] {
 	return kit.Setting[*int32]{
 		What: "the reserved concurrency of function " + name,
-		Same: func(a, b *int32) bool { return a == b || a != nil && b != nil && *a == *b },
+		Same: sameNumber,
 		Look: func(ctx context.Context) (*int32, error) {
 			api, err := on(ctx, x, awscalls.Read)
 			if err != nil {
@@ -79,20 +81,25 @@ func concurrency(x *respond.Exec, name string) kit.Setting[*int32] {
 
 func stopFunction() respond.Action {
 	return respond.Action{
-		Name:    "lambda.stop-function",
-		Calls:   map[awscalls.Role][]string{awscalls.Read: {"Lambda.GetFunctionConcurrency"}, awscalls.Act: {"Lambda.PutFunctionConcurrency"}},
+		Name: "lambda.stop-function",
+		Calls: map[awscalls.Role][]string{awscalls.Read: {"Lambda.GetFunctionConcurrency", "Lambda.ListProvisionedConcurrencyConfigs"},
+			awscalls.Act: {"Lambda.PutFunctionConcurrency", "Lambda.DeleteProvisionedConcurrencyConfig"}},
 		Options: playbook.Options{Timeout: brief},
 		Do: kit.Do(func(x *respond.Exec, p params) (playbook.Outcome, error) {
-			changed, err := kit.Set(x, concurrency(x, p.Function), func(*int32) (*int32, error) { return new(int32), nil })
+			changed, err := stop(x, p)
 			if err != nil {
 				return playbook.Outcome{}, err
 			}
 			if !changed {
 				return playbook.Outcome{Message: "it was 0 already; undo leaves it"}, nil
 			}
-			return playbook.Outcome{Message: "no new invocation of " + p.Function + " starts"}, nil
+			message := "no new invocation of " + p.Function + " starts"
+			if list := taken(x); len(list) > 0 {
+				message += "; provisioned concurrency was taken away: " + joined(list)
+			}
+			return playbook.Outcome{Message: message}, nil
 		}),
-		Undo:     kit.UndoSetting(restoreConcurrency(), "put the reserved concurrency back"),
+		Undo:     undoStop,
 		UndoRank: 30,
 	}
 }
@@ -121,7 +128,8 @@ func verifyFunction() respond.Action {
 				return playbook.Outcome{}, err
 			}
 			return playbook.Outcome{Message: "the reserved concurrency of " + p.Function + " is 0"}, x.Save(respond.SavedStillOpen, []string{
-				fmt.Sprintf("invocations of %s that were running go on for at most %d s", p.Function, p.Timeout),
+				"invocations of " + p.Function + " that were running go on until they end: " + goOn(p.Timeout),
+				"asynchronous events for " + p.Function + " wait up to 6 hours, and those of event sources as long as the source keeps them: what still waits runs after an undo",
 				"sessions of its role go on until they end, wherever their credentials are",
 			})
 		}),

@@ -29,7 +29,7 @@ func Playbook() respond.Playbook { return function{} }
 
 // Actions are what its steps do. fetch reads the code.
 func Actions(fetch Fetch) []respond.Action {
-	return []respond.Action{recordFunction(), keepCode(fetch), stopFunction(), restoreConcurrency(), verifyFunction()}
+	return []respond.Action{recordFunction(), keepCode(fetch), stopFunction(), restoreConcurrency(), restoreProvisioned(), verifyFunction()}
 }
 
 // Closings is empty: nothing here is opened that must be closed.
@@ -47,24 +47,26 @@ var nameForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,140}$`)
 // functionState is a function as AWS shows it. The values of its environment are
 // secrets often, and are left out.
 type functionState struct {
-	Name     string            `json:"name"`
-	ARN      string            `json:"arn"`
-	Role     string            `json:"role"`
-	Runtime  string            `json:"runtime,omitempty"`
-	Handler  string            `json:"handler,omitempty"`
-	Package  string            `json:"package"` // Zip or Image
-	Image    string            `json:"image,omitempty"`
-	Changed  string            `json:"last_modified"`
-	SHA256   string            `json:"code_sha256"` // base64, as AWS has it
-	Size     int64             `json:"code_size_bytes"`
-	Timeout  int32             `json:"timeout_seconds"`
-	Layers   []string          `json:"layers,omitempty"`
-	Env      []string          `json:"environment_names,omitempty"`
-	Reserved *int32            `json:"reserved_concurrency"` // null: not set
-	Policy   kit.Document      `json:"resource_policy"`
-	Sources  []string          `json:"event_sources,omitempty"`
-	Tags     map[string]string `json:"tags,omitempty"`
-	Gaps     []string          `json:"gaps,omitempty"`
+	Name     string       `json:"name"`
+	ARN      string       `json:"arn"`
+	Role     string       `json:"role"`
+	Runtime  string       `json:"runtime,omitempty"`
+	Handler  string       `json:"handler,omitempty"`
+	Package  string       `json:"package"` // Zip or Image
+	Image    string       `json:"image,omitempty"`
+	Changed  string       `json:"last_modified"`
+	SHA256   string       `json:"code_sha256"` // base64, as AWS has it
+	Size     int64        `json:"code_size_bytes"`
+	Timeout  int32        `json:"timeout_seconds"`
+	Layers   []string     `json:"layers,omitempty"`
+	Env      []string     `json:"environment_names,omitempty"`
+	Reserved *int32       `json:"reserved_concurrency"` // null: not set
+	Policy   kit.Document `json:"resource_policy"`
+	Sources  []string     `json:"event_sources,omitempty"`
+	// Provisioned is null where it could not be read.
+	Provisioned []provision       `json:"provisioned_concurrency"`
+	Tags        map[string]string `json:"tags,omitempty"`
+	Gaps        []string          `json:"gaps,omitempty"`
 	// Known are the tags where they could be read.
 	Known []map[string]string `json:"-"`
 }
@@ -89,18 +91,25 @@ func (function) Describe(ctx context.Context, a awscalls.AWS, r respond.Request)
 	if err != nil {
 		return respond.World{}, fault.Wrap(fault.Internal, err, "write down function "+name, "nothing was changed", "")
 	}
-	return respond.World{Before: before, Facts: s.facts(), Value: s, Tags: s.Known}, nil
+	var facts kit.Facts
+	facts.Add("function", s.ARN)
+	return respond.World{Before: before, Facts: facts, Watched: s.watched(), Value: s, Tags: s.Known}, nil
 }
 
-func (s functionState) facts() []respond.Fact {
+// watched is what may change without making the plan another one: the steps take
+// it as it is when they run. Who holds the role of the function may be able to
+// change it, and must not be able to hold a run up by that.
+func (s functionState) watched() []respond.Fact {
 	var f kit.Facts
-	f.Add("function", s.ARN)
 	f.Add("role", s.Role)
 	f.Add("code", s.SHA256)
 	f.Add("image", s.Image)
 	f.Add("reserved concurrency", number(s.Reserved))
 	f.Add("resource policy", s.Policy.Digest())
 	f.Add("event sources", s.Sources...)
+	if s.Provisioned != nil {
+		f.Add("provisioned concurrency", joined(s.Provisioned))
+	}
 	return f
 }
 
@@ -142,6 +151,8 @@ func describe(ctx context.Context, api awscalls.Lambda, name string) (functionSt
 	}
 	s.try("the resource policy", s.readPolicy(ctx, api))
 	s.try("the event sources", s.readSources(ctx, api))
+	s.Provisioned, err = provisionsOf(ctx, api, name)
+	s.try("the provisioned concurrency", err)
 	return s, nil
 }
 

@@ -38,6 +38,9 @@ var routes = []struct {
 	{"Lambda", http.MethodPut, regexp.MustCompile(`/functions/[^/]+/concurrency$`), "PutFunctionConcurrency"},
 	{"Lambda", http.MethodDelete, regexp.MustCompile(`/functions/[^/]+/concurrency$`), "DeleteFunctionConcurrency"},
 	{"Lambda", http.MethodGet, regexp.MustCompile(`/functions/[^/]+/policy$`), "GetPolicy"},
+	{"Lambda", http.MethodGet, regexp.MustCompile(`/functions/[^/]+/provisioned-concurrency$`), "ListProvisionedConcurrencyConfigs"}, // with ?List=ALL
+	{"Lambda", http.MethodPut, regexp.MustCompile(`/functions/[^/]+/provisioned-concurrency$`), "PutProvisionedConcurrencyConfig"},
+	{"Lambda", http.MethodDelete, regexp.MustCompile(`/functions/[^/]+/provisioned-concurrency$`), "DeleteProvisionedConcurrencyConfig"},
 	{"Lambda", http.MethodGet, regexp.MustCompile(`/event-source-mappings/?$`), "ListEventSourceMappings"},
 	{"GuardDuty", http.MethodGet, regexp.MustCompile(`^/detector/?$`), "ListDetectors"},
 	{"GuardDuty", http.MethodGet, regexp.MustCompile(`^/detector/[^/]+$`), "GetDetector"},
