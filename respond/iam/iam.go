@@ -23,7 +23,7 @@ func Playbooks() []respond.Playbook { return []respond.Playbook{user{}, role{}, 
 // Actions are what their steps do.
 func Actions() []respond.Action {
 	return []respond.Action{
-		recordUser(), denyUser(), undoDenyUser(), disableKey(), enableKey(), verifyUser(), watchUser(),
+		recordUser(), denyUser(), undoDenyUser(), disableKey(), disableRest(), enableKey(), verifyUser(), watchUser(),
 		recordRole(), denySession(), denyRole(), denyRoleAgain(), undoDenyRole(), verifyRole(), watchRole(),
 		keepTrail(),
 	}

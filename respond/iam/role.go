@@ -94,14 +94,22 @@ func (role) Describe(ctx context.Context, a awscalls.AWS, r respond.Request) (re
 	if err != nil {
 		return respond.World{}, fault.Wrap(fault.Internal, err, "write down role "+name, "nothing was changed", "")
 	}
-	return respond.World{Before: before, Facts: s.facts(), Value: roleWorld{s, s.sessionOf(r.Target), kit.Callers(ctx, a, r)}, Tags: []map[string]string{s.Tags}}, nil
+	return respond.World{Before: before, Facts: s.facts(), Watched: s.watched(), Value: roleWorld{s, s.sessionOf(r.Target), kit.Callers(ctx, a, r)}, Tags: []map[string]string{s.Tags}}, nil
 }
 
-// facts leaves out the instances: a fleet grows and shrinks by itself.
+// facts say who is meant: the id is what the deny of a session names.
 func (s roleState) facts() []respond.Fact {
 	var f kit.Facts
 	f.Add("role", s.ARN)
 	f.Add("role id", s.ID)
+	return f
+}
+
+// watched is what changes nothing of the deny, and what a session of the role may
+// be able to change. It leaves out the instances: a fleet grows and shrinks by
+// itself.
+func (s roleState) watched() []respond.Fact {
+	var f kit.Facts
 	f.Add("trust", short(kit.Canonical(s.Trust)))
 	for _, n := range slices.Sorted(maps.Keys(s.Inline)) {
 		f.Add("inline policy "+n, short(kit.Canonical(s.Inline[n])))

@@ -415,3 +415,46 @@ func TestADeniedSessionThatNamedItselfMayComeBackUnderAnotherName(t *testing.T) 
 		})
 	}
 }
+
+// A session of the role may be able to change these each second.
+func TestHostileChangesOfTheRoleHoldNoRunUp(t *testing.T) {
+	t.Parallel()
+	b := roleBench(t, theirs)
+	first, err := b.Describe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := b.Plan()
+	bad := session(b, theirs, kittest.Start.Add(-time.Hour))
+	_ = b.World.Edit(func(e *sim.Editor) {
+		e.Role(account, "payments").Trust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"}]}`
+		e.PutRolePolicy(account, "payments", "more", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`)
+		e.AddInstanceProfile(account, sim.InstanceProfile{Name: "more", Role: "payments"})
+	})
+	second, err := b.Describe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := respond.Differences(first.Facts, second.Facts); len(d) != 0 {
+		t.Fatalf("the actor makes it another world: %v", d)
+	}
+	d := respond.Differences(first.Watched, second.Watched)
+	for _, words := range []string{"trust was", "inline policy more is new", "instance profiles was"} {
+		if !kittest.Has(d, words) {
+			t.Errorf("%q is not told: %v", words, d)
+		}
+	}
+	records, err := b.Execute(kittest.Run, p, b.Journal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Completed(records)
+	if may(b, bad) {
+		t.Fatal("the session still gets in")
+	}
+	_ = b.World.Edit(func(e *sim.Editor) { e.Role(account, "payments").ID = "AROAOTHER" })
+	third, err := b.Describe()
+	if err != nil || len(respond.Differences(second.Facts, third.Facts)) != 1 {
+		t.Fatalf("a role that was made again is another: %v, %v", respond.Differences(second.Facts, third.Facts), err)
+	}
+}

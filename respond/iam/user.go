@@ -87,13 +87,22 @@ func (user) Describe(ctx context.Context, a awscalls.AWS, r respond.Request) (re
 	if err != nil {
 		return respond.World{}, fault.Wrap(fault.Internal, err, "write down user "+name, "nothing was changed", "")
 	}
-	return respond.World{Before: before, Facts: u.facts(), Value: userWorld{u, kit.Callers(ctx, a, r)}, Tags: []map[string]string{u.Tags}}, nil
+	return respond.World{Before: before, Facts: u.facts(), Watched: u.watched(), Value: userWorld{u, kit.Callers(ctx, a, r)}, Tags: []map[string]string{u.Tags}}, nil
 }
 
+// facts say who is meant. Everything else about the user may be in the hands of
+// whoever is to be contained, who must not be able to hold a run up with it.
 func (u userState) facts() []respond.Fact {
 	var f kit.Facts
 	f.Add("user", u.ARN)
 	f.Add("user id", u.ID)
+	return f
+}
+
+// watched is what the steps take as it is by then: the deny is unconditional, and
+// every key that is active is made inactive.
+func (u userState) watched() []respond.Fact {
+	var f kit.Facts
 	for _, k := range u.Keys {
 		f.Add("access key "+k.ID, k.Status)
 	}

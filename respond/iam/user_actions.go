@@ -2,7 +2,9 @@ package iam
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -164,6 +166,94 @@ func disableKey() respond.Action {
 		Undo:     kit.UndoSetting(enableKey(), "make the access key active again"),
 		UndoRank: 40,
 	}
+}
+
+// savedRest is the key under which the ids of keys are saved that are in no step
+// of their own.
+const savedRest = "keys"
+
+// disableRest makes every key inactive that is active still: one that was made
+// after the plan, or was made active again. Whoever holds a key of the user can do
+// both until the deny holds everywhere.
+func disableRest() respond.Action {
+	return respond.Action{
+		Name:    "iam.disable-rest",
+		Calls:   map[awscalls.Role][]string{awscalls.Read: {"IAM.ListAccessKeys"}, awscalls.Act: {"IAM.UpdateAccessKey"}},
+		Options: playbook.Options{Timeout: brief},
+		Do: kit.Do(func(x *respond.Exec, p userParams) (playbook.Outcome, error) {
+			var rest []string
+			x.Load(savedRest, &rest)
+			err := kit.Until(x, time.Minute, func() ([]string, error) {
+				active, err := activeKeys(x, p.User)
+				if err != nil || len(active) == 0 {
+					return nil, err
+				}
+				for _, id := range active {
+					if !slices.Contains(p.Keys, id) && !slices.Contains(rest, id) {
+						rest = append(rest, id)
+					}
+				}
+				if err := x.Save(savedRest, rest); err != nil {
+					return nil, err
+				}
+				var missing []string
+				for _, id := range active {
+					p.Key = id
+					if err := x.Change(func(ctx context.Context) error { return statusOfKey(x, p).Put(ctx, string(types.StatusTypeInactive)) }); err != nil && !respond.Gone(err) {
+						return nil, err
+					}
+					missing = append(missing, "access key "+id+" is active")
+				}
+				return missing, nil
+			})
+			switch {
+			case err != nil:
+				return playbook.Outcome{}, err
+			case len(rest) == 0:
+				return playbook.Outcome{Message: "no other key of " + p.User + " is active"}, nil
+			}
+			return playbook.Outcome{Message: kit.Join(rest) + " was made, or made active, after the plan; " + p.User + " has no active key now"}, nil
+		}),
+		Undo:     enableRest,
+		UndoRank: 40,
+	}
+}
+
+// enableRest is a step for each of those keys, so that who approves the undo sees
+// which come back.
+func enableRest(s respond.Step, rec playbook.Record) ([]respond.Step, error) {
+	var rest []string
+	var p userParams
+	if !rec.Load(savedRest, &rest) {
+		return nil, nil
+	}
+	if err := json.Unmarshal(s.Params, &p); err != nil {
+		return nil, fmt.Errorf("read the parameters of step %s: %w", s.ID, err)
+	}
+	var steps []respond.Step
+	for _, id := range rest {
+		p.Key, p.Keys = id, nil
+		back := kit.UndoStep(s, enableKey(), "", json.RawMessage(kit.MustJSON(kit.Back[userParams, string]{Of: p, Before: string(types.StatusTypeActive), After: string(types.StatusTypeInactive)})))
+		back.ID += "/" + id
+		back.Title = "access key " + id + ", which was made or made active after the plan: inactive -> active"
+		steps = append(steps, back)
+	}
+	return steps, nil
+}
+
+// activeKeys are the ids of the keys that can be used.
+func activeKeys(x *respond.Exec, user string) (ids []string, err error) {
+	err = onIAM(x, func(ctx context.Context, api awscalls.IAM) error {
+		keys, err := keysOf(ctx, api, user)
+		ids = nil
+		for _, k := range keys {
+			if k.Status == string(types.StatusTypeActive) {
+				ids = append(ids, k.ID)
+			}
+		}
+		return err
+	})
+	return ids, err
 }
 
 func enableKey() respond.Action {

@@ -53,7 +53,7 @@ func (user) Draft(w respond.World, r respond.Request) (respond.Draft, error) {
 	deny := slices.Clone(contain)
 	for _, k := range u.Keys {
 		if k.Status != "Active" {
-			d.WillNot = append(d.WillNot, "access key "+k.ID+" is inactive already, and stays so on undo")
+			d.WillNot = append(d.WillNot, "access key "+k.ID+" is inactive already, and stays so on undo unless it is active by then")
 			continue
 		}
 		p.Keys = append(p.Keys, k.ID)
@@ -62,6 +62,8 @@ func (user) Draft(w respond.World, r respond.Request) (respond.Draft, error) {
 		contain = append(contain, d.Add(respond.Step{ID: "contain/key-" + k.ID, Action: "iam.disable-key", Stage: "contain",
 			Title: "access key " + k.ID + ": active -> inactive", Effect: respond.Reversible, Contains: true, After: deny}, one))
 	}
+	contain = append(contain, d.Add(respond.Step{ID: "contain/rest", Action: "iam.disable-rest", Stage: "contain",
+		Title: "every key of " + u.Name + " that is active still, made after this plan or made active again: inactive", Effect: respond.Reversible, Contains: true, After: contain}, p))
 	verify := d.Add(respond.Step{ID: "verify/user", Action: "iam.verify-user", Stage: "verify", Title: "read the policy and the keys of " + u.Name + " back", Effect: respond.NoChange, Contains: true, After: contain}, p)
 	d.Add(respond.Step{ID: "watch/user", Action: "iam.watch-user", Stage: "verify", Title: "look again after 30 s, 2 and 5 minutes", Effect: respond.NoChange, Needs: []string{verify}}, p)
 
@@ -116,7 +118,7 @@ func (d draft) userWords(u userWorld, r respond.Request) {
 	d.Manual = append(d.Manual,
 		"Look in CloudTrail, in every region, what "+u.Name+" did since "+since(r)+": new users, keys, roles, trust policies, instances.",
 		"Give whoever needs it a new key, and delete the old one when the evidence is complete.")
-	d.Undo = "takes the policy off where it still equals ours, and makes active again only the keys that this run made inactive; a key that is known to others should stay inactive"
+	d.Undo = "takes the policy off where it still equals ours, and makes active again only the keys that this run made inactive, those that were made after this plan too: the undo plan names each; a key that is known to others should stay inactive"
 }
 
 func since(r respond.Request) string {

@@ -390,17 +390,136 @@ func TestTheFactsOfAUserChangeOnlyWithTheUser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := respond.Differences(first.Facts, second.Facts); len(d) != 0 {
+	if d := respond.Differences(first.Watched, second.Watched); len(d) != 0 {
 		t.Fatalf("the use of a key is no change: %v", d)
 	}
-	_ = b.World.Edit(func(e *sim.Editor) { e.User(account, "ada").Keys[0].Active = false })
+	_ = b.World.Edit(flip)
 	third, err := b.Describe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := respond.Differences(second.Facts, third.Facts); !slices.Equal(d, []string{"access key " + keyA + " was Active and is Inactive"}) {
+	if d := respond.Differences(second.Facts, third.Facts); len(d) != 0 {
+		t.Fatalf("the actor makes it another world: %v", d)
+	}
+	d := respond.Differences(second.Watched, third.Watched)
+	for _, words := range []string{"access key " + keyA + " is gone", "access key " + keyOff + " was Inactive and is Active", "access key " + keyNew + " is new: Active", "inline policy own", "attached policies", "groups", "MFA devices", "console was password and is none"} {
+		if !kittest.Has(d, words) {
+			t.Errorf("%q is not told: %v", words, d)
+		}
+	}
+	_ = b.World.Edit(func(e *sim.Editor) { e.User(account, "ada").ID = "AIDAOTHER" })
+	b.Target.Parts[respond.PartAccessKeyID] = keyB
+	fourth, err := b.Describe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := respond.Differences(third.Facts, fourth.Facts); !slices.Equal(d, []string{"user id was AIDAADA and is AIDAOTHER"}) {
 		t.Fatal(d)
 	}
+}
+
+const keyNew = "AKIANEW0000000000000"
+
+// flip is what who holds a key of the user can do in a second, and do again and
+// again: other keys, another password, other policies.
+func flip(e *sim.Editor) {
+	u := e.User(account, "ada")
+	u.Keys = slices.DeleteFunc(u.Keys, func(k *sim.AccessKey) bool { return k.ID == keyA })
+	for i := range u.Keys {
+		u.Keys[i].Active = true
+	}
+	u.Password, u.MFA, u.Groups, u.Attached = false, nil, []string{"admins"}, []string{"arn:aws:iam::aws:policy/AdministratorAccess"}
+	e.AddAccessKey(account, "ada", sim.AccessKey{ID: keyNew, Active: true})
+	e.PutUserPolicy(account, "ada", "own", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`)
+}
+
+// A key that was made or made active after the plan is the way out of it.
+func TestHostileKeysThatComeAfterThePlanAreMadeInactiveToo(t *testing.T) {
+	t.Parallel()
+	b := userBench(t)
+	p := b.Plan()
+	_ = b.World.Edit(flip)
+	before := b.Dump()
+	made := false
+	b.Ended = func(r playbook.Record) { // and one more while the run is on
+		if r.Name == "contain/key-"+keyB && !made {
+			made = true
+			_ = b.World.Edit(func(e *sim.Editor) {
+				e.AddAccessKey(account, "ada", sim.AccessKey{ID: "AKIANEWER00000000000", Active: true})
+			})
+		}
+	}
+	records, err := b.Execute(kittest.Run, p, b.Journal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Completed(records)
+	for _, id := range []string{keyA, keyB, keyOff, keyNew, "AKIANEWER00000000000"} {
+		if may(b, b.World.UserKey(account, id)) {
+			t.Errorf("%s still gets in", id)
+		}
+	}
+	_ = b.World.Edit(func(e *sim.Editor) {
+		for _, k := range e.User(account, "ada").Keys {
+			if k.Active {
+				t.Errorf("%s is active", k.ID)
+			}
+		}
+	})
+	if _, contained, _ := b.Result(p, records); !contained {
+		t.Fatal("not contained")
+	}
+	m := records["contain/rest"].Message
+	if !strings.Contains(m, keyNew) || !strings.Contains(m, keyOff) || !strings.Contains(m, "AKIANEWER") || strings.Contains(m, keyB) || !strings.Contains(m, "after the plan") {
+		t.Fatal(m)
+	}
+	u := b.UndoPlan(p, records)
+	if s, ok := u.Step("undo/contain/rest/" + keyNew); !ok || !strings.Contains(s.Title, keyNew+", which was made or made active after the plan: inactive -> active") {
+		t.Fatalf("%+v", u.Steps)
+	}
+	b.Undo(p, records)
+	_ = b.World.Edit(func(e *sim.Editor) {
+		u := e.User(account, "ada")
+		u.Keys = slices.DeleteFunc(u.Keys, func(k *sim.AccessKey) bool { return k.ID == "AKIANEWER00000000000" && k.Active })
+	})
+	if diff := cmp.Diff(before, b.Dump()); diff != "" {
+		t.Fatalf("the undo gives another world than there was at the start of the run:\n%s", diff)
+	}
+}
+
+func TestACrashWhileKeysThatCameLaterAreMadeInactiveLosesNoneOfThem(t *testing.T) {
+	t.Parallel()
+	fresh := func(t *testing.T) *kittest.Bench {
+		b := userBench(t)
+		b.Journal.OnPut = nil
+		return b
+	}
+	kittest.Crashes(t, func(t *testing.T) *kittest.Bench {
+		b := fresh(t)
+		b.Playbook = after{b.Playbook, func() { _ = b.World.Edit(flip) }}
+		return b
+	}, func(t *testing.T, b *kittest.Bench, p *respond.Plan, records map[string]playbook.Record) {
+		if m := records["contain/rest"].Message; !strings.Contains(m, keyNew) || !strings.Contains(m, keyOff) {
+			t.Fatal(m)
+		}
+		b.Undo(p, records)
+		for _, id := range []string{keyB, keyOff, keyNew} {
+			if !may(b, b.World.UserKey(account, id)) {
+				t.Fatalf("%s does not come back", id)
+			}
+		}
+	})
+}
+
+// after is a playbook after whose plan something happens.
+type after struct {
+	respond.Playbook
+	then func()
+}
+
+func (a after) Draft(w respond.World, r respond.Request) (respond.Draft, error) {
+	defer a.then()
+	return a.Playbook.Draft(w, r)
 }
 
 func TestTheKeyOfTheFindingProvesTheUser(t *testing.T) {
