@@ -55,7 +55,7 @@ func (contain) Describe(ctx context.Context, a awscalls.AWS, r respond.Request) 
 	if err != nil {
 		return respond.World{}, fmt.Errorf("write the before-image of %s: %w", w.InstanceID, err)
 	}
-	out := respond.World{Before: raw, Facts: Facts(w), Value: Described{World: w, Callers: kit.Callers(ctx, a, r)}, Unanswered: w.Unanswered, Tags: []map[string]string{w.Tags}}
+	out := respond.World{Before: raw, Facts: Facts(w), Watched: around(w), Value: Described{World: w, Callers: kit.Callers(ctx, a, r)}, Unanswered: w.Unanswered, Tags: []map[string]string{w.Tags}}
 	if w.Profile != nil {
 		out.WorksAs = w.Profile.RoleARN
 	}
@@ -79,11 +79,28 @@ func Facts(w *World) []respond.Fact {
 	f.Add("launch time", w.LaunchTime.UTC().Format("2006-01-02T15:04:05Z"))
 	for _, n := range w.Interfaces {
 		f.Add("groups of "+n.ID, n.Groups...)
-		if n.PublicIPv4 != "" && n.Automatic {
-			f.Add("public address of "+n.ID, n.PublicIPv4)
-		}
 		if n.Manager != "" {
 			f.Add("manager of "+n.ID, n.Manager)
+		}
+	}
+	if w.Profile != nil {
+		f.Add("instance profile", w.Profile.ARN)
+		f.Add("role", w.Profile.RoleID)
+	}
+	if w.Scaling != nil {
+		f.Add("Auto Scaling group", w.Scaling.Group)
+	}
+	return f
+}
+
+// around is what stands around the instance and holds no isolation up: whoever
+// acts on it may be able to change it by its role. Every interface is cut off
+// whatever is registered, attached or associated by then.
+func around(w *World) []respond.Fact {
+	var f kit.Facts
+	for _, n := range w.Interfaces {
+		if n.PublicIPv4 != "" && n.Automatic {
+			f.Add("public address of "+n.ID, n.PublicIPv4)
 		}
 	}
 	var volumes []string
@@ -94,13 +111,6 @@ func Facts(w *World) []respond.Fact {
 	f.Add("volumes", volumes...)
 	for _, a := range w.Addresses {
 		f.Add("address "+a.PublicIP, a.Interface)
-	}
-	if w.Profile != nil {
-		f.Add("instance profile", w.Profile.ARN)
-		f.Add("role", w.Profile.RoleID)
-	}
-	if w.Scaling != nil {
-		f.Add("Auto Scaling group", w.Scaling.Group)
 	}
 	for _, t := range w.Targets {
 		f.Add(fmt.Sprintf("target group %s, %s port %d", t.Name, t.ID, t.Port), "registered")

@@ -76,12 +76,13 @@ func (b both) Describe(ctx context.Context, a awscalls.AWS, r respond.Request) (
 	if err != nil {
 		return respond.World{}, fmt.Errorf("write the before-image of %s: %w", r.Target.ID, err)
 	}
-	facts := contain.Facts
+	// A volume that comes or goes is evidence more or less, and holds no isolation up.
+	watched := contain.Watched
 	for _, f := range acquire.w.Facts {
 		f.Name = "evidence: " + f.Name
-		facts = append(facts, f)
+		watched = append(watched, f)
 	}
-	return respond.World{Before: before, Facts: facts, Value: worlds{contain, acquire.w}, Unanswered: slices.Concat(contain.Unanswered, acquire.w.Unanswered),
+	return respond.World{Before: before, Facts: contain.Facts, Watched: watched, Value: worlds{contain, acquire.w}, Unanswered: slices.Concat(contain.Unanswered, acquire.w.Unanswered),
 		Tags: contain.Tags, WorksAs: contain.WorksAs}, nil
 }
 

@@ -95,7 +95,7 @@ func (b bucket) Describe(ctx context.Context, a awscalls.AWS, r respond.Request)
 	if err != nil {
 		return respond.World{}, internal("write down bucket "+s.Name, err)
 	}
-	return respond.World{Before: before, Facts: s.facts(), Value: w, Tags: s.Known}, nil
+	return respond.World{Before: before, Facts: s.facts(), Watched: s.watched(), Value: w, Tags: s.Known}, nil
 }
 
 // readBucket describes a bucket, where it is.
@@ -138,10 +138,31 @@ func regionOf(ctx context.Context, a awscalls.AWS, p awscalls.Place, name string
 	return string(out.LocationConstraint), nil
 }
 
+// facts say which bucket is meant, and what a plan has no step for since it was
+// so already.
 func (s bucketState) facts() []respond.Fact {
-	var f kit.Facts
+	f := s.identity()
+	if s.closed() {
+		f.Add("public access block", s.Block.String())
+	}
+	if s.Versioning == versioningOn {
+		f.Add("versioning", s.Versioning)
+	}
+	return f
+}
+
+func (s bucketState) identity() (f kit.Facts) {
 	f.Add("bucket", s.ARN)
 	f.Add("region", s.Region)
+	return f
+}
+
+func (s bucketState) closed() bool { return s.Block != nil && *s.Block == closed }
+
+// watched is what the steps take as it is by then, and what who is to be shut out
+// may be able to change.
+func (s bucketState) watched() []respond.Fact {
+	var f kit.Facts
 	f.Add("policy", s.Policy.Digest())
 	f.Add("public access block", s.Block.String())
 	f.Add("versioning", s.Versioning)

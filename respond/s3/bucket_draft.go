@@ -48,7 +48,7 @@ func (b bucket) Draft(w respond.World, r respond.Request) (respond.Draft, error)
 			Approval: "shuts everybody out of bucket " + s.Name + " but " + kit.Join(s.exempt.all()) + " and AWS services"}, p))
 	}
 	// The block comes after the policy: it would refuse a policy that is public still.
-	if s.Block == nil || *s.Block != closed {
+	if !s.closed() {
 		done = append(done, d.Add(respond.Step{ID: "contain/public-access", Action: "s3.block-public", Stage: "contain", Effect: respond.Reversible, Contains: true, After: done,
 			Title: "public access block of " + s.Name + ": " + s.Block.String() + " -> all on"}, p))
 	}

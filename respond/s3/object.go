@@ -93,13 +93,19 @@ func (o object) Describe(ctx context.Context, a awscalls.AWS, r respond.Request)
 	if b.Known != nil {
 		tags = append(slices.Clone(b.Known), w.Tags) // a bucket's tags count for what is in it
 	}
-	return respond.World{Before: before, Facts: append(w.facts(), b.facts()...), Value: w, Tags: tags}, nil
+	return respond.World{Before: before, Facts: append(w.facts(), b.identity()...), Watched: append(w.watched(), b.watched()...), Value: w, Tags: tags}, nil
 }
 
 func (o objectState) facts() []respond.Fact {
 	var f kit.Facts
 	f.Add("object", o.Key)
 	f.Add("version", o.Version)
+	return f
+}
+
+// watched is what the tag of quarantine is added to.
+func (o objectState) watched() []respond.Fact {
+	var f kit.Facts
 	for _, k := range slices.Sorted(maps.Keys(o.Tags)) {
 		f.Add("tag "+k, o.Tags[k])
 	}
