@@ -191,8 +191,51 @@ func (r *rig) groupsNamed(prefix string) []string {
 	return out
 }
 
-// lasting is what a containment and its undo leave otherwise than they found it:
-// a constant, not taken from any plan. Associations get new ids from AWS.
+// notRestored is what a containment and its undo may leave otherwise than they
+// found it, and how that is taken out of a comparison. It is a constant of the
+// tests, not taken from any plan: nothing else is left out.
+var notRestored = []struct {
+	what     string
+	instance func(w *World)
+	group    func(g group) bool // is left out
+}{
+	{what: "the empty groups " + containName + " and " + throughName + ", which runs share",
+		group: func(g group) bool {
+			return (g.Name == containName || g.Name == throughName) && len(g.Rules) == 0 && len(g.Members) == 0
+		}},
+	{what: "sessions that were ended", instance: func(w *World) { w.Agent.Sessions = nil }},
+	{what: "ids of associations, which AWS gives anew", instance: func(w *World) {
+		for i := range w.Addresses {
+			w.Addresses[i].Association = ""
+		}
+		for i := range w.Subnets {
+			w.Subnets[i].Association = ""
+		}
+		if w.Profile != nil {
+			w.Profile.Association = ""
+		}
+	}},
+	{what: "timeouts that were not set, which AWS cannot unset and are then set to what held", instance: func(w *World) {
+		for i := range w.Interfaces {
+			n := &w.Interfaces[i]
+			if n.Tracking == nil {
+				n.Tracking = &Tracking{}
+			}
+			*n.Tracking = n.Tracking.over(Tracking{TCP: 432000, UDP: 30, UDPStream: 180})
+		}
+	}},
+}
+
+// leftOut names what is not compared.
+func leftOut() string {
+	var out []string
+	for _, x := range notRestored {
+		out = append(out, x.what)
+	}
+	return strings.Join(out, "; ")
+}
+
+// lasting is a copy of what is kept of an instance, without what is not restored.
 func lasting(w *World) *World {
 	raw, err := json.Marshal(w)
 	if err != nil {
@@ -202,21 +245,10 @@ func lasting(w *World) *World {
 	if err := json.Unmarshal(raw, &out); err != nil {
 		panic(err)
 	}
-	for i := range out.Interfaces { // AWS sets timeouts, and cannot unset them
-		n := &out.Interfaces[i]
-		if n.Tracking == nil {
-			n.Tracking = &Tracking{}
+	for _, x := range notRestored {
+		if x.instance != nil {
+			x.instance(&out)
 		}
-		*n.Tracking = n.Tracking.over(Tracking{TCP: 432000, UDP: 30, UDPStream: 180})
-	}
-	for i := range out.Addresses {
-		out.Addresses[i].Association = ""
-	}
-	for i := range out.Subnets {
-		out.Subnets[i].Association = ""
-	}
-	if out.Profile != nil {
-		out.Profile.Association = ""
 	}
 	return &out
 }
