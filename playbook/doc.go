@@ -16,6 +16,10 @@
 // or a Memory; the clock is the real one or a Virtual one, in which an hour of
 // waiting takes no time.
 //
+// The plans of today use Graph, whose steps run side by side and wait inside
+// themselves: people decide before a run begins. Wait, Receive and Branches are for
+// a playbook in code that asks somebody on its way, and are tested as such.
+//
 // It imports nothing of guardroom but internal/fault, and knows nothing of AWS.
 // Read Context, then Runner.
 package playbook
