@@ -7,35 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 
 	"github.com/guardroom/guardroom/internal/fault"
 )
 
-// Export writes records as JSON lines, in the order in which they come. It
-// returns how many. The result is enough to check the chain without the store:
-// see VerifyExport.
-func Export(w io.Writer, records iter.Seq[Record]) (int, error) {
-	b := bufio.NewWriter(w)
-	enc := json.NewEncoder(b)
-	enc.SetEscapeHTML(false)
-	n := 0
-	for r := range records {
-		if err := enc.Encode(r); err != nil {
-			return n, fmt.Errorf("write audit record %d: %w", r.Seq, err)
-		}
-		n++
-	}
-	if err := b.Flush(); err != nil {
-		return n, fmt.Errorf("write the audit export: %w", err)
-	}
-	return n, nil
-}
-
 // maxLine bounds one line of an export; records are far smaller.
 const maxLine = 16 << 20
 
-// VerifyExport checks an exported chain against itself and against the heads
+// VerifyExport checks an exported chain, one record as JSON on a line, against itself and against the heads
 // that were written down outside. An export says nothing about where it should
 // end, so only a head outside shows that its tail is missing. A line that is no
 // record is an error that names it.

@@ -1,7 +1,5 @@
 package config
 
-import "github.com/guardroom/guardroom/finding"
-
 // Config is the whole configuration. Without a file it is Default: no sources, no
 // destinations, a SQLite file in the working directory.
 type Config struct {
@@ -510,7 +508,3 @@ type Worker struct {
 	// windows of seconds); 1 in production, more in tests.
 	TimeScale float64 `yaml:"time_scale" positive:"true"`
 }
-
-// BandOf reads a severity word of the configuration ("high"); "" and "never"
-// give false.
-func BandOf(word string) (finding.Band, bool) { return finding.ParseBand(word) }

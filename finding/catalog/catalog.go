@@ -180,13 +180,3 @@ func Explain(ty finding.Type) Entry {
 	e.Type, e.Known = ty.Name, Guess
 	return e.own()
 }
-
-// All returns every entry, sorted by type.
-func All() []Entry {
-	t := load()
-	out := make([]Entry, len(t.entries))
-	for i, e := range t.entries {
-		out[i] = e.own()
-	}
-	return out
-}
