@@ -19,18 +19,12 @@ import (
 func TestHostileFlipsBetweenPlanAndRunHoldNoContainmentUp(t *testing.T) {
 	t.Parallel()
 	const stolen, fresh = "AKIACI00000000000001", "AKIACI00000000000002"
-	w, err := sim.New(sim.Options{Clock: playbook.Real{Scale: speed}, Speed: speed})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Edit(func(e *sim.Editor) {
+	w := simWorld(t, sim.Options{}, func(e *sim.Editor) {
 		attackWorld(e)
 		e.AddUser(victimAccount, sim.User{Name: "ci", Password: true})
 		e.AddAccessKey(victimAccount, "ci", sim.AccessKey{ID: stolen, Active: true})
-	}); err != nil {
-		t.Fatal(err)
-	}
-	r := respondingOn(t, respondConfig("sqlite:"+t.TempDir()+"/g.db", "one"), w, nil)
+	})
+	r := startResponding(t, start{world: w})
 	if _, err := r.Take(t.Context(), source.Input{Source: "sqs:main", Body: userFinding(1, "ci", victimRegion), Confirmed: true}); err != nil {
 		t.Fatal(err)
 	}
