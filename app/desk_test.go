@@ -256,6 +256,7 @@ func TestARuleApprovesBeforehandOnlyWhatItMay(t *testing.T) {
 		return func(c *config.Config) {
 			c.Destinations = []config.Destination{}
 			c.Routes = []config.Route{{Name: "hosts", Stop: true, Playbook: "forensics"}}
+			c.Accounts = []config.Account{{ID: victimAccount, Name: "shop", Environment: "production"}}
 			c.Respond.PreAuthorize = []config.PreAuthorization{{Name: "night", When: when, Hours: hours, Playbooks: books, Owner: "soc", Reason: "nobody is awake"}}
 		}
 	}
@@ -272,6 +273,9 @@ func TestARuleApprovesBeforehandOnlyWhatItMay(t *testing.T) {
 		{"not outside its hours", rule(`severity >= 7`, past, "forensics"), false},
 		{"its account", rule(`account.id == "`+victimAccount+`"`, "", "forensics"), true},
 		{"not another account", rule(`account.id == "999999999999"`, "", "forensics"), false},
+		{"its environment", rule(`account.environment == "production"`, "", "forensics"), true},
+		{"not another environment", rule(`account.environment == "sandbox"`, "", "forensics"), false},
+		{"not another type", rule(`finding.type == "Backdoor:EC2/C&CActivity.B!DNS"`, "", "forensics"), false},
 		{"its type", rule(`finding.type == "CryptoCurrency:EC2/BitcoinTool.B!DNS"`, "", "forensics"), true},
 		{"a tag that it carries in AWS", rule(`resource.tags.Name == "payments-api-3"`, "", "forensics"), true},
 		{"no tag that only the finding has", rule(`resource.tags.env == "test"`, "", "forensics"), false},
