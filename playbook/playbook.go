@@ -158,6 +158,9 @@ type Step interface {
 	Spent() time.Duration
 	// Attempt counts from 1; above it the step may have acted before.
 	Attempt() int
+	// Aborted reports whether the run was aborted. It is for a step that Finishes,
+	// which then opens nothing any more; every other is stopped by Change.
+	Aborted() (bool, error)
 	// Load reads what this step saved, in this attempt or an earlier one.
 	Load(key string, v any) bool
 	// Save commits a value before it returns. Ids that AWS gives are saved

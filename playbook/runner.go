@@ -438,6 +438,12 @@ func (h *handle) Spent() time.Duration {
 	return h.rec.spent(h.run.Now())
 }
 
+// Aborted implements Step.
+func (h *handle) Aborted() (bool, error) {
+	st, err := h.run.standing()
+	return st.Aborted, err
+}
+
 // Attempt implements Step.
 func (h *handle) Attempt() int { return h.rec.Attempt }
 

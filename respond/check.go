@@ -49,6 +49,7 @@ func (l looking) Name() string                             { return l.rec.Name }
 func (l looking) Now() time.Time                           { return l.now }
 func (l looking) Started() time.Time                       { return l.rec.Started }
 func (l looking) Spent() time.Duration                     { return 0 }
+func (l looking) Aborted() (bool, error)                   { return false, nil }
 func (l looking) Attempt() int                             { return l.rec.Attempt }
 func (l looking) Load(key string, v any) bool              { return l.rec.Load(key, v) }
 func (l looking) Save(string, any) error                   { return l.refuse() }

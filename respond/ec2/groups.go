@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -35,10 +36,49 @@ func containGroup(x *respond.Exec) (playbook.Outcome, error) {
 	}
 	var made bool
 	x.Load(savedMade, &made)
-	if err := emptyGroup(x, id, made); err != nil {
+	err = emptyGroup(x, id, made)
+	if made && errors.Is(err, playbook.ErrAborted) {
+		if err := takeBirthRules(x, id); err != nil {
+			return playbook.Outcome{}, err
+		}
+	}
+	if err != nil {
 		return playbook.Outcome{}, fresh(x, err)
 	}
 	return done(id + " in " + p.VPC + " has no rules")
+}
+
+// takeBirthRules takes the rules away that AWS gives to a group that is made, for a
+// step that made one and was aborted before it came to that: a group that is named
+// so, and stays, lets nothing through. Where AWS does not show them yet, they are
+// taken away by what they say.
+func takeBirthRules(x *respond.Exec, id string) error {
+	rules, err := rulesOf(x, id)
+	if err != nil {
+		return err
+	}
+	asks := []*ec2.RevokeSecurityGroupEgressInput{{GroupId: &id}}
+	for _, r := range rules {
+		if aws.ToBool(r.IsEgress) {
+			asks[0].SecurityGroupRuleIds = append(asks[0].SecurityGroupRuleIds, str(r.SecurityGroupRuleId))
+		}
+	}
+	if len(asks[0].SecurityGroupRuleIds) == 0 {
+		asks = []*ec2.RevokeSecurityGroupEgressInput{
+			{GroupId: &id, IpPermissions: []types.IpPermission{{IpProtocol: aws.String("-1"), IpRanges: []types.IpRange{{CidrIp: aws.String("0.0.0.0/0")}}}}},
+			{GroupId: &id, IpPermissions: []types.IpPermission{{IpProtocol: aws.String("-1"), Ipv6Ranges: []types.Ipv6Range{{CidrIpv6: aws.String("::/0")}}}}},
+		}
+	}
+	for _, in := range asks {
+		err := finish(x, awscalls.AWS.EC2, func(ctx context.Context, c awscalls.EC2) error {
+			_, err := c.RevokeSecurityGroupEgress(ctx, in)
+			return err
+		})
+		if err != nil && !respond.Gone(err) { // gone: the rule, as it was to be
+			return err
+		}
+	}
+	return nil
 }
 
 // sharedGroup returns the id of our group of a name that runs share, and saves it.

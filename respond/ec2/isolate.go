@@ -1,6 +1,7 @@
 package ec2
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -211,6 +212,10 @@ func (o opened) widen(x *respond.Exec, window time.Duration) error {
 	}
 	tried := false
 	err = change(x, awscalls.AWS.EC2, func(ctx context.Context, c awscalls.EC2) error {
+		// A step that goes on after an abort opens nothing either.
+		if aborted, err := x.Aborted(); err != nil || aborted {
+			return cmp.Or(err, playbook.ErrAborted)
+		}
 		// Within the call: nothing may hold it up between the two.
 		now := x.Now()
 		err := x.Owed.Owe(ctx, respond.Owed{ID: id, Run: x.RunID, Kind: closeInterface, Params: raw, Place: x.Place(),

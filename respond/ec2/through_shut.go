@@ -2,6 +2,7 @@ package ec2
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -70,15 +71,16 @@ func shutInterface(x *respond.Exec) (playbook.Outcome, error) {
 	way := o.Through
 	o.instance, o.way = p.Instance, way
 	o.Through = "" // the end is the group without rules
-	out, err := o.leave(x, p, way)
+	out, err := o.leave(x, p, way, rec.State == playbook.Completed)
 	if err != nil {
 		return out, err
 	}
 	return out, settle(x, x.RunID, rec, "through")
 }
 
-// leave takes an interface out of the group that leads to endpoints.
-func (o opened) leave(x *respond.Exec, p shutParams, way string) (playbook.Outcome, error) {
+// leave takes an interface out of the group that leads to endpoints. Isolated says
+// whether it was put there for sure: an abort may have come before.
+func (o opened) leave(x *respond.Exec, p shutParams, way string, isolated bool) (playbook.Outcome, error) {
 	now, err := interfaceNow(x, p.Interface)
 	switch {
 	case respond.Gone(err):
@@ -89,15 +91,21 @@ func (o opened) leave(x *respond.Exec, p shutParams, way string) (playbook.Outco
 		return o.shut(x) // an earlier attempt opened it
 	case !slices.Contains(now.Groups, way) && sameSet(now.Groups, []string{o.Contain}):
 		return o.shown(x, "")
+	case !isolated && sameSet(now.Groups, o.Before):
+		return skipped(p.Interface + " is in its groups of before: it was not isolated, and not left open")
 	case !slices.Contains(now.Groups, way):
 		return playbook.Outcome{}, kit.Changed("the groups of " + p.Interface + ", now " + kit.Join(now.Groups) + ",")
 	}
 	why := o.narrow(p.isolateParams, now)
 	if why == "" {
-		if err := o.widen(x, time.Duration(p.Window)*time.Second); err != nil {
+		err := o.widen(x, time.Duration(p.Window)*time.Second)
+		switch {
+		case err == nil:
+			return o.shut(x)
+		case !errors.Is(err, playbook.ErrAborted):
 			return playbook.Outcome{}, err
 		}
-		return o.shut(x)
+		why = "in one pass: the run was aborted, and nothing is opened any more"
 	}
 	err = finish(x, awscalls.AWS.EC2, func(ctx context.Context, c awscalls.EC2) error { return setGroups(ctx, c, o.Interface, o.Contain) })
 	if err != nil {
