@@ -92,6 +92,8 @@ type Call struct {
 	Input     any    // the SDK's input, not to be changed
 	At        time.Time
 	Err       error // what was answered; nil before the call
+	// Context is that of the call, for a hook that is to know whose it is.
+	Context context.Context //nolint:containedctx // it is looked into, and nothing is called with it
 }
 
 // String prints the call as Service.Operation.
@@ -234,7 +236,7 @@ func do[O any](ctx context.Context, c client, service, operation string, changes
 	}
 	w.mu.Lock()
 	w.n++
-	call := Call{N: w.n, Service: service, Operation: operation, Place: c.place, Step: awscalls.StepOf(ctx), Input: in, At: w.now()}
+	call := Call{N: w.n, Service: service, Operation: operation, Place: c.place, Step: awscalls.StepOf(ctx), Input: in, At: w.now(), Context: ctx}
 	slow := w.throttled(c.place, service, changes)
 	w.mu.Unlock()
 	if slow {

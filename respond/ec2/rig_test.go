@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -31,8 +30,6 @@ type rig struct {
 	*kittest.Bench
 	id string
 
-	mu   sync.Mutex
-	hook sim.Hook
 	deny map[awscalls.Role][]string
 }
 
@@ -41,15 +38,7 @@ func newRig(t testing.TB, f func(e *sim.Editor) string, options ...func(o *sim.O
 	t.Helper()
 	r := &rig{deny: map[awscalls.Role][]string{}}
 	r.Bench = kittest.On(t, nil, Playbook(), Actions(), Closings())
-	o := sim.Options{Clock: r.Clock, Deny: r.deny, Hook: func(p sim.Phase, c sim.Call) error {
-		r.mu.Lock()
-		h := r.hook
-		r.mu.Unlock()
-		if h == nil {
-			return nil
-		}
-		return h(p, c)
-	}}
+	o := sim.Options{Clock: r.Clock, Deny: r.deny, Hook: r.Asked}
 	for _, f := range options {
 		f(&o)
 	}
@@ -57,7 +46,7 @@ func newRig(t testing.TB, f func(e *sim.Editor) string, options ...func(o *sim.O
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.World, r.AWS = w, w.AWS()
+	r.World, r.AWS, r.Options = w, w.AWS(), o
 	r.edit(func(e *sim.Editor) {
 		e.AddBucket(acct, sim.Bucket{Name: kittest.Evidence, Region: rgn, ObjectLock: true})
 		r.id = f(e)
@@ -66,13 +55,6 @@ func newRig(t testing.TB, f func(e *sim.Editor) string, options ...func(o *sim.O
 	r.Target = respond.Target{Kind: finding.KindInstance, ID: r.id, Account: acct, Region: rgn}
 	r.Policy.Evidence.Bucket = kittest.Evidence
 	return r
-}
-
-// Hook is asked before and after each call from now on.
-func (r *rig) Hook(h sim.Hook) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.hook = h
 }
 
 // Deny takes an IAM action from a role.

@@ -37,9 +37,11 @@ const (
 
 // Bench is a world with a playbook in front of it.
 type Bench struct {
-	T        testing.TB
-	Clock    *playbook.Virtual
-	World    *sim.World // nil where it is another AWS
+	T     testing.TB
+	Clock *playbook.Virtual
+	World *sim.World // nil where it is another AWS
+	// Options are those that the world was made with.
+	Options  sim.Options
 	AWS      awscalls.AWS
 	Playbook respond.Playbook
 	Actions  respond.Actions
@@ -57,24 +59,18 @@ type Bench struct {
 	Owed    *Owed
 	Journal *playbook.Memory
 
-	mu   sync.Mutex
-	hook sim.Hook
-	deny map[awscalls.Role][]string
+	mu    sync.Mutex
+	hook  sim.Hook
+	deny  map[awscalls.Role][]string
+	watch *watch // of what its steps do; nil: nobody watches
 }
 
 // New returns a bench: build makes the world.
 func New(t testing.TB, pb respond.Playbook, actions []respond.Action, closings []respond.Closing, build func(e *sim.Editor)) *Bench {
 	t.Helper()
 	b := On(t, nil, pb, actions, closings)
-	w, err := sim.New(sim.Options{Clock: b.Clock, Deny: b.deny, Hook: func(p sim.Phase, c sim.Call) error {
-		b.mu.Lock()
-		h := b.hook
-		b.mu.Unlock()
-		if h == nil {
-			return nil
-		}
-		return h(p, c)
-	}})
+	b.Options = sim.Options{Clock: b.Clock, Deny: b.deny, Hook: b.Asked}
+	w, err := sim.New(b.Options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,6 +96,17 @@ func (b *Bench) Hook(h sim.Hook) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.hook = h
+}
+
+// Asked asks the hook of the bench: it is the hook of its world.
+func (b *Bench) Asked(p sim.Phase, c sim.Call) error {
+	b.mu.Lock()
+	h := b.hook
+	b.mu.Unlock()
+	if h == nil {
+		return nil
+	}
+	return h(p, c)
 }
 
 // Request is what the plan is asked for.
@@ -131,7 +138,7 @@ func (b *Bench) Draft() respond.Draft {
 func (b *Bench) Plan() *respond.Plan {
 	b.T.Helper()
 	d := b.Draft()
-	return &respond.Plan{Schema: respond.SchemaVersion, ID: "pln_01test", Incident: 42, Playbook: b.Playbook.Name(), Target: d.Target, Steps: d.Steps,
+	return &respond.Plan{Schema: respond.SchemaVersion, ID: "pln_01test", Incident: 42, Playbook: b.Playbook.Name(), Version: b.Playbook.Version(), Target: d.Target, Steps: d.Steps,
 		WillNot: d.WillNot, AlsoHits: d.AlsoHits, Guards: d.Guards, Irreversible: d.Irreversible, Manual: d.Manual, LeftOut: d.LeftOut, Undo: d.Undo}
 }
 
@@ -152,11 +159,12 @@ func (b *Bench) UndoPlan(p *respond.Plan, records map[string]playbook.Record) *r
 
 // Execute carries out a plan on a journal.
 func (b *Bench) Execute(run respond.RunID, p *respond.Plan, j *playbook.Memory) (map[string]playbook.Record, error) {
-	e := respond.Executor{Actions: b.Actions, AWS: b.AWS, Owed: b.Owed, Policy: b.Policy}
+	e := respond.Executor{Actions: b.watch.over(b.Actions), AWS: b.AWS, Owed: b.Owed, Policy: b.Policy}
 	r := playbook.Runner{Journal: j, Clock: b.Clock, Spread: func() float64 { return 0.5 }, Changed: func(rec playbook.Record) {
 		if b.Ended != nil && rec.State.Ended() {
 			b.Ended(rec)
 		}
+		b.watch.kept(rec)
 	}}
 	var records map[string]playbook.Record
 	err := r.Run(context.Background(), func(c playbook.Context) (err error) {
