@@ -56,9 +56,20 @@ func (l looking) Save(string, any) error                   { return l.refuse() }
 func (l looking) Look(f func(context.Context) error) error { return f(l.ctx) }
 func (l looking) Change(func(context.Context) error) error { return l.refuse() }
 func (l looking) Finish(func(context.Context) error) error { return l.refuse() }
-func (l looking) Sleep(time.Duration) error                { return l.refuse() }
 func (l looking) Progress(playbook.Progress)               {}
 func (l looking) Group() playbook.Group                    { return playbook.Real{}.Group() }
+
+// Sleep waits, as between two tries while AWS throttles: that changes nothing.
+func (l looking) Sleep(d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-l.ctx.Done():
+		return l.ctx.Err()
+	}
+}
 
 func (l looking) refuse() error {
 	return playbook.Permanent(fmt.Errorf("step %s is only looked at again", l.rec.Name))

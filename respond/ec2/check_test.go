@@ -2,13 +2,17 @@ package ec2
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/smithy-go"
 
 	"github.com/guardroom/guardroom/cloud/sim"
 	"github.com/guardroom/guardroom/respond"
@@ -82,6 +86,63 @@ func TestCheckNamesWhatSomebodyPutBackAndRepairsNothing(t *testing.T) {
 			if len(r.mutations()) != calls {
 				t.Error("looking changed something")
 			}
+		})
+	}
+}
+
+// TestACallThatIsNotAnsweredIsNoDrift looks again while AWS throttles, and while it
+// never answers one call: what is not known is neither drift nor the end of the look,
+// but for the rules of our groups, without which nobody knows.
+func TestACallThatIsNotAnsweredIsNoDrift(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, operation string
+		times           int // that it is not answered
+		unseen          bool
+	}{
+		{name: "each call that describes is throttled once"},
+		{name: "the agent is never answered for", operation: "DescribeInstanceInformation", times: 1000},
+		{name: "attributes are never answered for", operation: "DescribeInstanceAttribute", times: 1000},
+		{name: "target groups are never answered for", operation: "DescribeTargetGroups", times: 1000},
+		{name: "groups are throttled three times", operation: "DescribeSecurityGroups", times: 3},
+		{name: "groups are never answered for", operation: "DescribeSecurityGroups", times: 1000, unseen: true},
+		{name: "the policy of the role is not answered for", operation: "GetRolePolicy", times: 1000, unseen: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, fortress)
+				p, records := r.contained()
+				r.Pass(5 * time.Minute)
+				var mu sync.Mutex
+				failed := map[string]int{}
+				r.mu.Lock()
+				r.hook = func(at sim.Phase, call sim.Call) error {
+					mu.Lock()
+					defer mu.Unlock()
+					input, _ := json.Marshal(call.Input)
+					key := call.Operation + string(input)
+					if at != sim.Before || c.operation == "" && call.Service == "IAM" || c.operation != "" && call.Operation != c.operation || failed[key] >= max(c.times, 1) {
+						return nil
+					}
+					failed[key]++
+					return &smithy.OperationError{ServiceID: call.Service, OperationName: call.Operation, Err: &smithy.GenericAPIError{Code: "RequestLimitExceeded", Message: "Rate exceeded."}}
+				}
+				r.mu.Unlock()
+				drift, err := respond.Check(t.Context(), r.AWS, r.Actions, p, records)
+				if len(failed) == 0 {
+					t.Fatal("every call was answered: the case proves nothing")
+				}
+				if c.unseen {
+					if err == nil || len(drift) > 0 {
+						t.Errorf("drift %q, error %v", drift, err)
+					}
+					return
+				}
+				if err != nil || len(drift) > 0 {
+					t.Errorf("drift %q, error %v", drift, err)
+				}
+			})
 		})
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/guardroom/guardroom/internal/fault"
 	"github.com/guardroom/guardroom/playbook"
 	"github.com/guardroom/guardroom/respond"
 	"github.com/guardroom/guardroom/respond/awscalls"
@@ -132,6 +133,7 @@ func (v view) driftOf(w *World, s respond.Step, r playbook.Record, say func(stri
 
 func (view) driftOfAttribute(w *World, p attributeParams, say func(string, ...any)) {
 	switch {
+	case !w.answered("ec2.DescribeInstanceAttribute " + string(attributeNames()[p.Attribute])): // not known is no drift
 	case p.Attribute == attrTermination && !w.Attributes.DisableTermination:
 		say("termination protection of %s is off", w.InstanceID)
 	case p.Attribute == attrStop && !w.Attributes.DisableStop:
@@ -174,8 +176,9 @@ func (view) driftOfACL(w *World, s respond.Step, r playbook.Record, say func(str
 }
 
 // all is everything that is not as the run left it.
-func (v view) all(ctx context.Context, a awscalls.AWS, place awscalls.Place, w *World, verified playbook.Record) []string {
-	return slices.Concat(v.drift(w), v.opened(w, verified), v.policies(ctx, a, place))
+func (v view) all(ctx context.Context, a awscalls.AWS, place awscalls.Place, w *World, verified playbook.Record) ([]string, error) {
+	policies, err := v.policies(ctx, a, place)
+	return slices.Concat(v.drift(w), v.opened(w, verified), policies), err
 }
 
 // opened are the interfaces that are open now and were not when the run ended.
@@ -194,8 +197,7 @@ func (v view) opened(w *World, verified playbook.Record) []string {
 }
 
 // policies are the role policies of ours that are not as they were.
-func (v view) policies(ctx context.Context, a awscalls.AWS, place awscalls.Place) []string {
-	var out []string
+func (v view) policies(ctx context.Context, a awscalls.AWS, place awscalls.Place) (out []string, passing error) {
 	v.done(actRevoke, func(s respond.Step, _ playbook.Record) {
 		p, err := paramsOf[revokeParams](s)
 		if err != nil {
@@ -203,17 +205,20 @@ func (v view) policies(ctx context.Context, a awscalls.AWS, place awscalls.Place
 		}
 		c, err := a.IAM(ctx, place)
 		if err != nil {
+			passing = err
 			return
 		}
 		now, err := readRolePolicy(ctx, c, p)
 		switch {
+		case respond.Transient(err):
+			passing = err
 		case err != nil:
 			out = append(out, "the policy "+p.Policy+" of role "+p.Role+" cannot be read: "+respond.Code(err))
 		case now.Absent || !sameJSON(now.Text, denyDocument(p.RoleID, p.Instance)):
 			out = append(out, "the policy "+p.Policy+" of role "+p.Role+" does not deny the sessions of "+p.Instance+" any more")
 		}
 	})
-	return out
+	return out, passing
 }
 
 func sameJSON(a, b string) bool {
@@ -236,12 +241,15 @@ func again(x *respond.Exec) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	if rules := "ec2.DescribeSecurityGroups"; slices.Contains(w.Unanswered, rules) {
+		return nil, fault.New(fault.Unavailable, "AWS did not answer "+rules+", so whether rules were added to our groups is not known", "it is looked at again")
+	}
 	v := viewOf(x.Plan, x.Def.Part, x.Record)
 	verified, _ := x.Record(StepVerify)
 	var drift []string
-	err = x.Look(func(ctx context.Context) error {
-		drift = v.all(ctx, x.AWS, x.In(awscalls.Read, x.Def.Account, x.Def.Region), w, verified)
-		return nil
+	err = x.Look(func(ctx context.Context) (err error) {
+		drift, err = v.all(ctx, x.AWS, x.In(awscalls.Read, x.Def.Account, x.Def.Region), w, verified)
+		return err
 	})
 	return drift, err
 }

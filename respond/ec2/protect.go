@@ -52,10 +52,14 @@ func attribute(x *respond.Exec, p attributeParams) kit.Setting[string] {
 	}
 }
 
+// attributeNames are the names that AWS has for our attributes.
+func attributeNames() map[string]types.InstanceAttributeName {
+	return map[string]types.InstanceAttributeName{attrTermination: types.InstanceAttributeNameDisableApiTermination, attrStop: types.InstanceAttributeNameDisableApiStop,
+		attrShutdown: types.InstanceAttributeNameInstanceInitiatedShutdownBehavior}
+}
+
 func readAttribute(ctx context.Context, c awscalls.EC2, p attributeParams) (string, error) {
-	name := map[string]types.InstanceAttributeName{attrTermination: types.InstanceAttributeNameDisableApiTermination, attrStop: types.InstanceAttributeNameDisableApiStop,
-		attrShutdown: types.InstanceAttributeNameInstanceInitiatedShutdownBehavior}[p.Attribute]
-	out, err := c.DescribeInstanceAttribute(ctx, &ec2.DescribeInstanceAttributeInput{InstanceId: &p.Instance, Attribute: name})
+	out, err := c.DescribeInstanceAttribute(ctx, &ec2.DescribeInstanceAttributeInput{InstanceId: &p.Instance, Attribute: attributeNames()[p.Attribute]})
 	if err != nil {
 		return "", err
 	}

@@ -64,6 +64,11 @@ type World struct {
 	Unanswered []string `json:"-"`
 }
 
+// answered reports whether AWS said what a call asks for.
+func (w *World) answered(call string) bool {
+	return !slices.ContainsFunc(w.Unknown, func(line string) bool { return strings.HasPrefix(line, call+": ") })
+}
+
 // Owner says who manages a KMS key: AWS or CUSTOMER.
 type Owner string
 
