@@ -23,6 +23,10 @@ var ErrMissing = errors.New("it is not there any more")
 type Objects interface {
 	// Open returns the bytes of an item at its location and version, s3://…
 	Open(ctx context.Context, i Item) (io.ReadCloser, error)
+	// Newest returns the version of an object that a reader gets who names none;
+	// empty: its bucket keeps none. An object that is hidden by a delete marker is
+	// ErrMissing, wrapped or not.
+	Newest(ctx context.Context, i Item) (version string, err error)
 }
 
 // Blocks reads snapshots as they are stored now.
@@ -179,7 +183,27 @@ func (v *verifying) object(i Item) {
 	case sum != i.SHA256:
 		v.problem(i.ID, "%s has SHA-256 %s and had %s (%d bytes, were %d)", i.Location, sum, i.SHA256, n, i.SizeBytes)
 	}
-	v.checked(Checked{ID: i.ID, How: "hashed again", SHA256: sum, Good: sum == i.SHA256})
+	v.checked(Checked{ID: i.ID, How: "hashed again", SHA256: sum, Good: v.onTop(i) && sum == i.SHA256})
+}
+
+// onTop reports whether the version that was sealed is the one that people get who
+// name none: a changed copy that lies over it deceives them, whatever a lock keeps.
+func (v *verifying) onTop(i Item) bool {
+	if i.Version == "" {
+		return true
+	}
+	now, err := v.objects.Newest(v.ctx, i)
+	switch {
+	case errors.Is(err, ErrMissing):
+		v.problem(i.ID, "%s is hidden by a delete marker; version %s of it was sealed, and is there", i.Location, i.Version)
+	case err != nil:
+		v.problem(i.ID, "%s: whether another version lies over the one that was sealed cannot be seen: %s", i.Location, fault.Of(err).Error())
+	case now != "" && now != i.Version:
+		v.problem(i.ID, "%s: version %s lies over version %s, which was sealed, and is there", i.Location, now, i.Version)
+	default:
+		return true
+	}
+	return false
 }
 
 func (v *verifying) failed(i Item, err error) {

@@ -22,6 +22,8 @@ type stock struct {
 	objects map[string][]byte
 	blocks  map[string]map[int64][]byte
 	fail    error
+	over    map[string]string // versions that lie over what was sealed, by location
+	hidden  bool              // by delete markers
 }
 
 const blockSize = 1024
@@ -35,6 +37,16 @@ func (s stock) Open(_ context.Context, i evidence.Item) (io.ReadCloser, error) {
 		return nil, fmt.Errorf("open %s: %w", i.Location, evidence.ErrMissing)
 	}
 	return io.NopCloser(bytes.NewReader(data)), nil
+}
+
+func (s stock) Newest(_ context.Context, i evidence.Item) (string, error) {
+	if s.hidden {
+		return "", evidence.ErrMissing
+	}
+	if v, ok := s.over[i.Location]; ok {
+		return v, nil
+	}
+	return i.Version, nil
 }
 
 func (s stock) Read(_ context.Context, i evidence.Item, each func(int64, int, []byte) error) error {
@@ -81,7 +93,7 @@ func scene(t *testing.T) (stock, evidence.Sealed, ed25519.PublicKey) {
 	st.objects["s3://b/blocks.json"] = head
 	key := signer(t, 1)
 	s := sealed(t, build(t, nil, parts(
-		evidence.Item{ID: "console", Kind: evidence.Console, Location: "s3://b/console.txt", SHA256: evidence.Digest([]byte("login:")), SizeBytes: 6},
+		evidence.Item{ID: "console", Kind: evidence.Console, Location: "s3://b/console.txt", Version: "v1", SHA256: evidence.Digest([]byte("login:")), SizeBytes: 6},
 		evidence.Item{ID: "snapshot/vol-1", Kind: evidence.Snapshot, Location: "snap-1", SHA256: evidence.Digest(image), SizeBytes: int64(len(image))},
 		evidence.Item{ID: "hash/vol-1", Kind: evidence.BlockManifest, Source: "snap-1", Location: "s3://b/blocks.json", SHA256: evidence.Digest(head)},
 		evidence.Item{ID: "volume/vol-1", Kind: evidence.Volume, Location: "vol-9", Gap: "it is a working copy"},
@@ -116,8 +128,11 @@ func TestVerificationNamesWhatDiffersAndNothingElse(t *testing.T) {
 			[]string{"run_1/snapshot/vol-1"}},
 		"the head of the block manifest": {func(st *stock, _ *evidence.Sealed) { st.objects["s3://b/blocks.json"][5] ^= 1 },
 			[]string{"run_1/hash/vol-1", "run_1/snapshot/vol-1"}},
-		"an object that is gone":  {func(st *stock, _ *evidence.Sealed) { delete(st.objects, "s3://b/console.txt") }, []string{"run_1/console"}},
-		"a snapshot that is gone": {func(st *stock, _ *evidence.Sealed) { delete(st.blocks, "snap-1") }, []string{"run_1/snapshot/vol-1"}},
+		"another version over an object": {func(st *stock, _ *evidence.Sealed) { st.over = map[string]string{"s3://b/console.txt": "v2"} },
+			[]string{"run_1/console"}},
+		"a delete marker over an object": {func(st *stock, _ *evidence.Sealed) { st.hidden = true }, []string{"run_1/console"}},
+		"an object that is gone":         {func(st *stock, _ *evidence.Sealed) { delete(st.objects, "s3://b/console.txt") }, []string{"run_1/console"}},
+		"a snapshot that is gone":        {func(st *stock, _ *evidence.Sealed) { delete(st.blocks, "snap-1") }, []string{"run_1/snapshot/vol-1"}},
 		"nothing can be read": {func(st *stock, _ *evidence.Sealed) { st.fail = errors.New("no permission") },
 			[]string{"run_1/console", "run_1/hash/vol-1", "run_1/snapshot/vol-1"}},
 	} {

@@ -59,6 +59,23 @@ func (r Reader) Open(ctx context.Context, i evidence.Item) (io.ReadCloser, error
 	return out.Body, nil
 }
 
+// Newest implements evidence.Objects.
+func (r Reader) Newest(ctx context.Context, i evidence.Item) (string, error) {
+	bucket, key, _ := strings.Cut(strings.TrimPrefix(i.Location, "s3://"), "/")
+	c, err := r.AWS.S3(ctx, r.place(i))
+	if err != nil {
+		return "", err
+	}
+	out, err := c.HeadObject(ctx, &s3.HeadObjectInput{Bucket: aws.String(bucket), Key: aws.String(key)})
+	if respond.Is(err, "NoSuchKey", "NotFound", "MethodNotAllowed") {
+		return "", fmt.Errorf("%w (%s)", evidence.ErrMissing, respond.Code(err))
+	}
+	if err != nil {
+		return "", respond.Explain(err, "look at "+i.Location, "")
+	}
+	return aws.ToString(out.VersionId), nil
+}
+
 // Read implements evidence.Blocks by the EBS direct APIs. An original in an
 // attacked account is read there, by the role that hashed it.
 func (r Reader) Read(ctx context.Context, i evidence.Item, each func(index int64, size int, data []byte) error) error {

@@ -8,11 +8,13 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/guardroom/guardroom/cloud/sim"
 	"github.com/guardroom/guardroom/evidence"
 	"github.com/guardroom/guardroom/playbook"
 	"github.com/guardroom/guardroom/respond"
+	"github.com/guardroom/guardroom/respond/awscalls"
 	"github.com/guardroom/guardroom/respond/forensics"
 )
 
@@ -99,6 +101,38 @@ func TestVerificationReadsWhatIsStoredAndNamesOneChangedByte(t *testing.T) {
 	if got := named(verify(s)); got != want {
 		t.Errorf("one byte of the manifest, of a block and of an object are named as\n%q, want\n%q", got, want)
 	}
+}
+
+// TestWhatLiesOverASealedObjectIsNamed writes a changed copy over an object in a
+// bucket that keeps versions, and then a delete marker: the sealed version is whole,
+// and whoever reads the object without naming it is deceived.
+func TestWhatLiesOverASealedObjectIsNamed(t *testing.T) {
+	t.Parallel()
+	b, s, _ := sealedRun(t)
+	c, err := b.world.AWS().S3(t.Context(), awscalls.Place{Account: victim, Region: region, Role: awscalls.Act})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bucket, key := aws.String("evidence"), aws.String("INC-42/run_1/console.txt")
+	says := func(want string) {
+		t.Helper()
+		read := forensics.Reader{AWS: b.world.AWS(), Incident: "INC-42"}
+		r, err := evidence.Verify(t.Context(), s, read, read, evidence.Options{At: b.clock.Now(), Places: read})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(r.Problems) != 1 || r.Problems[0].What != "run_1/volatile/console" || !strings.Contains(r.Problems[0].Why, want) || !strings.Contains(r.Problems[0].Why, "is there") {
+			t.Errorf("want %q: %+v", want, r.Problems)
+		}
+	}
+	if _, err := c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: key, Body: strings.NewReader("other")}); err != nil {
+		t.Fatal(err)
+	}
+	says("lies over version")
+	if err := b.world.Edit(func(e *sim.Editor) { e.DeleteObject(*bucket, *key) }); err != nil {
+		t.Fatal(err)
+	}
+	says("hidden by a delete marker")
 }
 
 func TestAnythingThatIsGoneOrLessLockedIsNamed(t *testing.T) {
