@@ -75,7 +75,7 @@ func (d *desk) holds(ctx context.Context, tx *store.Tx, r respond.RunRow, mine m
 	if r.UndoOf != "" || r.UndoneBy != "" || !r.State.Ended() {
 		return "", nil // one that goes on has its resources in hand
 	}
-	if r.State == respond.RunCompleted && !r.Contained {
+	if r.State == respond.RunCompleted && !r.Contained && r.LoosenedBy == "" {
 		return "", nil // it was about something else
 	}
 	row, err := tx.GetPlan(ctx, r.Plan)

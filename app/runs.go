@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/guardroom/guardroom/audit"
 	"github.com/guardroom/guardroom/durable"
-	"github.com/guardroom/guardroom/evidence"
 	"github.com/guardroom/guardroom/incident"
 	"github.com/guardroom/guardroom/internal/fault"
 	"github.com/guardroom/guardroom/playbook"
@@ -255,12 +253,17 @@ func (r *runs) finish(ctx context.Context, run respond.RunRow, plan *respond.Pla
 			return err
 		}
 		tx.Audit(audit.Record{Who: incident.Guardroom, Action: "run.ended", Object: "run/" + string(run.ID), Before: string(respond.RunRunning), After: string(state), Why: summary})
-		released, freed := false, ""
-		if now.UndoOf != "" && state == respond.RunCompleted {
+		released, freed, loose := false, "", loosened{}
+		switch {
+		case now.UndoOf != "" && state == respond.RunCompleted:
 			if released, err = r.undone(ctx, tx, now); err != nil {
 				return err
 			}
 			if freed, err = r.isReleased(ctx, tx, plan, now); err != nil {
+				return err
+			}
+		case now.UndoOf != "" && plan != nil:
+			if loose, err = r.loosen(ctx, tx, plan, now); err != nil {
 				return err
 			}
 		}
@@ -279,6 +282,8 @@ func (r *runs) finish(ctx context.Context, run respond.RunRow, plan *respond.Pla
 				entries = append(entries, i.Contain(simulated(now.Simulated)+isContained(plan, run.ID, open), at)...)
 			case released:
 				entries = append(entries, i.Release(simulated(now.Simulated)+freed, at)...)
+			case loose.text != "":
+				entries = append(entries, i.Loosen(loose.text, !loose.held, at)...)
 			}
 			return entries
 		})
@@ -302,66 +307,6 @@ func isContained(p *respond.Plan, id respond.RunID, open []string) string {
 		text += "; " + on
 	}
 	return text
-}
-
-// isReleased says which resource is free again, and who approved that.
-func (r *runs) isReleased(ctx context.Context, tx *store.Tx, plan *respond.Plan, undo respond.RunRow) (string, error) {
-	row, err := tx.LockPlan(ctx, undo.Plan)
-	if err != nil {
-		return "", err
-	}
-	text := nameOf(plan) + " is not contained any more"
-	for i, a := range row.Approvals {
-		if i == 0 {
-			text += "; approved by " + a.Who
-		} else {
-			text += " and " + a.Who
-		}
-	}
-	return fmt.Sprintf("%s (%s took back %s)", text, undo.ID, undo.UndoOf), nil
-}
-
-// undone marks the run that was taken back. It reports whether that had contained
-// something, and no other run of the incident holds anything.
-func (r *runs) undone(ctx context.Context, tx *store.Tx, undo respond.RunRow) (released bool, err error) {
-	old, err := tx.LockRun(ctx, undo.UndoOf)
-	if err != nil {
-		return false, err
-	}
-	released = old.Contained
-	old.State, old.UndoneBy, old.Contained, old.NextCheck = respond.RunUndone, undo.ID, false, time.Time{}
-	old.UndoneAt = tx.Now()
-	if err := removed(ctx, tx, old); err != nil {
-		return false, err
-	}
-	tx.Audit(audit.Record{Who: incident.Guardroom, Action: "run.undone", Object: "run/" + string(old.ID), After: string(old.State), Why: "by " + string(undo.ID)})
-	if err := tx.PutRun(ctx, old); err != nil || !released {
-		return false, err
-	}
-	list, err := tx.Runs(ctx, store.RunFilter{Incident: undo.Incident, Limit: 200})
-	if err != nil {
-		return false, err
-	}
-	return !slices.ContainsFunc(list, func(o respond.RunRow) bool { return o.Contained && o.UndoneBy == "" }), nil
-}
-
-// removed says of the working copies of a run that was undone that they are gone.
-func removed(ctx context.Context, tx *store.Tx, old respond.RunRow) error {
-	list, err := tx.Evidence(ctx, old.Incident)
-	if err != nil {
-		return err
-	}
-	var gone []evidence.Item
-	for _, p := range list {
-		if p.Run == old.ID && p.Working {
-			p.Working, p.Gap = false, evidence.RemovedBy(string(old.UndoneBy), old.UndoneAt)
-			gone = append(gone, p.Item)
-		}
-	}
-	if len(gone) == 0 {
-		return nil
-	}
-	return tx.PutEvidence(ctx, old.Incident, old.ID, gone)
 }
 
 // progress is told each record of a run in the transaction that keeps it.

@@ -166,15 +166,34 @@ func (i *Incident) Contain(text string, now time.Time) []Entry {
 func (i *Incident) Release(text string, now time.Time) []Entry {
 	e := i.entry(now, now, KindReleased, Guardroom, text)
 	e.From = string(i.State)
-	if i.State == Contained {
-		i.State, i.ContainedAt = Open, time.Time{}
-		if i.AcknowledgedBy != "" {
-			i.State = Acknowledged
-		}
-	}
+	i.uncontain()
 	e.To = string(i.State)
 	i.changed(now)
 	return []Entry{e}
+}
+
+// Loosen records that a containment was undone in part and does not hold any more.
+// free says that nothing else is contained: then the incident is acknowledged or open
+// again, as after Release.
+func (i *Incident) Loosen(text string, free bool, now time.Time) []Entry {
+	e := i.entry(now, now, KindDrift, Guardroom, text)
+	if free {
+		e.From = string(i.State)
+		i.uncontain()
+		e.To = string(i.State)
+	}
+	i.changed(now)
+	return []Entry{e}
+}
+
+func (i *Incident) uncontain() {
+	if i.State != Contained {
+		return
+	}
+	i.State, i.ContainedAt = Open, time.Time{}
+	if i.AcknowledgedBy != "" {
+		i.State = Acknowledged
+	}
 }
 
 // Responded records what happened in a response: a plan that was made or

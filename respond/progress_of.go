@@ -146,7 +146,7 @@ func (r RunRow) next(state Word) string {
 		return "guardroom run watch " + string(r.ID)
 	case state.Bad():
 		return "guardroom run show " + string(r.ID)
-	case r.UndoOf == "" && r.UndoneBy == "" && (r.Contained || state == WordAborted):
+	case r.UndoOf == "" && r.UndoneBy == "" && (r.Contained || r.LoosenedBy != "" || state == WordAborted):
 		return "guardroom run undo " + string(r.ID)
 	}
 	return ""

@@ -62,7 +62,10 @@ type RunRow struct {
 	UndoOf    RunID     `json:"undo_of,omitempty"`
 	UndoneBy  RunID     `json:"undone_by,omitempty"`
 	UndoneAt  time.Time `json:"undone_at,omitzero"`
-	Summary   string    `json:"summary,omitempty"`
+	// LoosenedBy is the undo that took a part of the containment back and did not
+	// come to its end.
+	LoosenedBy RunID  `json:"loosened_by,omitempty"`
+	Summary    string `json:"summary,omitempty"`
 	// Contained says that the isolation was verified; StillOpen is what it could not close.
 	Contained bool      `json:"contained,omitempty"`
 	StillOpen []string  `json:"still_open,omitempty"`
