@@ -1,6 +1,7 @@
 package cloudtest
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -11,12 +12,14 @@ import (
 	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
 	"github.com/aws/aws-sdk-go-v2/service/wafv2"
 	wafv2types "github.com/aws/aws-sdk-go-v2/service/wafv2/types"
+	"github.com/aws/smithy-go"
 )
 
 func dataCases() []Case {
 	return []Case{
 		{"keys", keys},
 		{"the concurrency of a function", functionConcurrency},
+		{"provisioned concurrency", provisionedConcurrency},
 		{"snapshots of databases", databaseSnapshots},
 		{"snapshots of clusters", clusterSnapshots},
 		{"an IP set", ipSet},
@@ -76,6 +79,27 @@ func functionConcurrency(w *World) {
 	w.Code("no function", err, "ResourceNotFoundException")
 	_, err = c.PutFunctionConcurrency(ctx, &lambda.PutFunctionConcurrencyInput{FunctionName: s("none"), ReservedConcurrentExecutions: aws.Int32(0)})
 	w.Code("stop no function", err, "ResourceNotFoundException")
+}
+
+func provisionedConcurrency(w *World) {
+	ctx, c, name := w.Context(), use(w, w.aws.Lambda), s("warm")
+	w.Function(*name)
+	answer := func(check string, err error, documented string) {
+		have := code(err)
+		if _, ok := errors.AsType[smithy.APIError](err); err != nil && !ok {
+			have = "no answer of AWS"
+		}
+		w.Is(check, have, documented)
+	}
+	out, err := c.ListProvisionedConcurrencyConfigs(ctx, &lambda.ListProvisionedConcurrencyConfigsInput{FunctionName: name})
+	answer("list it", err, "")
+	w.Is("there is none", err != nil || len(out.ProvisionedConcurrencyConfigs) == 0, true)
+	_, err = c.PutProvisionedConcurrencyConfig(ctx, &lambda.PutProvisionedConcurrencyConfigInput{FunctionName: name, Qualifier: s("$LATEST"), ProvisionedConcurrentExecutions: aws.Int32(1)})
+	answer("for what is not published", err, "InvalidParameterValueException")
+	_, err = c.PutProvisionedConcurrencyConfig(ctx, &lambda.PutProvisionedConcurrencyConfigInput{FunctionName: name, Qualifier: s("none"), ProvisionedConcurrentExecutions: aws.Int32(1)})
+	answer("for no alias", err, "ResourceNotFoundException")
+	_, err = c.DeleteProvisionedConcurrencyConfig(ctx, &lambda.DeleteProvisionedConcurrencyConfigInput{FunctionName: name, Qualifier: s("none")})
+	answer("of no alias", err, "ResourceNotFoundException")
 }
 
 // restorers are the accounts that may restore a snapshot.

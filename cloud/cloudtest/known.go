@@ -46,4 +46,12 @@ var Known = []Difference{
 		Source: "VPC user guide, custom network ACLs: the last rule, 32767 and 32768 for IPv6, denies; compare entries by number"},
 	{Case: "a network ACL", Check: "it is gone", AWS: "InvalidNetworkAclID.NotFound", Sim: Same, Moto: "InvalidRouteTableID.NotFound",
 		Source: "EC2 API, error codes; respond.Gone takes both"},
+	{Case: "provisioned concurrency", Check: "list it", AWS: "", Sim: Same, Moto: "no answer of AWS",
+		Source: "Lambda API, provisioned concurrency; moto does not have these calls"},
+	{Case: "provisioned concurrency", Check: "for what is not published", AWS: "InvalidParameterValueException", Sim: Same, Moto: "no answer of AWS",
+		Source: "Lambda API, provisioned concurrency; moto does not have these calls"},
+	{Case: "provisioned concurrency", Check: "for no alias", AWS: "ResourceNotFoundException", Sim: Same, Moto: "no answer of AWS",
+		Source: "Lambda API, provisioned concurrency; moto does not have these calls"},
+	{Case: "provisioned concurrency", Check: "of no alias", AWS: "ResourceNotFoundException", Sim: Same, Moto: "no answer of AWS",
+		Source: "Lambda API, provisioned concurrency; moto does not have these calls"},
 }
