@@ -615,19 +615,3 @@ func checkReleased(t *testing.T, storeURL, file string, id respond.RunID, before
 		t.Error(err)
 	}
 }
-
-// TestAnotherWorkerTakesARunOver loses one worker after the other in the middle
-// of a run; the next has another name, and waits for the lease.
-func TestAnotherWorkerTakesARunOver(t *testing.T) {
-	t.Parallel()
-	storeURL, file := postgresURL(t), filepath.Join(t.TempDir(), "world.json")
-	attackedWorld(t, file)
-	run := planned(t, storeURL, file, "")
-	for i, kill := range []string{"record", "after", "before", ""} {
-		o := mortalOrder{Store: storeURL, World: file, Worker: fmt.Sprintf("worker-%d", i), Kill: kill, At: 9, Until: string(run), Speed: speed, Lease: 30 * time.Minute}
-		if killed := live(t, o); killed != (kill != "") {
-			t.Fatalf("worker %d was killed: %v", i, killed)
-		}
-	}
-	checkContained(t, storeURL, file, run)
-}
