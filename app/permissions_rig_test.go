@@ -45,6 +45,7 @@ type scenario struct {
 // told is what a scenario said to people, and the calls it made.
 type told struct {
 	playbook string
+	plan     *respond.Plan
 	calls    []sim.Call
 	steps    map[string]playbook.Record
 	// wrong is everything that did not go well, in the words that people read.
@@ -134,6 +135,7 @@ func (s scenario) respond(b *kittest.Bench, life *span, out *told) {
 		out.said = append(out.said, "fact "+f.Name+": "+f.Value)
 	}
 	p := &respond.Plan{Schema: respond.SchemaVersion, ID: "pln_01test", Incident: 42, Playbook: b.Playbook.Name(), Target: d.Target, Steps: d.Steps, Guards: d.Guards}
+	out.plan = p
 	if b.Policy.Evidence.Bucket != "" && keeps(b.Actions, p) {
 		g := kit.LookAtVault(context.Background(), b.AWS, b.Policy, kit.HomeOf(b.Policy, b.Request().Place(awscalls.Read))).Guard()
 		out.said = append(out.said, fmt.Sprintf("guard %s: %s %s", g.Name, g.Answer, g.Why))

@@ -99,6 +99,9 @@ type Call struct {
 // String prints the call as Service.Operation.
 func (c Call) String() string { return c.Service + "." + c.Operation }
 
+// DryRun reports whether the call only asks whether it would be allowed.
+func (c Call) DryRun() bool { return dry(c.Input) }
+
 // Hook looks at calls and makes them fail. It must be safe for concurrent use.
 type Hook func(phase Phase, c Call) error
 

@@ -178,14 +178,19 @@ func createEntry(ctx context.Context, a awscalls.AWS, p awscalls.Place, id strin
 	if err != nil {
 		return err
 	}
+	_, err = api.CreateNetworkAclEntry(ctx, e.input(id))
+	return err
+}
+
+// input is the call that makes the entry.
+func (e entry) input(id string) *ec2.CreateNetworkAclEntryInput {
 	in := &ec2.CreateNetworkAclEntryInput{NetworkAclId: &id, RuleNumber: &e.Number, Egress: &e.Egress, Protocol: &e.Protocol, RuleAction: types.RuleAction(e.Action)}
 	if n, err := kit.Network(e.CIDR); err == nil && n.Addr().Is6() {
 		in.Ipv6CidrBlock = aws.String(e.CIDR)
 	} else {
 		in.CidrBlock = aws.String(e.CIDR)
 	}
-	_, err = api.CreateNetworkAclEntry(ctx, in)
-	return err
+	return in
 }
 
 func deleteEntry(ctx context.Context, a awscalls.AWS, p awscalls.Place, id string, e entry) error {

@@ -36,7 +36,9 @@ func (actor) Draft(w respond.World, r respond.Request) (respond.Draft, error) {
 	case s.Set != nil:
 		draftSet(d, s, p)
 	case len(s.ACLs) > 0:
-		draftACLs(d, s, p)
+		if err := draftACLs(d, s, p); err != nil {
+			return respond.Draft{}, fault.Wrap(fault.Internal, err, "draft the dry runs for network ACLs", "nothing was changed", "")
+		}
 	default:
 		d.Guard("place", respond.Refuse, s.Why, "name an IP set in respond.ip_set, or block by hand")
 		d.Manual = append(d.Manual, "Block "+kit.Join(s.Addresses)+" by hand where the traffic comes in: firewall, WAF, or network ACL of the subnet.")
@@ -83,16 +85,22 @@ func draftSet(d *kit.Draft, s world, p params) {
 	d.WillNot = append(d.WillNot, "what no rule of WAF with this IP set protects stays reachable")
 }
 
-func draftACLs(d *kit.Draft, s world, p params) {
+func draftACLs(d *kit.Draft, s world, p params) error {
 	p.Addresses = texts(s.good)
+	var first []string
 	for _, l := range s.ACLs {
 		p.ACL = l.ID
 		d.Guarded(roomGuard(l, s.good))
-		rec := d.Add(respond.Step{ID: "record/" + l.ID, Action: "block.record", Stage: "record", Title: "write down network ACL " + l.ID, Effect: respond.NoChange}, p)
-		add := d.Add(respond.Step{ID: "contain/" + l.ID, Action: "block.add-entries", Stage: "contain", Effect: respond.Reversible, Contains: true, After: []string{rec},
+		first = append(first, d.Add(respond.Step{ID: "record/" + l.ID, Action: "block.record", Stage: "record", Title: "write down network ACL " + l.ID, Effect: respond.NoChange}, p))
+	}
+	try := d.Add(preflight().Step(first...), trials(s, d.Target.Account))
+	for i, l := range s.ACLs {
+		p.ACL = l.ID
+		add := d.Add(respond.Step{ID: "contain/" + l.ID, Action: "block.add-entries", Stage: "contain", Effect: respond.Reversible, Contains: true, After: []string{first[i], try},
 			Title: fmt.Sprintf("network ACL %s: deny %s in both directions for %s", l.ID, kit.Join(p.Addresses), p.lasts())}, p)
 		d.Add(respond.Step{ID: "verify/" + l.ID, Action: "block.verify-entries", Stage: "verify", Effect: respond.NoChange, Contains: true, After: []string{add}, Title: "read network ACL " + l.ID + " back"}, p)
 		d.AlsoHits = append(d.AlsoHits, fmt.Sprintf("everything in %s of network ACL %s (%s): none of it reaches %s any more", respond.Count(len(l.Subnets), "subnet"), l.ID, kit.Join(l.Subnets), kit.Join(p.Addresses)))
 	}
 	d.WillNot = append(d.WillNot, "traffic through other subnets, load balancers and proxies goes on")
+	return kit.Rehearse(d.Steps)
 }

@@ -30,7 +30,7 @@ func Playbook() respond.Playbook { return actor{} }
 
 // Actions are what its steps do.
 func Actions() []respond.Action {
-	return []respond.Action{record(), addToSet(), takeFromSet(), verifySet(), addEntries(), deleteEntries(), verifyEntries()}
+	return []respond.Action{record(), preflight().Action(), addToSet(), takeFromSet(), verifySet(), addEntries(), deleteEntries(), verifyEntries()}
 }
 
 // Closings end a block when its time is over.

@@ -76,7 +76,7 @@ func Actions() []respond.Action {
 		{Name: actUnmetadata, Options: normal, Do: unlessEnded(instanceOf, enableMetadata), Calls: calls(reads("EC2.DescribeInstances"), "EC2.ModifyInstanceMetadataOptions")},
 	}
 	return append(back,
-		respond.Action{Name: actPreflight, Options: quick, Do: preflight, Calls: calls(nil, slices.Concat(tried(), swept())...)},
+		preflight().Action(),
 		respond.Action{Name: actRecord, Options: normal, Do: record, Calls: recording},
 		respond.Action{Name: actMark, Options: quick, Do: mark, Undo: undoMark, UndoRank: rankMark, UndoNeeds: released,
 			Calls: calls(reads("EC2.DescribeInstances", "EC2.DescribeNetworkInterfaces", "EC2.DescribeVolumes"), "EC2.CreateTags")},

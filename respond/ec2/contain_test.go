@@ -17,6 +17,7 @@ import (
 	"github.com/guardroom/guardroom/playbook"
 	"github.com/guardroom/guardroom/respond"
 	"github.com/guardroom/guardroom/respond/awscalls"
+	"github.com/guardroom/guardroom/respond/kit"
 	"github.com/guardroom/guardroom/respond/kit/kittest"
 )
 
@@ -165,7 +166,7 @@ func TestPreflightRefusesOnlyWhenIsolationItselfIsNotAllowed(t *testing.T) {
 	before := lasting(r.world(r.id))
 	p := r.Plan()
 	records := r.run(p)
-	if records[StepPreflight].State != playbook.Failed || !strings.Contains(records[StepPreflight].Message, callIsolate) {
+	if records[StepPreflight].State != playbook.Failed || !strings.Contains(records[StepPreflight].Message, kit.CallInterface) {
 		t.Errorf("preflight is %s: %s", records[StepPreflight].State, records[StepPreflight].Message)
 	}
 	if _, contained, _ := r.Result(p, records); contained {

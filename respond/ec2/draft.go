@@ -49,7 +49,7 @@ func draft(d Described, r respond.Request, way *through) respond.Draft {
 	b.last()
 	b.lines()
 	b.throughLines()
-	if err := Rehearse(b.Steps); err != nil {
+	if err := kit.Rehearse(b.Steps); err != nil {
 		b.Guard("dry runs", respond.Refuse, err.Error(), "")
 	}
 	return b.Draft.Draft
@@ -60,7 +60,7 @@ func (b *drafting) first() {
 	id := instanceParams{Instance: b.w.InstanceID}
 	b.base = []string{
 		b.Add(respond.Step{ID: StepRecord, Action: actRecord, Stage: StageRecord, Effect: respond.NoChange, Title: "record " + b.w.InstanceID + " and what is around it as it is"}, id),
-		b.Add(respond.Step{ID: StepPreflight, Action: actPreflight, Stage: StagePreflight, Effect: respond.NoChange, After: []string{StepRecord}, Title: "ask AWS by dry runs whether each change is allowed"}, b.trials()),
+		b.Add(preflight().Step(StepRecord), kit.Rehearsal{Trials: b.trials()}),
 	}
 	b.gate = []string{StepPreflight}
 	resources := []string{b.w.InstanceID}
@@ -510,46 +510,4 @@ func (b *drafting) entryOf(acl string) (Rule, bool) {
 		}
 	}
 	return Rule{}, false
-}
-
-// trials are the dry runs of the changes that the plan is going to make.
-func (b *drafting) trials() preflightParams {
-	w := b.w
-	inc := b.r.Incident.Number.String()
-	p := preflightParams{Instance: w.InstanceID, Incident: inc, Metadata: w.Metadata}
-	add := func(t trial) { p.Trials = append(p.Trials, t) }
-	for _, n := range b.ours() {
-		add(trial{Call: callIsolate, ID: n.ID, On: n.SourceDestCheck})
-	}
-	p.Attribute, p.Value = attributeParams{Instance: w.InstanceID, Attribute: attrTermination}, fmt.Sprint(w.Attributes.DisableTermination)
-	if w.Lifecycle != "spot" {
-		add(trial{Call: callAttribute, ID: w.InstanceID})
-	}
-	add(trial{Call: callTags, ID: w.InstanceID, Other: inc})
-	for _, a := range w.Addresses {
-		if b.takes(a) {
-			add(trial{Call: callDisassociate, ID: a.Association})
-		}
-	}
-	for _, vpc := range b.vpcs(false) {
-		add(trial{Call: callGroup, ID: vpc, Other: inc})
-	}
-	for _, s := range w.Subnets {
-		switch {
-		case b.whyACL(s) == "" || s.ACL == "":
-		case b.alone(s):
-			add(trial{Call: callACL, ID: s.VPC, Other: inc})
-			add(trial{Call: callTie, ID: s.Association, Other: s.ACL})
-		}
-	}
-	for _, at := range b.places() {
-		v4 := slices.DeleteFunc(slices.Concat(at.blocks, at.remotes), isV6)
-		if taken, ok := b.entryOf(at.acl); ok && len(v4) > 0 {
-			add(trial{Call: callEntry, ID: at.acl, Other: v4[0], Number: taken.Number, On: taken.Egress})
-		}
-	}
-	if w.Metadata.Endpoint != "" && w.Metadata.Endpoint != "disabled" {
-		add(trial{Call: callMetadata, ID: w.InstanceID})
-	}
-	return p
 }

@@ -2,7 +2,6 @@ package ec2
 
 import (
 	"errors"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -78,8 +77,7 @@ func TestARehearsalWithoutAnAnswerDoesNotStopIsolation(t *testing.T) {
 	r := newRig(t, fortress)
 	p := r.Plan()
 	r.Hook(func(ph sim.Phase, c sim.Call) error {
-		dry := reflect.ValueOf(c.Input).Elem().FieldByName("DryRun")
-		if ph == sim.Before && dry.IsValid() && !dry.IsNil() && dry.Elem().Bool() {
+		if ph == sim.Before && c.DryRun() {
 			return &smithy.GenericAPIError{Code: "RequestLimitExceeded", Message: "Request limit exceeded.", Fault: smithy.FaultServer}
 		}
 		return nil

@@ -1,11 +1,15 @@
 package ec2
 
-import "time"
+import (
+	"time"
+
+	"github.com/guardroom/guardroom/respond/kit"
+)
 
 // The stages of a containment, in its order. An id of a step is the stage, or the
 // stage and what it is about: isolate/eni-0c1.
 const (
-	StagePreflight   = "preflight"
+	StagePreflight   = kit.StagePreflight
 	StageRecord      = "record"
 	StageMark        = "mark"
 	StageProtect     = "protect"
@@ -24,7 +28,7 @@ const (
 
 // The ids of the steps that every containment has.
 const (
-	StepPreflight = "preflight"
+	StepPreflight = kit.StepPreflight
 	StepRecord    = "record"
 	StepMark      = "mark"
 	StepStatus    = "mark/status"
@@ -120,7 +124,6 @@ const SavedWorld = "world"
 // What steps save for those after them, beside before and after.
 const (
 	savedGroup       = "group"       // the id of a security group
-	savedMissing     = "missing"     // of the preflight: IAM actions
 	savedOwed        = "owed/"       // and what: how often it was opened
 	savedOurs        = "ours"        // groups in which an interface is as the run left it
 	savedLaunched    = "launched"    // groups that the instance itself had

@@ -250,6 +250,9 @@ func (p returnParams) shrink(x *respond.Exec, start *Scaling) (string, error) {
 	return fmt.Sprintf("the group has %d members, one more than it had: who of them is the replacement cannot be told", active(now)), nil
 }
 
+// patience is how many times AWS is asked for an answer.
+const patience = 3
+
 // forget takes the replacement that was ended out of the target groups and load
 // balancers of the group, should it be in one still. AWS does that by itself as it
 // ends a member; where it does not, clients would be sent to what is gone. What

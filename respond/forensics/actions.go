@@ -15,6 +15,7 @@ func Actions() []respond.Action {
 	const hour = time.Hour
 	objects := []string{"S3.PutObject", "S3.GetObject"}
 	return []respond.Action{
+		preflight().Action(),
 		{Name: actScreenshot, Do: screenshot, Options: playbook.Options{Timeout: 10 * time.Minute}, Calls: calls{awscalls.Read: {"EC2.GetConsoleScreenshot"}, awscalls.Forensics: objects}},
 		{Name: actConsole, Do: console, Options: playbook.Options{Timeout: 10 * time.Minute}, Calls: calls{awscalls.Read: {"EC2.GetConsoleOutput"}, awscalls.Forensics: objects}},
 		{Name: actMetadata, Do: metadata, Options: playbook.Options{Timeout: 10 * time.Minute}, Calls: calls{awscalls.Read: {"EC2.DescribeInstances", "EC2.DescribeVolumes", "EC2.DescribeNetworkInterfaces", "EC2.DescribeSnapshots"}, awscalls.Forensics: objects}},

@@ -257,11 +257,11 @@ func (b *bench) gap(records map[string]playbook.Record, what string) string {
 	return ""
 }
 
-// calls counts the calls of an operation that were answered.
+// calls are the calls of an operation, but for dry runs.
 func (b *bench) calls(operation string) []sim.Call {
 	var list []sim.Call
 	for _, c := range b.world.Calls() {
-		if c.String() == operation {
+		if c.String() == operation && !c.DryRun() {
 			list = append(list, c)
 		}
 	}

@@ -37,6 +37,7 @@ const (
 
 // The names of actions.
 const (
+	actPreflight   = "preflight.forensics"
 	actScreenshot  = "forensics.screenshot"
 	actConsole     = "forensics.console"
 	actMetadata    = "forensics.metadata"

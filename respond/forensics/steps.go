@@ -26,6 +26,8 @@ type Hooks struct {
 	MemoryLimit time.Duration
 	// NoMemory is why a plan that isolates takes no memory; empty: it may.
 	NoMemory string
+	// Rehearsed says that the plan has dry runs besides; Trials are those of ours.
+	Rehearsed bool
 	// BeforeReport are steps that the report waits for.
 	BeforeReport []string
 }
@@ -57,6 +59,9 @@ func Steps(w World, r respond.Request, h Hooks) (respond.Draft, error) {
 	b.snapshots()
 	b.older()
 	b.bench()
+	if err := b.rehearsed(); err != nil {
+		return b.d, err
+	}
 	b.closing()
 	b.lines()
 	return b.d, nil

@@ -195,7 +195,8 @@ func machineOf(i types.Instance, img Image) machine {
 	return m
 }
 
-func run(x *respond.Exec, p machineParams, img Image, typ string, subnet Subnet, try int) (machine, error) {
+// launching is the call that starts a workstation, without its token and tags.
+func launching(p machineParams, img Image, typ string, subnet Subnet) *ec2.RunInstancesInput {
 	root := &types.EbsBlockDevice{Encrypted: aws.Bool(true), DeleteOnTermination: aws.Bool(true), VolumeType: types.VolumeTypeGp3}
 	if img.RootGiB > 0 {
 		root.VolumeSize = aws.Int32(max(img.RootGiB, 8)) // a double of AWS may want it said
@@ -203,17 +204,13 @@ func run(x *respond.Exec, p machineParams, img Image, typ string, subnet Subnet,
 	if p.Key != "" {
 		root.KmsKeyId = aws.String(p.Key)
 	}
-	spec := tagged(x, types.ResourceTypeInstance, "guardroom workstation "+x.Plan.Incident.String(), expires(x), nil)
-	vol := tagged(x, types.ResourceTypeVolume, "", expires(x), nil)
 	in := &ec2.RunInstancesInput{
 		ImageId: aws.String(img.ID), InstanceType: types.InstanceType(typ), MinCount: aws.Int32(1), MaxCount: aws.Int32(1),
-		ClientToken: aws.String(x.Token(fmt.Sprintf("try %d", try))),
 		NetworkInterfaces: []types.InstanceNetworkInterfaceSpecification{{DeviceIndex: aws.Int32(0), SubnetId: aws.String(subnet.ID), Groups: p.SecurityGroups,
 			AssociatePublicIpAddress: aws.Bool(false), DeleteOnTermination: aws.Bool(true)}},
 		MetadataOptions:                   &types.InstanceMetadataOptionsRequest{HttpTokens: types.HttpTokensStateRequired, HttpPutResponseHopLimit: aws.Int32(1), HttpEndpoint: types.InstanceMetadataEndpointStateEnabled},
 		BlockDeviceMappings:               []types.BlockDeviceMapping{{DeviceName: aws.String(img.Root), Ebs: root}},
-		InstanceInitiatedShutdownBehavior: types.ShutdownBehaviorStop, DisableApiTermination: aws.Bool(true),
-		TagSpecifications: append(spec, vol...),
+		InstanceInitiatedShutdownBehavior: types.ShutdownBehaviorStop,
 	}
 	if p.Profile != "" {
 		in.IamInstanceProfile = &types.IamInstanceProfileSpecification{Name: aws.String(p.Profile)}
@@ -221,6 +218,13 @@ func run(x *respond.Exec, p machineParams, img Image, typ string, subnet Subnet,
 			in.IamInstanceProfile = &types.IamInstanceProfileSpecification{Arn: aws.String(p.Profile)}
 		}
 	}
+	return in
+}
+
+func run(x *respond.Exec, p machineParams, img Image, typ string, subnet Subnet, try int) (machine, error) {
+	in := launching(p, img, typ, subnet)
+	in.ClientToken, in.DisableApiTermination = aws.String(x.Token(fmt.Sprintf("try %d", try))), aws.Bool(true)
+	in.TagSpecifications = append(tagged(x, types.ResourceTypeInstance, "guardroom workstation "+x.Plan.Incident.String(), expires(x), nil), tagged(x, types.ResourceTypeVolume, "", expires(x), nil)...)
 	out, err := change(x, x.Place(), func(ctx context.Context, c awscalls.EC2) (*ec2.RunInstancesOutput, error) {
 		return c.RunInstances(ctx, in)
 	})

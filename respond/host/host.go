@@ -19,6 +19,7 @@ import (
 	"github.com/guardroom/guardroom/respond/awscalls"
 	"github.com/guardroom/guardroom/respond/ec2"
 	"github.com/guardroom/guardroom/respond/forensics"
+	"github.com/guardroom/guardroom/respond/kit"
 )
 
 // Name is what plans and routes call the playbook.
@@ -119,7 +120,7 @@ func (b both) Draft(w respond.World, r respond.Request) (respond.Draft, error) {
 	}
 	recordFirst(d.Steps, more.Steps)
 	d.Steps = append(d.Steps, more.Steps...)
-	if err := ec2.Rehearse(d.Steps); err != nil {
+	if err := kit.Rehearse(d.Steps, forensics.Trials(more.Steps, r)...); err != nil { // one step tries the calls of both
 		return d, err
 	}
 	for _, line := range more.WillNot {
@@ -146,7 +147,7 @@ func (b both) Draft(w respond.World, r respond.Request) (respond.Draft, error) {
 // containment drafts the containment, and how the acquisition fits into it. Where
 // isolation goes first, memory is taken through endpoints of the VPC or not at all.
 func (b both) containment(v worlds, acquired forensics.World, r respond.Request, first bool) (respond.Draft, forensics.Hooks, error) {
-	h := forensics.Hooks{}
+	h := forensics.Hooks{Rehearsed: true}
 	if first {
 		h.MemoryLimit = ec2.MemoryLimit
 		d, err := b.contain.Draft(v.Containment, r)

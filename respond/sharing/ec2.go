@@ -33,6 +33,9 @@ func snapshotKind() kind {
 			return ""
 		},
 		describe: describeSnapshot, shares: snapshotShares, change: changeSnapshot,
+		trial: func(id, with string) any {
+			return &ec2.ModifySnapshotAttributeInput{SnapshotId: &id, Attribute: types.SnapshotAttributeNameCreateVolumePermission, OperationType: types.OperationTypeRemove, UserIds: []string{with}}
+		},
 	}
 }
 
@@ -118,6 +121,10 @@ func imageKind() kind {
 			return ""
 		},
 		describe: describeImage, shares: imageShares, change: changeImage,
+		trial: func(id, with string) any {
+			return &ec2.ModifyImageAttributeInput{ImageId: &id, Attribute: aws.String(string(types.ImageAttributeNameLaunchPermission)),
+				LaunchPermission: &types.LaunchPermissionModifications{Remove: []types.LaunchPermission{{UserId: &with}}}}
+		},
 	}
 }
 

@@ -30,6 +30,9 @@ func Actions() []respond.Action {
 	var out []respond.Action
 	for _, k := range kinds() {
 		out = append(out, k.record(), k.remove(), k.addBack(), k.verify())
+		if k.trial != nil {
+			out = append(out, k.preflight().Action())
+		}
 	}
 	return out
 }
@@ -89,15 +92,34 @@ func (b book) Draft(w respond.World, r respond.Request) (respond.Draft, error) {
 	p.Remove = minus(s.Shares, p.Keep)
 	after := []string{d.Add(respond.Step{ID: "record/" + s.ID, Action: b.action("record"), Stage: "record", Title: "write down with whom " + b.noun + " " + s.ID + " is shared", Effect: respond.NoChange}, p)}
 	if len(p.Remove) > 0 {
+		if b.trial != nil {
+			after = append(after, d.Add(b.preflight().Step(after...), b.trials(s)))
+		}
 		after = append(after, d.Add(respond.Step{ID: "contain/" + s.ID, Action: b.action("remove-shares"), Stage: "contain", Effect: respond.Reversible, Contains: true, After: after,
 			Title: b.noun + " " + s.ID + ": shared with " + kit.Join(words(p.Remove)) + " -> nobody"}, p))
 	} else {
 		d.Guard("already contained", respond.Warn, b.noun+" "+s.ID+" is shared with nobody", "")
 	}
 	d.Add(respond.Step{ID: "verify/" + s.ID, Action: b.action("verify"), Stage: "verify", Title: "read the shares of " + s.ID + " back", Effect: respond.NoChange, Contains: true, After: after}, p)
+	if err := kit.Rehearse(d.Steps); err != nil {
+		return respond.Draft{}, fault.Wrap(fault.Internal, err, "draft the dry runs for "+s.ID, "nothing was changed", "")
+	}
 	b.words(d, s, p)
 	d.ShortestSeconds, d.LongestSeconds = 3, 120
 	return d.Draft, nil
+}
+
+// preflight asks AWS whether shares may be taken away.
+func (k kind) preflight() kit.Preflight {
+	return kit.Preflight{Name: "preflight." + k.service, Calls: map[awscalls.Role][]string{awscalls.Act: {k.modify}}, Vital: []string{k.modify}, Lost: "no share can be taken away", Rest: "the rest"}
+}
+
+// trials try the change with the owner itself, with whom nothing need be shared.
+func (b book) trials(s thing) kit.Rehearsal {
+	if slices.Contains(s.Shares, share(account+s.Owner)) {
+		return kit.Rehearsal{} // who takes no notice of the dry run would take it away
+	}
+	return kit.Rehearsal{Trials: []kit.Trial{kit.Try(awscalls.Act, s.Owner, b.modify, b.trial(s.ID, s.Owner))}}
 }
 
 func (b book) words(d *kit.Draft, s thing, p params) {

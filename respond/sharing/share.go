@@ -95,6 +95,9 @@ type kind struct {
 	describe func(ctx context.Context, a awscalls.AWS, p awscalls.Place, id string) (thing, error)
 	shares   func(ctx context.Context, a awscalls.AWS, p awscalls.Place, id string) ([]share, error)
 	change   func(ctx context.Context, a awscalls.AWS, p awscalls.Place, id string, add, remove []share) error
+	// trial is the input of a change that changes nothing: it takes away the share
+	// with an account that has none. nil: the service has no dry run.
+	trial func(id, with string) any
 }
 
 func kinds() []kind { return []kind{snapshotKind(), imageKind(), dbSnapshotKind(), dbClusterKind()} }
