@@ -5,7 +5,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/guardroom/guardroom/cloud/sim"
+	"github.com/guardroom/guardroom/playbook"
+	"github.com/guardroom/guardroom/respond"
+	"github.com/guardroom/guardroom/respond/awscalls"
 	"github.com/guardroom/guardroom/respond/kit"
 )
 
@@ -59,5 +64,52 @@ func TestEveryChangeOfAPlanIsTriedOrSaidNotToBe(t *testing.T) {
 				t.Errorf("it says %q", m)
 			}
 		})
+	}
+}
+
+func TestPreflightRefusesOnlyWhenIsolationItselfIsNotAllowed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, fortress)
+	r.Deny(awscalls.Act, "ec2:ModifyNetworkInterfaceAttribute")
+	before := lasting(r.world(r.id))
+	p := r.Plan()
+	records := r.run(p)
+	if records[StepPreflight].State != playbook.Failed || !strings.Contains(records[StepPreflight].Message, kit.CallInterface) {
+		t.Errorf("preflight is %s: %s", records[StepPreflight].State, records[StepPreflight].Message)
+	}
+	if _, contained, _ := r.Result(p, records); contained {
+		t.Error("it counts as contained")
+	}
+	after := lasting(r.world(r.id))
+	if diff := cmp.Diff(before.Interfaces[0].Groups, after.Interfaces[0].Groups); diff != "" || after.Scaling == nil || len(after.Classic) == 0 || len(after.Addresses) == 0 {
+		t.Error("the network was changed although nothing can be isolated")
+	}
+	if records[StepRevoke].State != playbook.Completed {
+		t.Errorf("the sessions are not revoked, which needs nothing of that: %s", records[StepRevoke].Message)
+	}
+}
+
+func TestPreflightChangesNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, fortress)
+	p := r.Plan()
+	p.Steps = p.Steps[1:2] // the first records what is
+	p.Steps[0].After = nil
+	before := r.Dump()
+	records := r.run(p)
+	if p.Steps[0].ID != StepPreflight || records[StepPreflight].State != playbook.Completed {
+		t.Fatalf("%+v", records)
+	}
+	if diff := cmp.Diff(before, r.Dump()); diff != "" {
+		t.Error(diff)
+	}
+	tried := 0
+	for _, c := range r.World.Calls() {
+		if respond.Is(c.Err, "DryRunOperation") {
+			tried++
+		}
+	}
+	if tried < 8 {
+		t.Errorf("only %d dry runs were answered", tried)
 	}
 }
