@@ -116,8 +116,7 @@ func TestACallThatIsNotAnsweredIsNoDrift(t *testing.T) {
 				r.Pass(5 * time.Minute)
 				var mu sync.Mutex
 				failed := map[string]int{}
-				r.mu.Lock()
-				r.hook = func(at sim.Phase, call sim.Call) error {
+				r.Hook(func(at sim.Phase, call sim.Call) error {
 					mu.Lock()
 					defer mu.Unlock()
 					input, _ := json.Marshal(call.Input)
@@ -127,8 +126,7 @@ func TestACallThatIsNotAnsweredIsNoDrift(t *testing.T) {
 					}
 					failed[key]++
 					return &smithy.OperationError{ServiceID: call.Service, OperationName: call.Operation, Err: &smithy.GenericAPIError{Code: "RequestLimitExceeded", Message: "Rate exceeded."}}
-				}
-				r.mu.Unlock()
+				})
 				drift, err := respond.Check(t.Context(), r.AWS, r.Actions, p, records)
 				if len(failed) == 0 {
 					t.Fatal("every call was answered: the case proves nothing")
