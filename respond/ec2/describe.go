@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,7 +63,7 @@ func Describe(ctx context.Context, a awscalls.AWS, place awscalls.Place, instanc
 // describeIn is Describe within a step.
 func describeIn(x *respond.Exec, instanceID string) (*World, error) {
 	d := newDescriber(x.AWS, x.In(awscalls.Read, x.Def.Account, x.Def.Region), instanceID)
-	d.look, d.group, d.pause = x.Look, x.Group, x.Sleep
+	d.look, d.group, d.pause, d.hurry = x.Look, x.Group, x.Sleep, true
 	return d.world()
 }
 
@@ -81,7 +82,18 @@ type describer struct {
 	unknown map[string]string
 	later   []string // what of it may be answered later
 	passing error    // one that may pass
-	last    bool     // round: what does not answer now is unknown
+	round   int
+	hurry   bool // isolation waits for it
+}
+
+// final reports whether what is not answered now is unknown. What isolation does not
+// hang on is asked for again once at most: an outage of Systems Manager must not keep
+// an interface open.
+func (d *describer) final(key string) bool {
+	if strings.HasPrefix(key, "ssm.") || strings.HasPrefix(key, "kms.") || key == "ec2.DescribeFlowLogs" {
+		return d.hurry || d.round > 0
+	}
+	return d.round == rounds-1
 }
 
 func newDescriber(a awscalls.AWS, place awscalls.Place, id string) *describer {
@@ -100,7 +112,7 @@ func (d *describer) world() (*World, error) {
 				return nil, stop
 			}
 		}
-		d.passing, d.last = nil, n == rounds-1
+		d.passing, d.round = nil, n
 		var w *World
 		if w, err = d.build(); err == nil {
 			return w, nil
@@ -213,7 +225,7 @@ func ask[T any](d *describer, key string, call func(ctx context.Context) (T, err
 	case err == nil:
 		d.memo[key] = v
 		return v, nil
-	case respond.Transient(err) && !d.last || errors.Is(err, playbook.ErrStopped) || errors.Is(err, context.Canceled):
+	case respond.Transient(err) && !d.final(key) || errors.Is(err, playbook.ErrStopped) || errors.Is(err, context.Canceled):
 		if d.passing == nil || !respond.Transient(err) {
 			d.passing = err
 		}

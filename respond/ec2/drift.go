@@ -32,11 +32,12 @@ func (v view) tracked(w *World, n Interface) string {
 		why = append(why, "connections through "+p.title()+" that were open may live on: "+reason)
 	}
 	widened := false
-	v.done(actIsolate, func(s respond.Step, r playbook.Record) {
-		if p, err := paramsOf[isolateParams](s); err == nil && p.Interface == n.ID {
+	for _, s := range v.steps { // also where another than the step closed it
+		if p, err := paramsOf[isolateParams](s); s.Action == actIsolate && err == nil && p.Interface == n.ID {
+			r, _ := v.record(s.ID)
 			r.Load(savedWidened, &widened)
 		}
-	})
+	}
 	if !widened {
 		why = append(why, "connections that were open may live on until they are idle: they were neither opened and cut nor cut by a network ACL that denies everything")
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/smithy-go"
 
+	"github.com/guardroom/guardroom/internal/fault"
 	"github.com/guardroom/guardroom/playbook"
 	"github.com/guardroom/guardroom/respond"
 	"github.com/guardroom/guardroom/respond/awscalls"
@@ -260,13 +261,35 @@ func (o opened) shut(x *respond.Exec) (playbook.Outcome, error) {
 			return o.shown(x, "")
 		case respond.Gone(err) && respond.Is(err, "InvalidNetworkInterfaceID*"):
 			return o.shown(x, "")
-		case ends(err) || try >= 8 || !respond.Transient(err):
+		case ends(err):
 			return playbook.Outcome{}, err
+		case try >= 8 || !respond.Transient(err):
+			return o.back(x, err)
 		}
 		if err := x.Sleep(time.Second << min(try, 3)); ends(err) {
 			return playbook.Outcome{}, err
 		}
 	}
+}
+
+// back gives an interface that AWS does not let into our group the groups that it
+// had: it must not stay in the one that lets everything through.
+func (o opened) back(x *respond.Exec, why error) (playbook.Outcome, error) {
+	now, err := interfaceNow(x, o.Interface)
+	if err != nil || o.Convert == "" || !slices.Contains(now.Groups, o.Convert) || len(o.Before) == 0 {
+		return playbook.Outcome{}, why
+	}
+	err = finish(x, awscalls.AWS.EC2, func(ctx context.Context, c awscalls.EC2) error {
+		return setGroups(ctx, c, o.Interface, o.Before...)
+	})
+	if err != nil {
+		return playbook.Outcome{}, why // how it is closed stays owed
+	}
+	if err := settleOwn(x, "open"); err != nil {
+		return playbook.Outcome{}, err
+	}
+	f := fault.Of(respond.Explain(why, "give "+o.Interface+" the group "+o.end(), o.Interface+" is in the groups that it had before: "+kit.Join(o.Before)))
+	return playbook.Outcome{}, playbook.Permanent(f)
 }
 
 // shown looks that the interface is in our group and no other, and settles what
@@ -349,10 +372,14 @@ func closeOpened(ctx context.Context, a awscalls.AWS, owed respond.Owed, _ time.
 		return err // it was never opened, or is closed
 	}
 	err = setGroups(ctx, c, o.Interface, o.Contain)
-	if respond.Is(err, "InvalidGroup.NotFound") {
-		return setGroups(ctx, c, o.Interface, o.Before...)
+	if err == nil || respond.Transient(err) || len(o.Before) == 0 {
+		return err
 	}
-	return err
+	// It cannot be contained; open to everything it must not stay.
+	if back := setGroups(ctx, c, o.Interface, o.Before...); back != nil {
+		return err
+	}
+	return nil
 }
 
 type releaseParams struct {

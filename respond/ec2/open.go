@@ -3,6 +3,7 @@ package ec2
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"time"
 
@@ -128,7 +129,10 @@ func closeOpenGroup(x *respond.Exec) (playbook.Outcome, error) {
 		hidden = rec.Ended.Add(appears)
 	}
 	err := x.Finish(func(ctx context.Context) error { return deleteGroup(ctx, x.AWS, x.Place(), n, x.Now().Before(hidden)) })
-	if respond.Is(err, "DependencyViolation") {
+	if used := respond.Is(err, "DependencyViolation"); used || errors.Is(err, errUsed) {
+		if x.Now().Sub(x.Started()) >= stillUsed {
+			return playbook.Outcome{}, conflict(n.Name+" is still used, so it cannot be deleted: "+respond.Reason(err), "it is owed, and is deleted as soon as no interface is in it", "give the interface its groups by hand, if guardroom may not")
+		}
 		return playbook.Outcome{}, fault.Wrap(fault.Unavailable, respond.Worded(err), n.Name+" is still used", "it is owed and will be deleted", "it is asked again")
 	}
 	if err != nil {
@@ -139,6 +143,12 @@ func closeOpenGroup(x *respond.Exec) (playbook.Outcome, error) {
 	}
 	return done(n.Name + " in " + p.VPC + " is deleted")
 }
+
+// stillUsed is how long the run waits for an interface to leave the group. What looks
+// at the result, and tells it, waits too; the group stays owed.
+const stillUsed = 2 * time.Minute
+
+var errUsed = errors.New("an interface is in it")
 
 // appears is how long a group that was made may stay invisible.
 const appears = time.Minute
@@ -167,7 +177,7 @@ func deleteGroup(ctx context.Context, a awscalls.AWS, place awscalls.Place, n na
 			return err
 		}
 		if i := slices.IndexFunc(used, func(i types.NetworkInterface) bool { return slices.Contains(groupIDs(i.Groups), str(g.GroupId)) }); i >= 0 {
-			return fault.New(fault.Unavailable, n.Name+" is still used by "+str(used[i].NetworkInterfaceId), "it is asked again")
+			return fault.Wrap(fault.Unavailable, errUsed, n.Name+" is still used by "+str(used[i].NetworkInterfaceId), "", "it is asked again")
 		}
 		_, err = c.DeleteSecurityGroup(ctx, &ec2.DeleteSecurityGroupInput{GroupId: g.GroupId})
 		if err != nil && !respond.Gone(err) {
