@@ -26,7 +26,9 @@ type Exported struct {
 // into a folder that must not exist. It writes under another name beside it and
 // renames at the end, when all is on disk and has the hash that the manifest
 // says; otherwise nothing is left behind. A manifest whose copy is changed or gone
-// is not exported. Snapshots stay in AWS and are listed.
+// is not exported. Snapshots stay in AWS and are listed. Beside them it writes the
+// chain of custody, the signatures and keys as other tools read them, and a
+// README.txt that says what each file is and how all is checked without guardroom.
 func Export(ctx context.Context, folder string, list []Sealed, copies []KeptCopy, objects Objects) (Exported, error) {
 	out := Exported{Folder: folder}
 	if len(list) == 0 {
@@ -47,7 +49,7 @@ func Export(ctx context.Context, folder string, list []Sealed, copies []KeptCopy
 		return out, fmt.Errorf("make a folder beside %s: %w", folder, err)
 	}
 	defer os.RemoveAll(tmp) // gone after the rename
-	w := &exporting{ctx: ctx, dir: tmp, out: &out}
+	w := &exporting{ctx: ctx, dir: tmp, out: &out, keys: map[string]bool{}}
 	for _, s := range list {
 		if err := w.sealed(s); err != nil {
 			return out, err
@@ -65,7 +67,13 @@ func Export(ctx context.Context, folder string, list []Sealed, copies []KeptCopy
 			return out, err
 		}
 	}
-	if err := w.file("SHA256SUMS", strings.NewReader(w.sums.String()), ""); err != nil {
+	if err := w.custody(newest); err != nil {
+		return out, err
+	}
+	if err := w.file(readmeFile, strings.NewReader(readme(newest, list, w.items, out.Left)), ""); err != nil {
+		return out, err
+	}
+	if err := w.file(sumsFile, strings.NewReader(w.sums.String()), ""); err != nil {
 		return out, err
 	}
 	if err := syncDir(tmp); err != nil {
@@ -90,10 +98,16 @@ type exporting struct {
 	dir  string
 	out  *Exported
 	sums strings.Builder
+	keys map[string]bool // the files of public keys that are written
+	// items are those that have a file, in the order of the manifest.
+	items []exportedItem
 }
 
 func (w *exporting) sealed(s Sealed) error {
-	name := fmt.Sprintf("manifest-%04d", s.Revision)
+	if err := s.Check(nil); err != nil {
+		return err
+	}
+	name := manifestName(s.Revision)
 	if err := w.file(name+".json", strings.NewReader(string(s.Bytes)), s.SHA256); err != nil {
 		return err
 	}
@@ -101,7 +115,10 @@ func (w *exporting) sealed(s Sealed) error {
 	if err != nil {
 		return err
 	}
-	return w.file(name+".sig.json", strings.NewReader(string(sig)), "")
+	if err := w.file(name+".sig.json", strings.NewReader(string(sig)), ""); err != nil {
+		return err
+	}
+	return w.signature(name, s.Signature)
 }
 
 func (w *exporting) object(n int, i Item, objects Objects) error {
@@ -110,7 +127,9 @@ func (w *exporting) object(n int, i Item, objects Objects) error {
 		return fmt.Errorf("read %s: %w", i.ID, err)
 	}
 	defer body.Close()
-	return w.file(fmt.Sprintf("%03d-%s", n+1, fileName(i.Location)), body, i.SHA256)
+	name := fmt.Sprintf("%03d-%s", n+1, fileName(i.Location))
+	w.items = append(w.items, exportedItem{name, i})
+	return w.file(name, body, i.SHA256)
 }
 
 // fileName is the last part of a location, with nothing in it that a file system
@@ -155,7 +174,7 @@ func (w *exporting) file(name string, from io.Reader, want string) error {
 		return f
 	}
 	w.out.Files, w.out.Bytes = append(w.out.Files, name), w.out.Bytes+n
-	if name != "SHA256SUMS" {
+	if name != sumsFile {
 		fmt.Fprintf(&w.sums, "%s  %s\n", sum, name)
 	}
 	return w.ctx.Err()

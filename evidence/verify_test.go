@@ -203,7 +203,7 @@ func TestAnExportIsWholeOrNotThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"manifest-0001.json", "manifest-0001.sig.json", "001-console.txt", "002-blocks.json", "SHA256SUMS"}
+	want := []string{"manifest-0001.json", "manifest-0001.sig.json", "manifest-0001.sig", "key-" + s.Signature.KeyID + ".pem", "001-console.txt", "002-blocks.json", "custody.json", "README.txt", "SHA256SUMS"}
 	if !slices.Equal(out.Files, want) || len(out.Left) != 2 {
 		t.Errorf("wrote %q and left %q, want %q", out.Files, out.Left, want)
 	}
