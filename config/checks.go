@@ -28,6 +28,7 @@ var (
 	accountID  = newForm(`^[0-9]{12}$`)
 	regionName = newForm(`^[a-z]{2,5}(-[a-z]+)+-[0-9]{1,2}$`)
 	bucketName = newForm(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+	ec2ID      = newForm(`^[a-z]+-([0-9a-f]{8}|[0-9a-f]{17})$`)
 	roleName   = newForm(`^[A-Za-z0-9_+=,.@/-]{1,512}$`)
 	topicARN   = newForm(`^arn:aws[a-z-]*:sns:[a-z]{2,5}(-[a-z]+)+-[0-9]{1,2}:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$`)
 	headerName = newForm("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")

@@ -370,6 +370,8 @@ func (d *decoder) respond(c *Config, check func(string) error) {
 			d.failAt(fmt.Sprintf("respond.break_glass[%d]", i), "write arn:aws:iam::111122223333:role/break-glass", "%q is not the ARN of a role or user", arn)
 		}
 	}
+	d.awsIDs("respond.forensics.subnets", "subnet", r.Forensics.Subnets)
+	d.awsIDs("respond.forensics.security_groups", "sg", r.Forensics.SecurityGroups)
 	if s := r.Forensics.MemoryDocument; s != "" && len(strings.Split(s, "/")) != 3 {
 		d.failAt("respond.forensics.memory_document", "write NAME/VERSION/SHA256", "%q is not NAME/VERSION/SHA256", s)
 	}
@@ -386,6 +388,15 @@ func (d *decoder) respond(c *Config, check func(string) error) {
 			if _, err := ParseHours(p.Hours); err != nil {
 				d.failAt(at+".hours", "write 22:00-06:00, in UTC", "%s", err)
 			}
+		}
+	}
+}
+
+// awsIDs checks ids of EC2: a prefix, a dash, and 8 or 17 hex digits.
+func (d *decoder) awsIDs(path, prefix string, ids []string) {
+	for i, id := range ids {
+		if !ec2ID.MatchString(id) || !strings.HasPrefix(id, prefix+"-") {
+			d.failAt(fmt.Sprintf("%s[%d]", path, i), "write "+prefix+"-0123456789abcdef0, as AWS shows it", "%q is no id of AWS: %s- and 8 or 17 hex digits", id, prefix)
 		}
 	}
 }
