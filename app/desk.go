@@ -203,7 +203,7 @@ func (d *desk) question(ctx context.Context, r api.PlanRequest, who string) (q s
 		targets = targets[at : at+1]
 	}
 	if len(targets) == 0 {
-		return q, p, req, fault.New(fault.Conflict, fmt.Sprintf("the leading finding of %s (%s) names no resource that can be described%s", i.Number, f.Type.Name, because(strings.Join(respond.Unfit(f), "; "))), "respond by hand: guardroom finding show "+string(f.ID))
+		return q, p, req, fault.New(fault.Conflict, fmt.Sprintf("the leading finding of %s (%s) names no resource that can be described%s", i.Number, f.Type.Name, because(strings.Join(respond.Unfit(f), "; "))), "respond by hand: guardroom finding show "+string(f.ID)+" says what GuardDuty saw, and the console has the resource")
 	}
 	target, policy := targets[0], d.policy
 	switch {

@@ -4,14 +4,17 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/smithy-go"
 
 	"github.com/guardroom/guardroom/api"
 	"github.com/guardroom/guardroom/cloud/sim"
 	"github.com/guardroom/guardroom/evidence"
+	"github.com/guardroom/guardroom/notify/message"
 	"github.com/guardroom/guardroom/source"
 )
 
@@ -31,9 +34,10 @@ func TestWhatWasNotKeptIsAGapOfTheSealedManifest(t *testing.T) {
 		fails      string // the call that fails; empty: the server of the code is not reached
 		what, why  string
 		containing string
+		named      string // what failed, in messages
 	}{
-		{"the events of CloudTrail", userFinding(1, "ci", victimRegion), "LookupEvents", "user ci: what CloudTrail shows since", "InvalidTimeRangeException", "iam-user"},
-		{"the code of a function", lambdaFinding(1, "resize"), "", "the code of resize (", "the server of the code", "lambda-function"},
+		{"the events of CloudTrail", userFinding(1, "ci", victimRegion), "LookupEvents", "user ci: what CloudTrail shows since", "InvalidTimeRangeException", "iam-user", "events of CloudTrail"},
+		{"the code of a function", lambdaFinding(1, "resize"), "", "the code of resize (", "the server of the code", "lambda-function", "the code"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -58,6 +62,26 @@ func TestWhatWasNotKeptIsAGapOfTheSealedManifest(t *testing.T) {
 			}
 			r.ended(t, got.Row.Run)
 			m := r.sealed(t)
+			row, err := r.db.GetRun(t.Context(), got.Row.Run)
+			if err != nil {
+				t.Fatal(err)
+			}
+			shown, err := progressOf(t.Context(), r.db.DB, row, time.Now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			told := messageRun(shown).Gaps
+			if len(shown.Gaps) != len(m.Gaps) || len(told) != len(m.Gaps) {
+				t.Errorf("the manifest has %+v, the run shows %+v, messages %+v", m.Gaps, shown.Gaps, told)
+			}
+			for _, g := range m.Gaps {
+				if !slices.Contains(shown.Gaps, evidence.Gap{What: g.What, Why: g.Why}) || !slices.Contains(told, message.RunGap{What: g.What, Why: g.Why}) {
+					t.Errorf("%+v is not shown: %+v, or not told: %+v", g, shown.Gaps, told)
+				}
+			}
+			if names := messageRun(shown).Steps; !slices.ContainsFunc(names, func(s message.RunStep) bool { return s.State == message.RunFailed && s.Stage == c.named }) {
+				t.Errorf("no step that failed is named %q", c.named)
+			}
 			var found []evidence.Gap
 			for _, g := range m.Gaps {
 				if strings.Contains(g.What, c.what) {

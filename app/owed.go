@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/guardroom/guardroom/incident"
-	"github.com/guardroom/guardroom/internal/fault"
 	"github.com/guardroom/guardroom/playbook"
 	"github.com/guardroom/guardroom/respond"
 	"github.com/guardroom/guardroom/store"
@@ -194,7 +193,7 @@ func (r *runs) closeWithin(ctx context.Context, o respond.Owed, settles bool) er
 		})
 	}
 	o.Attempts++
-	o.Error = fault.Of(err).Error()
+	o.Error = respond.Reason(err)
 	r.log.Warn("what a run opened could not be closed", "run", string(o.Run), "owed", o.ID, "attempt", o.Attempts, "error", err)
 	return r.store.Write(ctx, func(tx *store.Tx) error { return tx.PutOwed(ctx, o) })
 }

@@ -3,11 +3,15 @@ package app
 import (
 	"context"
 	"encoding/json"
-	"errors"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/guardroom/guardroom/config"
 	"github.com/guardroom/guardroom/incident"
@@ -33,7 +37,8 @@ func TestDefect57WhatCannotBeClosedIsToldOnceAndTakenBack(t *testing.T) {
 			if allowed {
 				return nil
 			}
-			return errors.New("not authorized to perform ec2:ModifyNetworkInterfaceAttribute")
+			return &smithy.OperationError{ServiceID: "EC2", OperationName: "ModifyNetworkInterfaceAttribute", Err: &awshttp.ResponseError{RequestID: "x", ResponseError: &smithyhttp.ResponseError{
+				Response: &smithyhttp.Response{Response: &http.Response{StatusCode: http.StatusForbidden}}, Err: &smithy.GenericAPIError{Code: "UnauthorizedOperation", Message: "no"}}}}
 		}}}
 		if _, err := a.Take(t.Context(), source.Input{Source: "test", Body: minerFinding()}); err != nil {
 			t.Fatal(err)
@@ -93,10 +98,10 @@ func TestDefect57WhatCannotBeClosedIsToldOnceAndTakenBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		said, open := look()
-		if len(said) != 1 || said[0].Kind != incident.KindLeftOpen || !strings.Contains(said[0].Text, "Left open by run_1: eni-0c1 is in the group that lets everything through; tried 5 times to close it: not authorized") {
+		if len(said) != 1 || said[0].Kind != incident.KindLeftOpen || !strings.Contains(said[0].Text, "Left open by run_1: eni-0c1 is in the group that lets everything through; tried 5 times to close it: AWS answered EC2.ModifyNetworkInterfaceAttribute with UnauthorizedOperation: no") {
 			t.Errorf("it is told: %+v", said)
 		}
-		if len(open) != 1 || open[0].Key != "owed/run_1/eni" || open[0].Topic != "not_closed" || !strings.Contains(open[0].Message, "not authorized") {
+		if len(open) != 1 || open[0].Key != "owed/run_1/eni" || open[0].Topic != "not_closed" || !strings.HasSuffix(open[0].Message, " to close it: AWS answered EC2.ModifyNetworkInterfaceAttribute with UnauthorizedOperation: no") {
 			t.Errorf("the notice: %+v", open)
 		}
 		if err := a.runs.closeAll(t.Context(), stale); err != nil {

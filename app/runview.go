@@ -96,7 +96,7 @@ func messageRun(p respond.Progress) message.Run {
 		r.Stages = append(r.Stages, message.RunStage{Name: respond.StageWords(s.Stage), State: message.RunState(s.State), Done: s.Done, Total: s.Total, Failed: s.Failed, Percent: s.Percent})
 	}
 	for _, s := range p.Steps {
-		r.Steps = append(r.Steps, message.RunStep{ID: s.ID, Stage: respond.StageWords(s.Stage), Preserves: s.Preserves, Contains: s.Contains, Title: s.Title, State: message.RunState(s.State), Percent: s.Percent,
+		r.Steps = append(r.Steps, message.RunStep{ID: s.ID, Stage: respond.PartWords(s.ID, s.Stage), Preserves: s.Preserves, Contains: s.Contains, Title: s.Title, State: message.RunState(s.State), Percent: s.Percent,
 			Message: s.Message, Safe: s.Safe, Hint: s.Hint, Took: s.Took})
 	}
 	for _, i := range p.Evidence {

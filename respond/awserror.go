@@ -85,13 +85,12 @@ func Explain(err error, what, safe string) error {
 	if _, ok := errors.AsType[*fault.Error](err); ok {
 		return err
 	}
-	code := Code(err)
 	message := what
-	if code != "" {
-		message += " (" + code + ")"
-	}
-	action := Called(err)
+	action, code := Called(err), Code(err)
 	err = Worded(err)
+	if code != "" && !strings.Contains(err.Error(), code) {
+		message += " (" + code + ")" // what AWS said says it else
+	}
 	switch {
 	case DeniedByAWS(err) && action == "STS.AssumeRole":
 		return playbook.Permanent(fault.Wrap(fault.Denied, err, message, safe, "let the role trust guardroom with sts:AssumeRole and sts:SetSourceIdentity, allow guardroom both on it, and compare aws.external_id"))

@@ -75,6 +75,19 @@ func TestAReasonIsReadByPeople(t *testing.T) {
 	}
 }
 
+func TestAnExplainedErrorSaysItsCodeOnce(t *testing.T) {
+	t.Parallel()
+	api := &smithy.GenericAPIError{Code: "UnauthorizedOperation", Message: "no", Fault: smithy.FaultClient}
+	for want, err := range map[string]error{
+		"isolate eni-1: AWS answered EC2.ModifyNetworkInterfaceAttribute with UnauthorizedOperation: no": &smithy.OperationError{ServiceID: "EC2", OperationName: "ModifyNetworkInterfaceAttribute", Err: api},
+		"isolate eni-1: api error UnauthorizedOperation: no":                                             api,
+	} {
+		if got := fault.Of(respond.Explain(err, "isolate eni-1", "nothing was changed")).Error(); got != want {
+			t.Errorf("explained as %q, want %q", got, want)
+		}
+	}
+}
+
 func TestWhatPassesByItselfIsAskedAgain(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[string]bool{

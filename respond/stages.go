@@ -14,6 +14,18 @@ func StageWords(stage string) string {
 	return stage
 }
 
+// PartWords names what a step is there for in as few words: its stage, and where a
+// stage keeps different things, which of them.
+func PartWords(id, stage string) string {
+	switch {
+	case strings.HasSuffix(id, "preserve/trail"):
+		return StageWords("trail")
+	case strings.HasSuffix(id, "preserve/code"):
+		return "the code"
+	}
+	return StageWords(stage)
+}
+
 func stageWords() map[string]string {
 	return map[string]string{
 		"check": "still as approved", "finding": "the finding", "preflight": "permissions", "record": "before-images", "mark": "tags", "protect": "protection from deletion",

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/smithy-go"
+
 	"github.com/guardroom/guardroom/evidence"
 	"github.com/guardroom/guardroom/internal/fault"
 	"github.com/guardroom/guardroom/playbook"
@@ -37,6 +39,19 @@ func TestAStepSaysItsTitleOnceAndWhatHelpsNow(t *testing.T) {
 		if g.Steps[3].Hint != "add it" {
 			t.Errorf("another hint became %q", g.Steps[3].Hint)
 		}
+	}
+}
+
+// A step that keeps something is named by what it keeps, also as a part of a larger plan.
+func TestAPartIsNamedByWhatItKeeps(t *testing.T) {
+	t.Parallel()
+	for id, want := range map[string]string{"preserve/trail": "events of CloudTrail", "i-1/preserve/code": "the code", "preserve/else": "evidence"} {
+		if got := PartWords(id, "preserve"); got != want {
+			t.Errorf("%s is %q, want %q", id, got, want)
+		}
+	}
+	if got := PartWords("isolate/eni-1", "isolate"); got != "isolation" {
+		t.Error(got)
 	}
 }
 
@@ -98,5 +113,20 @@ func TestNoHintOfAnEndedRunPromisesAnotherTry(t *testing.T) {
 		if promises(hint) != want {
 			t.Errorf("%q: %t", hint, promises(hint))
 		}
+	}
+}
+
+// What AWS refused is said once: neither the title of the step nor the code of AWS
+// stands there twice.
+func TestAStepThatAWSRefusedSaysItsTitleAndTheCodeOnce(t *testing.T) {
+	t.Parallel()
+	p := watchedPlan()
+	s := p.Steps[1]
+	err := Explain(&smithy.OperationError{ServiceID: "EC2", OperationName: "CreateSnapshot", Err: &smithy.GenericAPIError{Code: "UnauthorizedOperation", Message: "no", Fault: smithy.FaultClient}}, s.Title, "safe")
+	text := fault.Of(err).Error()
+	g := ProgressOf(RunRow{ID: "run_1", Plan: "pln_1", State: RunPartFailed, StartedAt: progressNow}, watchedRow(), p,
+		[]playbook.Record{{Name: s.ID, State: playbook.Failed, Message: text, Ended: progressNow, Error: &playbook.Failure{Message: text}}}, progressNow)
+	if got := g.Steps[1].Title + ": " + g.Steps[1].Text(); got != s.Title+": AWS answered EC2.CreateSnapshot with UnauthorizedOperation: no" {
+		t.Error(got)
 	}
 }

@@ -83,6 +83,10 @@ func targets(f *finding.Finding) (out []Target, unfit []string) {
 			if name == "" {
 				name = r.Name
 			}
+			if r.Kind == finding.KindOther && r.Type != "" {
+				unfit = append(unfit, fmt.Sprintf("guardroom does not know resources of the type %q", r.Type[:min(len(r.Type), 100)]))
+				continue
+			}
 			if name == "" {
 				unfit = append(unfit, KindWords(r.Kind)+": the finding names no id that guardroom can read, so it cannot be described")
 				continue

@@ -58,6 +58,14 @@ func TestARunOnAnObjectHoldsItsBucketToo(t *testing.T) {
 	}
 }
 
+func TestAResourceOfAnUnknownTypeIsNamedByTheTypeThatGuardDutyGave(t *testing.T) {
+	t.Parallel()
+	f := &finding.Finding{AccountID: "111111111111", Region: "eu-west-1", Resource: finding.Resource{Kind: finding.KindOther, Type: "BedrockAgent"}}
+	if diff := cmp.Diff([]string{`guardroom does not know resources of the type "BedrockAgent"`}, respond.Unfit(f)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestAResourceWithoutAnIdIsNotBlamedForItsForm(t *testing.T) {
 	t.Parallel()
 	f := &finding.Finding{AccountID: "111111111111", Region: "eu-west-1", Resource: finding.Resource{Kind: finding.KindOther}}

@@ -36,15 +36,18 @@ func HTTP(client *http.Client) Fetch {
 		}
 		resp, err := client.Do(req)
 		if err != nil {
-			return nil, fault.New(fault.Unavailable, "the server of the code did not answer", "it is asked again")
+			return nil, fault.Wrap(fault.Unavailable, nil, "the server of the code did not answer", codeIsOnlyRead, "it is asked again")
 		}
 		if resp.StatusCode != http.StatusOK {
 			_ = resp.Body.Close()
-			return nil, fault.New(fault.Unavailable, "the server of the code answered "+resp.Status, "it is asked again with a new address")
+			return nil, fault.Wrap(fault.Unavailable, nil, "the server of the code answered "+resp.Status, codeIsOnlyRead, "it is asked again with a new address")
 		}
 		return resp.Body, nil
 	}
 }
+
+// codeIsOnlyRead is what is true where the code could not be fetched.
+const codeIsOnlyRead = "the code stays in AWS as it is; what was done before stays"
 
 // codeLimit is how much code is fetched. AWS takes 50 MB directly, more by S3.
 const codeLimit = 64 << 20
@@ -121,7 +124,7 @@ func (c *code) read(body io.Reader, to io.Writer, want string) error {
 	n, err := io.Copy(io.MultiWriter(to, h), io.LimitReader(body, codeLimit+1))
 	switch {
 	case err != nil:
-		return fault.New(fault.Unavailable, "the code broke off while it was read", "it is asked again")
+		return fault.Wrap(fault.Unavailable, nil, "the code broke off while it was read", codeIsOnlyRead, "it is asked again")
 	case n > codeLimit:
 		c.gap = fmt.Sprintf("more came than AWS said, above %d bytes", codeLimit)
 		return nil

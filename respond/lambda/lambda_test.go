@@ -227,6 +227,9 @@ func TestHTTPSaysNothingOfTheAddress(t *testing.T) {
 		if err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%v", err)
 		}
+		if strings.HasPrefix(address, "http") && fault.Of(err).Safe == "" {
+			t.Errorf("%v does not say what is safe", err)
+		}
 	}
 }
 
