@@ -21,7 +21,7 @@ type EvidenceExportCmd struct {
 
 // Help shows an example.
 func (EvidenceExportCmd) Help() string {
-	return "Examples:\n  guardroom evidence export INC-42 --to inc-42\n  guardroom --server https://guardroom.example:8443 evidence export INC-42 --to inc-42\n\nThe export is a line in the chain of custody."
+	return "Examples:\n  guardroom evidence export INC-42 --to inc-42\n  guardroom --server https://guardroom.example:8443 evidence export INC-42 --to inc-42\n\nREADME.txt in the folder says what each file is, and how all is checked without guardroom.\nThe export is a line in the chain of custody."
 }
 
 // Run exports evidence. What is there is never overwritten; what broke off is
