@@ -1,10 +1,12 @@
 package api
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/guardroom/guardroom/evidence"
@@ -18,6 +20,9 @@ type EvidenceDetail struct {
 	Gaps      []store.Lacking    `json:"gaps"`
 	Custody   []evidence.Custody `json:"custody"`
 	Manifests []SealedManifest   `json:"manifests"`
+	// Approvals are who approved the plans of its runs, as the newest manifest that
+	// can be read says.
+	Approvals []evidence.Approval `json:"approvals"`
 }
 
 // SealedManifest is one revision of an incident's manifest.
@@ -36,7 +41,7 @@ func (h *handler) evidence(w http.ResponseWriter, r *http.Request) error {
 	if _, err := rd.GetIncident(ctx, n); err != nil {
 		return missing(err, n.String(), "guardroom incident list")
 	}
-	d := EvidenceDetail{Manifests: []SealedManifest{}}
+	d := EvidenceDetail{Manifests: []SealedManifest{}, Approvals: []evidence.Approval{}}
 	if d.Items, err = rd.Evidence(ctx, n); err != nil {
 		return err
 	}
@@ -52,8 +57,26 @@ func (h *handler) evidence(w http.ResponseWriter, r *http.Request) error {
 	}
 	for _, m := range manifests {
 		d.Manifests = append(d.Manifests, SealedManifest{Manifest: m, Content: string(m.Bytes)})
+		if list, ok := approvalsOf(m); ok {
+			d.Approvals = list
+		}
 	}
+	slices.SortStableFunc(d.Items, func(a, b store.Preserved) int { return evidence.InOrder(a.Item, b.Item) })
 	return answer(w, d)
+}
+
+// approvalsOf are the approvals that a manifest names. One that cannot be read names
+// none: verify says what is wrong with it.
+func approvalsOf(row store.Manifest) ([]evidence.Approval, bool) {
+	var sealed evidence.Sealed
+	if err := json.Unmarshal(row.Bytes, &sealed); err != nil {
+		return nil, false
+	}
+	m, err := evidence.Decode(sealed.Bytes)
+	if err != nil || len(m.Approvals) == 0 {
+		return nil, false
+	}
+	return m.Approvals, true
 }
 
 func (h *handler) verifyEvidence(w http.ResponseWriter, r *http.Request) error {

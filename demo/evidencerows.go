@@ -20,7 +20,7 @@ func (s *show) evidence(ctx context.Context, n incident.Number) error {
 	if err != nil {
 		return err
 	}
-	slices.SortStableFunc(items, func(a, b store.Preserved) int { return rank(a.Kind) - rank(b.Kind) })
+	slices.SortStableFunc(items, func(a, b store.Preserved) int { return evidence.InOrder(a.Item, b.Item) })
 	var working []string
 	for _, i := range items {
 		if i.SHA256 == "" && (i.Working || i.Kind == evidence.Workstation) {
@@ -55,15 +55,6 @@ func (s *show) evidence(ctx context.Context, n incident.Number) error {
 	}
 	s.screen.line("verified", fmt.Sprintf("the manifest, its signature and every hash, computed again from what is stored: %d are good, 0 differ", good))
 	return s.audited(ctx)
-}
-
-// rank is the order in which people look at evidence.
-func rank(k evidence.Kind) int {
-	order := []evidence.Kind{evidence.BeforeImage, evidence.Metadata, evidence.Console, evidence.Memory, evidence.Snapshot, evidence.Copy, evidence.BlockManifest, evidence.Volume, evidence.Workstation}
-	if at := slices.Index(order, k); at >= 0 {
-		return at
-	}
-	return len(order)
 }
 
 func evidenceWords(i evidence.Item) string {

@@ -163,6 +163,7 @@ func (c *EvidenceShowCmd) Run(ctx context.Context, e *env) error {
 		for _, g := range d.Gaps {
 			e.printf("lacks  %s\n", oneLine(g.What+": "+g.Why))
 		}
+		e.approvals(d.Approvals)
 		e.custody(d)
 		return nil
 	})
@@ -192,6 +193,23 @@ func (e *env) item(i store.Preserved) {
 		"size", size, "made", stamp(i.CreatedAt), "sha256", hash, lacks, i.Gap, "how", i.How, "tool", i.Tool, "key", i.Key, "locked", locked,
 		"trust", i.Trust, "instant of", i.Set, "kept", until, "run", string(i.Run))
 	e.printf("\n")
+}
+
+// approvals prints who approved which plan, by its digest, when and why.
+func (e *env) approvals(list []evidence.Approval) {
+	if len(list) == 0 {
+		return
+	}
+	e.printf("\napprovals\n")
+	t := newTable("when", "who", "how", "digest", "plan", "run", "why").wrap().below("why", "run", "plan")
+	for _, a := range list {
+		how := a.How
+		if a.Rule != "" {
+			how = strings.TrimSpace(how + " " + a.Rule)
+		}
+		t.row(stamp(a.At), a.Who, how, cell{a.Digest, short(a.Digest)}, a.Plan, a.Run, a.Reason)
+	}
+	t.print(e)
 }
 
 func (e *env) custody(d api.EvidenceDetail) {

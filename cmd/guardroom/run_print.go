@@ -252,7 +252,7 @@ func (e *env) runEnd(g respond.Progress) {
 	}
 	e.items("owed", owed, "")
 	var kept, gaps []string
-	for _, i := range latest(g.Evidence) {
+	for _, i := range slices.SortedStableFunc(slices.Values(latest(g.Evidence)), evidence.InOrder) {
 		kept = append(kept, evidenceWords(i))
 	}
 	for _, x := range g.Gaps {

@@ -111,7 +111,19 @@ func (r responseReader) Custody(context.Context, incident.Number) ([]evidence.Cu
 }
 
 func (r responseReader) Manifests(_ context.Context, n incident.Number) ([]store.Manifest, error) {
-	return []store.Manifest{{Incident: n, Revision: 1, At: time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC), Digest: "d1d2d3", Bytes: []byte("{}")}}, nil
+	at := time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC)
+	m, err := evidence.Build(nil, evidence.Parts{Case: evidence.Case{Incident: n.String()}, Run: "run_one", By: "guardroom/run_one", Approvals: []evidence.Approval{
+		{Run: "run_one", Plan: "pln_one", Digest: "7b3e91c4aaaabbbb", Who: "ana", How: "token", At: at, Reason: "confirmed with \x1b[2J"},
+		{Run: "run_one", Plan: "pln_one", Digest: "7b3e91c4aaaabbbb", Who: "guardroom", How: "rule", At: at, Rule: "mining in sandboxes", RuleSHA256: "ffff"}}}, at)
+	if err != nil {
+		return nil, err
+	}
+	sealed, err := evidence.Seal(m, nil, "a test has no key")
+	if err != nil {
+		return nil, err
+	}
+	raw, err := json.Marshal(sealed)
+	return []store.Manifest{{Incident: n, Revision: 1, At: at, Digest: "d1d2d3", Bytes: raw}}, err
 }
 
 func (r responseReader) Tokens(context.Context) ([]store.Token, error) {
