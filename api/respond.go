@@ -15,6 +15,23 @@ type Playbook struct {
 	Name    string `json:"name"`
 	Version int    `json:"version"`
 	Summary string `json:"summary"`
+	// Of are the playbooks that it is made of, where it is made of others.
+	Of []string `json:"of,omitempty"`
+	// Does is what it does, in order.
+	Does []string `json:"does,omitempty"`
+	// Guards are its own, and those that every plan is asked.
+	Guards []string `json:"guards,omitempty"`
+	// Calls are the actions of IAM that its plans, and those that undo them, may need.
+	Calls []PlaybookCalls `json:"calls,omitempty"`
+	Undo  string          `json:"undo,omitempty"`
+	// Never is what it never does.
+	Never []string `json:"never,omitempty"`
+}
+
+// PlaybookCalls are the actions of IAM that a role of guardroom needs.
+type PlaybookCalls struct {
+	Role    string   `json:"role"` // read, act, forensics
+	Actions []string `json:"actions"`
 }
 
 // PlanRequest asks for a plan.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"github.com/guardroom/guardroom/cloud"
 	"slices"
 	"time"
 
@@ -385,9 +386,15 @@ func byName(list []playbook.Record) map[string]playbook.Record {
 
 // Playbooks lists the responses that can be planned.
 func (d *desk) Playbooks() []api.Playbook {
-	out := []api.Playbook{}
+	out, table := []api.Playbook{}, cloud.Permissions()
 	for _, p := range d.playbooks {
-		out = append(out, api.Playbook{Name: p.Name(), Version: p.Version(), Summary: sentence(p.Summary())})
+		o := outlineOf(p.Name())
+		one := api.Playbook{Name: p.Name(), Version: p.Version(), Summary: sentence(p.Summary()), Of: o.of, Undo: o.undo, Guards: slices.Concat(o.guards, everyGuard()), Never: slices.Concat(o.never, neverAll())}
+		for _, does := range o.does {
+			one.Does = append(one.Does, does.words)
+		}
+		one.Calls = callsOf(o.actions(), d.actions, table)
+		out = append(out, one)
 	}
 	return out
 }

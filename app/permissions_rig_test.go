@@ -45,7 +45,8 @@ type scenario struct {
 // told is what a scenario said to people, and the calls it made.
 type told struct {
 	playbook string
-	plan     *respond.Plan
+	plan     *respond.Plan // nil: it could not be made
+	undo     *respond.Plan // nil: nothing was changed
 	calls    []sim.Call
 	steps    map[string]playbook.Record
 	// wrong is everything that did not go well, in the words that people read.
@@ -140,6 +141,7 @@ func (s scenario) respond(b *kittest.Bench, life *span, out *told) {
 		g := kit.LookAtVault(context.Background(), b.AWS, b.Policy, kit.HomeOf(b.Policy, b.Request().Place(awscalls.Read))).Guard()
 		out.said = append(out.said, fmt.Sprintf("guard %s: %s %s", g.Name, g.Answer, g.Why))
 	}
+	out.plan = p
 	life.begin(b.Journal)
 	records, err := b.Execute(kittest.Run, p, b.Journal)
 	life.over(b.Journal)
@@ -178,7 +180,7 @@ func (s scenario) respond(b *kittest.Bench, life *span, out *told) {
 	if out.failed("plan the undo", err) {
 		return
 	}
-	undo.ID = "pln_01undo"
+	undo.ID, out.undo = "pln_01undo", undo
 	undone, err := b.Execute(kittest.UndoRun, undo, &playbook.Memory{})
 	out.note("", undone)
 	out.failed("undo", err)

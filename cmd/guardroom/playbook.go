@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/guardroom/guardroom/api"
 	"github.com/guardroom/guardroom/internal/fault"
@@ -12,7 +13,7 @@ import (
 // PlaybookCmd is about responses that can be planned.
 type PlaybookCmd struct {
 	List PlaybookListCmd `cmd:"" help:"List what can be planned."`
-	Show PlaybookShowCmd `cmd:"" help:"Show what a playbook is for."`
+	Show PlaybookShowCmd `cmd:"" help:"Show what a playbook does, its guards, its calls and its undo."`
 }
 
 // PlaybookListCmd lists playbooks.
@@ -50,6 +51,11 @@ type PlaybookShowCmd struct {
 	Name string `arg:"" help:"Playbook."`
 }
 
+// Help shows examples.
+func (PlaybookShowCmd) Help() string {
+	return "The calls are the actions of IAM that its plans, and those that undo them, may need, by the role of guardroom.\n\nExamples:\n  guardroom playbook show ec2-respond\n  guardroom playbook show iam-user --json"
+}
+
 // Run shows a playbook.
 func (c *PlaybookShowCmd) Run(ctx context.Context, e *env) error {
 	return e.withClient(ctx, func(cl *api.Client) error {
@@ -65,8 +71,27 @@ func (c *PlaybookShowCmd) Run(ctx context.Context, e *env) error {
 		if e.JSON {
 			return e.object(p)
 		}
-		e.printf("%s  version %d\n", clean(p.Name), p.Version)
-		e.pairs("does", p.Summary, "plan it", "guardroom plan create --incident INC-… --playbook "+p.Name)
+		e.playbook(p)
 		return nil
 	})
+}
+
+// playbook prints what a playbook does, what it is asked, what it may call, and how
+// it is taken back.
+func (e *env) playbook(p api.Playbook) {
+	e.printf("%s  version %d\n\n", clean(p.Name), p.Version)
+	e.block("does", p.Summary)
+	e.block("made of", strings.Join(p.Of, ", "))
+	steps := make([]string, len(p.Does))
+	for i, s := range p.Does {
+		steps[i] = strconv.Itoa(i+1) + ". " + s
+	}
+	e.items("in order", steps, "nothing: people are told what to do")
+	e.items("never", p.Never, "")
+	e.items("guards", p.Guards, "")
+	e.block("undo", p.Undo)
+	for _, c := range p.Calls {
+		e.block(c.Role, strings.Join(c.Actions, ", "))
+	}
+	e.command("plan it", "guardroom plan create --incident INC-… --playbook "+p.Name)
 }

@@ -195,7 +195,9 @@ func (s *responseService) look(id respond.RunID, after int64) (respond.RunRow, [
 }
 
 func (s *responseService) Playbooks() []api.Playbook {
-	return []api.Playbook{{Name: "ec2-contain", Version: 1, Summary: "isolate an instance and keep it"}, {Name: "forensics", Version: 2, Summary: "preserve an instance"}}
+	return []api.Playbook{{Name: "ec2-contain", Version: 1, Summary: "isolate an instance and keep it"}, {Name: "forensics", Version: 2, Summary: "preserve an instance",
+		Does: []string{"keep the console", "take snapshots"}, Guards: []string{"workstation"}, Never: []string{"stop the instance"}, Undo: "deletes the working copies",
+		Calls: []api.PlaybookCalls{{Role: "read", Actions: []string{"ec2:DescribeInstances"}}, {Role: "act", Actions: []string{"ec2:CreateSnapshots", "ec2:LockSnapshot"}}}}}
 }
 
 func (s *responseService) detail(row *respond.PlanRow) (api.PlanDetail, error) {
