@@ -112,6 +112,10 @@ func (s *speaker) held(word string, e incident.Entry) Text {
 	if e.Text == "" {
 		return Words(word + ".")
 	}
+	if of, rest, part := strings.Cut(e.Text, " is contained in part: "); part {
+		// The first words must not say that it is contained.
+		return Words("Contained in part: ").Join(name(of)).Words("; open: ").Join(ended(rest, maxHeld))
+	}
 	return Words(word + ": ").Join(ended(e.Text, maxHeld))
 }
 
