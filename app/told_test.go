@@ -1,20 +1,28 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
+	"html"
+	"io"
 	"log/slog"
+	"mime"
+	"mime/multipart"
 	"net/http"
+	"net/mail"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/google/go-cmp/cmp"
 
@@ -25,6 +33,7 @@ import (
 	"github.com/guardroom/guardroom/internal/fakejira"
 	"github.com/guardroom/guardroom/internal/fakepagerduty"
 	"github.com/guardroom/guardroom/internal/fakeslack"
+	"github.com/guardroom/guardroom/internal/fakesmtp"
 	"github.com/guardroom/guardroom/internal/fakewebhook"
 	"github.com/guardroom/guardroom/notify"
 	"github.com/guardroom/guardroom/notify/message"
@@ -39,8 +48,10 @@ var updateTold = flag.Bool("update", false, "rewrite the golden files")
 type listeners struct {
 	slack *fakeslack.Server
 	jira  *fakejira.Server
+	old   *fakejira.Server // a Jira Data Center
 	pager *fakepagerduty.Server
 	hook  *fakewebhook.Server
+	mail  *fakesmtp.Server
 
 	notifiers map[string]notify.Notifier
 	states    map[string]json.RawMessage
@@ -52,19 +63,36 @@ func listen(t *testing.T) *listeners {
 	t.Helper()
 	const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 	l := &listeners{states: map[string]json.RawMessage{}, told: map[string]int{}, slackText: map[string]bool{}, notifiers: map[string]notify.Notifier{}}
-	var errs [4]error
+	var errs [7]error
 	l.slack, errs[0] = fakeslack.New(fakeslack.Options{TimeScale: 1000})
 	l.jira, errs[1] = fakejira.New(fakejira.Options{TimeScale: 1000})
 	l.pager, errs[2] = fakepagerduty.New(fakepagerduty.Options{})
 	l.hook, errs[3] = fakewebhook.New(fakewebhook.Options{Secret: secret})
+	l.old, errs[4] = fakejira.New(fakejira.Options{TimeScale: 1000, Dialect: fakejira.DataCenter})
+	l.mail = fakesmtp.New(fakesmtp.Options{})
+	errs[5] = l.mail.Start()
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	errs[6] = os.WriteFile(ca, l.mail.CAPEM(), 0o600)
 	if err := errors.Join(errs[:]...); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { l.slack.Close(); l.jira.Close(); l.pager.Close(); l.hook.Close() })
+	t.Cleanup(func() {
+		l.slack.Close()
+		l.jira.Close()
+		l.old.Close()
+		l.pager.Close()
+		l.hook.Close()
+		if err := l.mail.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	for _, d := range []config.Destination{
 		{Name: "slack", Type: "slack", Slack: &config.Slack{APIURL: l.slack.URL(), Token: config.NewSecret(fakeslack.DefaultToken), Channel: fakeslack.DefaultChannel}},
 		{Name: "jira", Type: "jira", Jira: &config.Jira{APIURL: l.jira.URL(), API: "cloud", Email: fakejira.DefaultEmail, APIToken: config.NewSecret(fakejira.DefaultToken),
 			Project: fakejira.DefaultProject, IssueType: fakejira.DefaultIssueType}},
+		{Name: "jira dc", Type: "jira", Jira: &config.Jira{APIURL: l.old.URL(), API: "datacenter", Token: config.NewSecret(fakejira.DefaultToken),
+			Project: fakejira.DefaultProject, IssueType: fakejira.DefaultIssueType}},
+		{Name: "mail", Type: "email", Email: &config.Email{Host: l.mail.Host(), Port: l.mail.Port(), CAFile: ca, From: "guardroom <guardroom@example.com>", To: []string{"soc@example.com"}}},
 		{Name: "pagerduty", Type: "pagerduty", PagerDuty: &config.PagerDuty{Mode: "incidents", RESTURL: l.pager.URL(), APIToken: config.NewSecret(fakepagerduty.DefaultToken),
 			From: fakepagerduty.DefaultUser, ServiceID: fakepagerduty.DefaultService, MinSeverity: "low"}},
 		{Name: "webhook", Type: "webhook", Webhook: &config.Webhook{URL: config.NewSecret(l.hook.URL()), Secret: config.NewSecret(secret), Insecure: true, AllowPrivate: true}},
@@ -128,6 +156,19 @@ func (l *listeners) news() []string {
 			return first
 		})
 	}
+	for _, i := range l.old.Issues() {
+		fresh("jira dc", len(i.Comments), func(n int) string {
+			first, _, _ := strings.Cut(i.Comments[n].Text, "\n")
+			return html.UnescapeString(first) // as it is read
+		})
+	}
+	mails := l.mail.Messages()
+	for n := l.told["mail"]; n < len(mails); n++ {
+		for _, line := range happened(mails[n].Raw) {
+			out = append(out, "mail: "+line)
+		}
+	}
+	l.told["mail"] = len(mails)
 	for _, i := range l.pager.Incidents() {
 		fresh("pagerduty", len(i.Notes), func(n int) string { return i.Notes[n] })
 	}
@@ -145,6 +186,38 @@ func (l *listeners) news() []string {
 		}
 		return hooks[n].Type + ": " + body.Data.Event.Text
 	})
+	return out
+}
+
+// happened is what a mail says of what happened, in whole lines.
+func happened(raw []byte) []string {
+	m, err := mail.ReadMessage(bytes.NewReader(raw))
+	if err != nil {
+		return []string{err.Error()}
+	}
+	_, params, err := mime.ParseMediaType(m.Header.Get("Content-Type"))
+	if err != nil {
+		return []string{err.Error()}
+	}
+	part, err := multipart.NewReader(m.Body, params["boundary"]).NextPart() // the text comes first
+	if err != nil {
+		return []string{err.Error()}
+	}
+	text, err := io.ReadAll(part)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	_, rest, _ := strings.Cut(strings.ReplaceAll(string(text), "\r\n", "\n"), "What happened\n")
+	rest, _, _ = strings.Cut(rest, "\n\n")
+	var out []string
+	for line := range strings.Lines(rest) {
+		line = strings.TrimRight(line, "\n")
+		if strings.HasPrefix(line, " ") && len(out) > 0 {
+			out[len(out)-1] += " " + strings.TrimSpace(line)
+			continue
+		}
+		out = append(out, line)
+	}
 	return out
 }
 
@@ -175,6 +248,8 @@ type story struct {
 	t    *testing.T
 	seen int64
 	b    strings.Builder
+	// ends leaves out how far a run is before its end.
+	ends bool
 }
 
 // told writes down what is new in the timeline, and what people are told of it.
@@ -202,6 +277,9 @@ func (s *story) told(chapter string) {
 		fmt.Fprintf(&s.b, "timeline %s [%s]: %s\n", e.Kind, e.Who, lasting(e.Text))
 	}
 	for _, line := range s.news() {
+		if s.ends && strings.Contains(line, ": running. ") {
+			continue // how far it is depends on the machine
+		}
 		s.b.WriteString(lasting(line) + "\n")
 	}
 	s.b.WriteString("\n")
@@ -365,13 +443,20 @@ func TestPeopleAreToldWhatTheProgramWrites(t *testing.T) {
 	}
 	s.told("raj approves that, and the host is free")
 
+	s.golden("told.txt")
+}
+
+// golden compares all that was told with a file.
+func (s *story) golden(name string) {
+	t := s.t
+	t.Helper()
 	text := s.b.String()
 	for _, never := range []string{"No evidence was preserved.\n", "Plan: approved", "A plan waits for approval: plan"} {
 		if strings.Contains(text, never) {
 			t.Errorf("people are told %q", never)
 		}
 	}
-	golden := filepath.Join("testdata", "told.txt")
+	golden := filepath.Join("testdata", name)
 	if *updateTold {
 		if err := os.WriteFile(golden, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
@@ -384,4 +469,46 @@ func TestPeopleAreToldWhatTheProgramWrites(t *testing.T) {
 	if diff := cmp.Diff(string(want), text); diff != "" {
 		t.Errorf("people are told otherwise than before; read it, and run the test with -update:\n%s", diff)
 	}
+}
+
+// Nothing could be isolated, the run goes on with the evidence, and a person aborts
+// it half-way: what people read of that, from what the program really writes.
+func TestPeopleAreToldWhatIsNotContainedAndOfAnAbortHalfWay(t *testing.T) {
+	t.Parallel()
+	hold := make(chan struct{})
+	release := sync.OnceFunc(func() { close(hold) })
+	hook := func(phase sim.Phase, c sim.Call) error {
+		switch in := c.Input.(type) {
+		case *ec2.ModifyNetworkInterfaceAttributeInput:
+			if phase == sim.Before && !aws.ToBool(in.DryRun) {
+				return refuse("UnauthorizedOperation")
+			}
+		case *ec2.RunInstancesInput:
+			if phase == sim.Before && !aws.ToBool(in.DryRun) {
+				<-hold
+			}
+		}
+		return nil
+	}
+	begun := time.Now()
+	r := startResponding(t, start{world: simWorld(t, sim.Options{Hook: hook}, attackWorld), ready: func(a *App) {
+		a.late.now = func() time.Time { return begun } // this machine may be slow
+	}})
+	t.Cleanup(release) // before the app is waited for
+	s := &story{responding: r, listeners: listen(t), t: t, ends: true}
+	s.take(t, true)
+	s.told("a finding opens an incident")
+	run := s.approve(s.plan(t), "it mines")
+	s.until(incident.KindNotContained)
+	s.told("no interface could be isolated, and the run goes on")
+	if _, err := s.desk.AbortRun(t.Context(), run, "the role cannot do it", "kim"); err != nil {
+		t.Fatal(err)
+	}
+	s.told("kim aborts it half-way")
+	release()
+	if got := s.ended(t, run); got.State != respond.RunAborted {
+		t.Fatalf("%s: %s", got.State, got.Summary)
+	}
+	s.told("it ends")
+	s.golden("told_abort.txt")
 }
