@@ -59,7 +59,9 @@ func outlines() map[string]outline {
 		"ec2.register-targets", "ec2.register-instance", "ec2.return-to-scaling-group", "ec2.restore-instance", "ec2.restore-volume", "ec2.unmark"}
 	hostGuards := []string{"state of the instance", "already contained", "started after the finding", "last healthy target", "Auto Scaling group at its minimum", "shared role", "managed by a service",
 		"spot instance", "instance store", "room in the network ACL", "memory after isolation", "not described", "dry runs"}
+	dry := "ask AWS by dry runs whether its changes are allowed"
 	keep := []deed{
+		{dry, []string{"preflight.forensics"}},
 		{"keep the picture and the output of the console, what AWS says of it, its user data and its events of CloudTrail", []string{"forensics.screenshot", "forensics.console", "forensics.metadata", "forensics.user-data", "forensics.trail"}},
 		{"keep its memory by SSM, where that can work", []string{"forensics.memory"}},
 		{"take snapshots of all volumes at one instant, and lock them", []string{"forensics.snapshots", "forensics.lock-older", "forensics.lock", "forensics.snapshot-wait"}},
@@ -72,6 +74,9 @@ func outlines() map[string]outline {
 	sharing := func(kind, what string, database bool) outline {
 		deeds := []deed{{"write down with whom it is shared", []string{"sharing." + kind + "-record"}}, {"share it with nobody any more", []string{"sharing." + kind + "-remove-shares"}},
 			{"read that back", []string{"sharing." + kind + "-verify"}}}
+		if !database { // RDS knows no dry runs
+			deeds = slices.Insert(deeds, 1, deed{dry, []string{"preflight." + kind}})
+		}
 		never := []string{"delete " + what + " or change what it holds", "reach copies that others have made of it"}
 		if database {
 			never = append(never, "change the database that it was made of")
@@ -88,7 +93,7 @@ func outlines() map[string]outline {
 		"ec2-respond": {of: []string{"ec2-contain", "forensics"}},
 		"iam-user": {does: []deed{
 			{"write down its keys, policies, groups and login profile", []string{"iam.record-user"}},
-			{"deny it everything by a policy of its own", []string{"iam.deny-user"}}, {"make its access keys inactive", []string{"iam.disable-key"}},
+			{"deny it everything by a policy of its own", []string{"iam.deny-user"}}, {"make its access keys inactive, those too that are made meanwhile", []string{"iam.disable-key", "iam.disable-rest"}},
 			{"read both back, and look again", []string{"iam.verify-user", "iam.watch-user"}}, {"keep its events of CloudTrail", []string{"iam.trail"}}},
 			guards: []string{"break-glass", "size of the inline policies", "key of the finding", "in use", "same user"},
 			undo:   "takes the policy off where it still equals ours, and makes active again only the keys that this run made inactive", back: []string{"iam.undo-deny-user", "iam.enable-key"},
@@ -114,11 +119,11 @@ func outlines() map[string]outline {
 			never: []string{"delete, move or change the object", "make other versions or objects unreadable"}},
 		"lambda-function": {does: []deed{{"write down its configuration, policy and triggers", []string{"lambda.record-function"}}, {"set its reserved concurrency to 0", []string{"lambda.stop-function"}},
 			{"keep its code", []string{"lambda.keep-code"}}, {"read the concurrency back", []string{"lambda.verify-function"}}},
-			guards: []string{"already contained"}, undo: "sets the reserved concurrency to what it was, or takes it away where it was not set", back: []string{"lambda.restore-concurrency"},
+			guards: []string{"already contained"}, undo: "sets the reserved concurrency to what it was, or takes it away where it was not set", back: []string{"lambda.restore-concurrency", "lambda.restore-provisioned"},
 			never: []string{"end invocations that run", "delete the function, or change its code, configuration or triggers"}},
 		"ebs-snapshot": sharing("ebs", "the snapshot", false), "ec2-image": sharing("image", "the image", false),
 		"rds-snapshot": sharing("rds", "the snapshot", true), "rds-cluster-snapshot": sharing("rds-cluster", "the snapshot", true),
-		"block-actor": {does: []deed{{"write down the IP set of WAF, or the network ACL", []string{"block.record"}}, {"shut the addresses out, for a time", []string{"block.add-to-set", "block.add-entries"}},
+		"block-actor": {does: []deed{{"write down the IP set of WAF, or the network ACL", []string{"block.record"}}, {dry, []string{"preflight.block"}}, {"shut the addresses out, for a time", []string{"block.add-to-set", "block.add-entries"}},
 			{"read that back", []string{"block.verify-set", "block.verify-entries"}}},
 			guards: []string{"addresses", "place", "room in the network ACL", "family"}, back: []string{"block.take-from-set", "block.delete-entries"},
 			undo:  "takes off only what this run added, and what is still as it added it; so does the end of its time",

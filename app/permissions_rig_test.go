@@ -141,7 +141,6 @@ func (s scenario) respond(b *kittest.Bench, life *span, out *told) {
 		g := kit.LookAtVault(context.Background(), b.AWS, b.Policy, kit.HomeOf(b.Policy, b.Request().Place(awscalls.Read))).Guard()
 		out.said = append(out.said, fmt.Sprintf("guard %s: %s %s", g.Name, g.Answer, g.Why))
 	}
-	out.plan = p
 	life.begin(b.Journal)
 	records, err := b.Execute(kittest.Run, p, b.Journal)
 	life.over(b.Journal)

@@ -20,7 +20,7 @@ import (
 )
 
 // recordAnew makes History write a new version beside the old ones.
-var recordAnew = flag.Bool("update", false, "record the histories of playbooks anew, in a new version beside the old ones")
+var recordAnew = flag.Bool("record", false, "record the histories of playbooks anew, in a new version beside the old ones")
 
 // histories is where they are, below the folder of the package.
 const histories = "testdata/histories"
@@ -65,7 +65,7 @@ func Histories(t *testing.T, h History) {
 	}
 	versions, err := filepath.Glob(filepath.Join(histories, "v*", h.Name))
 	if err != nil || len(versions) == 0 {
-		t.Fatalf("no history of %s is recorded: go test . -run Histor -update (%v)", h.Name, err)
+		t.Fatalf("no history of %s is recorded: go test . -run Histor -record (%v)", h.Name, err)
 	}
 	slices.SortFunc(versions, func(a, b string) int { return number(a) - number(b) })
 	h.covers(t, versions[len(versions)-1])
@@ -106,7 +106,7 @@ func (h History) covers(t *testing.T, dir string) {
 		}
 	}
 	if then.Version != today.Version || len(lacks) > 0 {
-		t.Errorf("%s is of version %d and lacks %v, and the playbook is of version %d: record it anew with go test . -run Histor -update", dir, then.Version, lacks, today.Version)
+		t.Errorf("%s is of version %d and lacks %v, and the playbook is of version %d: record it anew with go test . -run Histor -record", dir, then.Version, lacks, today.Version)
 	}
 }
 
