@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/guardroom/guardroom/internal/fault"
@@ -58,9 +59,16 @@ func Export(ctx context.Context, folder string, list []Sealed, copies []KeptCopy
 	if err := w.copies(list, copies, objects); err != nil {
 		return out, err
 	}
+	var released []string
+	given := givenUp(newest, nil)
 	for n, i := range newest.Items {
 		if !strings.HasPrefix(i.Location, "s3://") {
-			out.Left = append(out.Left, strings.TrimSpace(string(i.Kind)+" "+i.Location))
+			what := strings.TrimSpace(string(i.Kind) + " " + i.Location)
+			if i.Location != "" && slices.ContainsFunc(given, func(l Custody) bool { return l.From == i.Location }) {
+				released = append(released, what)
+			} else {
+				out.Left = append(out.Left, what)
+			}
 			continue
 		}
 		if err := w.object(n, i, objects); err != nil {
@@ -70,7 +78,7 @@ func Export(ctx context.Context, folder string, list []Sealed, copies []KeptCopy
 	if err := w.custody(newest); err != nil {
 		return out, err
 	}
-	if err := w.file(readmeFile, strings.NewReader(readme(newest, list, w.items, out.Left)), ""); err != nil {
+	if err := w.file(readmeFile, strings.NewReader(readme(newest, list, w.items, out.Left, released)), ""); err != nil {
 		return out, err
 	}
 	if err := w.file(sumsFile, strings.NewReader(w.sums.String()), ""); err != nil {

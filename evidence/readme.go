@@ -67,7 +67,7 @@ func (w *exporting) custody(m Manifest) error {
 }
 
 // readme says what each file is, and how it is checked without guardroom.
-func readme(m Manifest, list []Sealed, files []exportedItem, left []string) string {
+func readme(m Manifest, list []Sealed, files []exportedItem, left, released []string) string {
 	var b strings.Builder
 	line := func(format string, a ...any) { fmt.Fprintf(&b, format+"\n", a...) }
 	newest := list[len(list)-1]
@@ -80,7 +80,7 @@ func readme(m Manifest, list []Sealed, files []exportedItem, left []string) stri
 	line("manifest-NNNN.sig.json  The SHA-256 of that manifest, its signature (base64) and the public key.")
 	line("manifest-NNNN.sig       The same signature as 64 bytes, where it is signed.")
 	line("key-ID.pem              The public key of the signatures.")
-	line("%s            The chain of custody of the newest manifest: who did what to which item, and when.", custodyFile)
+	line("%s            The chain of custody, as it is in the newest manifest: who did what to which item, and when.", custodyFile)
 	line("%s              The SHA-256 of each file here.", sumsFile)
 	for _, f := range files {
 		line("%s", f.name)
@@ -89,11 +89,20 @@ func readme(m Manifest, list []Sealed, files []exportedItem, left []string) stri
 	for _, l := range left {
 		line("Stays where it is: %q", l)
 	}
+	for _, l := range released {
+		line("Released since, as the chain of custody says: %q", l)
+	}
 	line("")
 	line("How to check that no file was changed")
 	line("")
 	line("    sha256sum --check %s", sumsFile)
 	line("")
+	if len(files) > 0 {
+		line("%s is signed by nobody. The manifest is: see below. Each file of evidence must be one that the manifest holds:", sumsFile)
+		line("")
+		line("    %s", sealedCommand(manifestName(newest.Revision)))
+		line("")
+	}
 	if newest.Signature.Value == "" {
 		line("The newest manifest is not signed: %q. Compare its SHA-256 with one that you got on another way:", newest.Signature.Unsigned)
 		line("%s", newest.SHA256)
@@ -125,6 +134,11 @@ func commands(name, key string) []string {
 		fmt.Sprintf(`printf 'guardroom evidence manifest v1\n%%s\n' "$(sha256sum %s.json | cut -c1-64)" > /tmp/signed`, name),
 		fmt.Sprintf("openssl pkeyutl -verify -pubin -inkey %s -rawin -in /tmp/signed -sigfile %s.sig", key, name),
 	}
+}
+
+// sealedCommand says of each file of evidence whether a manifest has its hash.
+func sealedCommand(name string) string {
+	return fmt.Sprintf(`for f in [0-9]*-*; do grep -q "$(sha256sum < "$f" | cut -c1-64)" %s.json && echo "$f: sealed" || echo "$f: NOT SEALED"; done`, name)
 }
 
 // keyCommand prints the name of a key.

@@ -74,24 +74,34 @@ func TestAnExportIsCheckedWithoutGuardroom(t *testing.T) {
 	tmp := filepath.Join(t.TempDir(), "signed")
 	var lines []string
 	for line := range strings.Lines(text) {
-		if c, is := strings.CutPrefix(line, "    "); is && (strings.HasPrefix(c, "openssl ") || strings.HasPrefix(c, "printf ") || strings.HasPrefix(c, "sha256sum ")) {
+		if c, is := strings.CutPrefix(line, "    "); is && (strings.HasPrefix(c, "openssl ") || strings.HasPrefix(c, "printf ") || strings.HasPrefix(c, "sha256sum ") || strings.HasPrefix(c, "for ")) {
 			lines = append(lines, strings.ReplaceAll(strings.TrimSpace(c), "/tmp/signed", tmp))
 		}
 	}
-	if len(lines) != 4 {
+	if len(lines) != 5 {
 		t.Fatalf("the README has the commands %q", lines)
 	}
 	if got := run(lines[0]); strings.Count(got, ": OK\n") != len(out.Files)-1 {
 		t.Errorf("%s: %s", lines[0], got)
 	}
-	check := lines[1] + " && " + lines[2]
+	files, _ := filepath.Glob(filepath.Join(folder, "0*"))
+	if got := run(lines[1]); strings.Count(got, ": sealed\n") != len(files) || len(files) == 0 || strings.Contains(got, "NOT SEALED") {
+		t.Errorf("%s: %s", lines[1], got)
+	}
+	check := lines[2] + " && " + lines[3]
 	if got := run(check); !strings.Contains(got, "Signature Verified Successfully") {
 		t.Errorf("%s: %s", check, got)
 	}
-	if got := run(lines[3]); got != s.Signature.KeyID+"\n" {
-		t.Errorf("%s: %s", lines[3], got)
+	if got := run(lines[4]); got != s.Signature.KeyID+"\n" {
+		t.Errorf("%s: %s", lines[4], got)
 	}
-	// One byte more is seen.
+	// One byte more is seen, of a file whose sum somebody wrote anew as well.
+	if err := os.WriteFile(files[0], append(read(filepath.Base(files[0])), ' '), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := run("sha256sum [!S]* > SHA256SUMS; " + lines[1]); strings.Count(got, "NOT SEALED") != 1 {
+		t.Errorf("a changed file is taken: %s", got)
+	}
 	if err := os.WriteFile(filepath.Join(folder, "manifest-0001.json"), append(read("manifest-0001.json"), ' '), 0o600); err != nil {
 		t.Fatal(err)
 	}
