@@ -90,7 +90,7 @@ func outlines() map[string]outline {
 		"forensics": {does: keep, guards: []string{"shared evidence", "workstation"}, back: keepBack,
 			undo:  "detaches and deletes the working copies and terminates the workstation; snapshots, copies and whatever else is sealed stay",
 			never: []string{"stop, reboot or terminate the instance", "install or compile anything on it, or put a key of AWS there", "delete a snapshot, or take its lock off"}},
-		"ec2-respond": {of: []string{"ec2-contain", "forensics"}},
+		"ec2-respond": {of: []string{"ec2-contain", "forensics"}, does: []deed{{words: "the dry runs of both, then both side by side: what vanishes is read before the isolation, unless data is leaving"}}},
 		"iam-user": {does: []deed{
 			{"write down its keys, policies, groups and login profile", []string{"iam.record-user"}},
 			{"deny it everything by a policy of its own", []string{"iam.deny-user"}}, {"make its access keys inactive, those too that are made meanwhile", []string{"iam.disable-key", "iam.disable-rest"}},
@@ -128,7 +128,7 @@ func outlines() map[string]outline {
 			guards: []string{"addresses", "place", "room in the network ACL", "family"}, back: []string{"block.take-from-set", "block.delete-entries"},
 			undo:  "takes off only what this run added, and what is still as it added it; so does the end of its time",
 			never: []string{"change addresses or entries of others", "stop traffic that comes another way"}},
-		"sequence": {of: []string{"iam-user", "iam-role", "iam-root", "ec2-respond", "lambda-function", "s3-bucket", "s3-public", "s3-object", "ebs-snapshot", "ec2-image", "rds-snapshot", "rds-cluster-snapshot", "manual"}},
+		"sequence": {does: []deed{{words: "of what is in it: credentials first, then hosts, then data"}}, of: []string{"iam-user", "iam-role", "iam-root", "ec2-respond", "lambda-function", "s3-bucket", "s3-public", "s3-object", "ebs-snapshot", "ec2-image", "rds-snapshot", "rds-cluster-snapshot", "manual"}},
 		"manual":   {guards: []string{"notify only"}, undo: "nothing is changed", never: []string{"change anything: a person is told what to do"}},
 	}
 }
@@ -151,7 +151,13 @@ func outlineOf(name string) outline {
 		if len(p.of) > 0 {
 			p = outlineOf(part)
 		}
-		o.does, o.back = append(o.does, p.does...), append(o.back, p.back...)
+		for _, d := range p.does {
+			if len(all[part].of) == 0 {
+				d.words = part + ": " + d.words
+			}
+			o.does = append(o.does, d)
+		}
+		o.back = append(o.back, p.back...)
 		for _, g := range p.guards {
 			if !slices.Contains(o.guards, g) {
 				o.guards = append(o.guards, g)

@@ -61,7 +61,7 @@ func (k *Keeping) String() string {
 	if k.LockMode == "" || k.LockMode == "none" {
 		s += ", not locked"
 	} else {
-		s += fmt.Sprintf(", locked (%s) for %d days", k.LockMode, k.LockDays)
+		s += fmt.Sprintf(", to be locked (%s) for %d days", k.LockMode, k.LockDays)
 	}
 	if k.KMSKey != "" {
 		s += ", under key " + k.KMSKey

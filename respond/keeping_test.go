@@ -62,7 +62,7 @@ func TestAPlanSaysWhereItsEvidenceGoes(t *testing.T) {
 		"no bucket is configured": {&respond.Keeping{LockMode: "governance"}, ""},
 		"a bucket without a lock": {&respond.Keeping{Bucket: "evidence", LockMode: "none"}, "s3://evidence, not locked"},
 		"all that can be said of it": {&respond.Keeping{Bucket: "evidence", Prefix: "guardroom/", Region: "eu-central-1", KMSKey: "alias/k", LockMode: "compliance", LockDays: 90, Account: "444455556666"},
-			"s3://evidence/guardroom in eu-central-1, locked (compliance) for 90 days, under key alias/k, copies in account 444455556666"},
+			"s3://evidence/guardroom in eu-central-1, to be locked (compliance) for 90 days, under key alias/k, copies in account 444455556666"},
 	} {
 		if got := c.keeping.String(); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
