@@ -103,10 +103,12 @@ type Progress struct {
 	// Owed is what the run opened and nobody has closed yet, where it was asked for.
 	Owed []OpenClosing `json:"owed,omitempty"`
 
-	Contained bool            `json:"contained,omitempty"`
-	StillOpen []string        `json:"still_open,omitempty"`
-	Evidence  []evidence.Item `json:"evidence,omitempty"`
-	Gaps      []evidence.Gap  `json:"gaps,omitempty"`
+	Contained bool     `json:"contained,omitempty"`
+	StillOpen []string `json:"still_open,omitempty"`
+	// Drift is what was changed back since, as the last look showed.
+	Drift    []string        `json:"drift,omitempty"`
+	Evidence []evidence.Item `json:"evidence,omitempty"`
+	Gaps     []evidence.Gap  `json:"gaps,omitempty"`
 	// Connect is the command that opens a shell on the workstation.
 	Connect string `json:"connect,omitempty"`
 	// Cost is what the plan's result costs until released.

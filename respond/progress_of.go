@@ -24,7 +24,7 @@ func ProgressOf(r RunRow, row PlanRow, p *Plan, records []playbook.Record, now t
 	}
 	g.State = runWord(r)
 	g.AbortedBy, g.AbortWhy = r.AbortedBy, r.AbortWhy
-	g.Contained, g.StillOpen, g.Summary = r.Contained, r.StillOpen, r.Summary
+	g.Contained, g.StillOpen, g.Drift, g.Summary = r.Contained, r.StillOpen, r.Drift, r.Summary
 	g.Started, g.Ended = r.StartedAt, r.EndedAt
 	g.Took = took(g.Started, g.Ended, now)
 	if !g.State.Ended() && p != nil {
@@ -174,6 +174,8 @@ func (g *Progress) steps(p *Plan, records []playbook.Record, undo, ended bool, n
 			st.Message = untitled(st.Message, s.Title, st.Title)
 			if ended && promises(st.Hint) {
 				st.Hint = missing(p, s)
+			} else if ended && s.Contains && s.Effect != NoChange && p.UndoOf == "" && st.State.Bad() {
+				st.Hint = joinHints(st.Hint, "then contain what is open by a new plan: "+containing(p, s))
 			}
 			if !begun && ended {
 				st.State, st.Message = WordSkipped, "not begun"

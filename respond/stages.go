@@ -64,6 +64,22 @@ func promises(hint string) bool {
 	return hint == hintAgain || strings.HasPrefix(hint, "it is asked again")
 }
 
+// containing is the command for a plan that contains what a step did not.
+func containing(p *Plan, s Step) string {
+	name := p.Playbook
+	if strings.HasPrefix(s.Action, "ec2.") && s.Part == "" {
+		name = "ec2-contain" // evidence need not be preserved again for that
+	}
+	return fmt.Sprintf("guardroom plan create --incident %s --playbook %s --resource %s", p.Incident, name, p.Target.ID)
+}
+
+func joinHints(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a + "; " + b
+}
+
 // missing says how to get what a step of a run that has ended did not do.
 func missing(p *Plan, s Step) string {
 	name := p.Playbook

@@ -243,8 +243,13 @@ func (e *env) runEnd(g respond.Progress) {
 		if len(respond.InPart(g.StillOpen)) > 0 {
 			words = "in part"
 		}
-		e.block("contained", words+", as a second look at AWS has shown")
+		words += ", as a second look at AWS has shown"
+		if len(g.Drift) > 0 {
+			words += "; since then it was changed, and does not hold"
+		}
+		e.block("contained", words)
 	}
+	e.items("changed", g.Drift, "")
 	e.items("still open", g.StillOpen, "")
 	var owed []string
 	for _, o := range g.Owed {
