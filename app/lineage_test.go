@@ -36,8 +36,9 @@ func (l *lineage) next(run respond.RunID, kill string, at int64) {
 	}
 }
 
-// inStep lets a worker live until it is killed in the first step of a stage.
-func (l *lineage) inStep(run respond.RunID, stage, moment string) {
+// inStep lets a worker live until it is killed in the first step whose id contains a
+// text. It returns the id.
+func (l *lineage) inStep(run respond.RunID, stage, moment string) string {
 	l.t.Helper()
 	steps := stepsOf(l.t, l.order.Store, l.order.World, run)
 	i := slices.IndexFunc(steps, func(id string) bool { return strings.Contains(id, stage) })
@@ -47,6 +48,7 @@ func (l *lineage) inStep(run respond.RunID, stage, moment string) {
 	l.order.Deck, l.order.Met = []deathAt{{steps[i], moment}}, filepath.Join(l.t.TempDir(), "met")
 	l.next(run, "", 0)
 	l.order.Deck, l.order.Met = nil, ""
+	return steps[i]
 }
 
 func TestAnotherWorkerTakesARunOver(t *testing.T) {
@@ -69,7 +71,7 @@ func TestAnotherWorkerEndsAnAbortedRunAndUndoesIt(t *testing.T) {
 	attackedWorld(t, file)
 	before := canonicalWorld(t, file)
 	run := planned(t, storeURL, file, "")
-	l.inStep(run, "isolate/", "after")
+	isolated := l.inStep(run, "isolate/", "after")
 	a, _ := reopen(t, storeURL, file)
 	_, err := a.desk.AbortRun(t.Context(), run, "enough", "kim")
 	if err = errors.Join(err, a.Close(t.Context())); err != nil {
@@ -86,8 +88,8 @@ func TestAnotherWorkerEndsAnAbortedRunAndUndoesIt(t *testing.T) {
 		t.Error("nothing is isolated: the case proves nothing")
 	}
 	undo := planned(t, storeURL, file, string(run))
-	for _, moment := range moments {
-		l.inStep(undo, "isolate/", moment)
+	for _, moment := range moments { // the other interface may never have been isolated
+		l.inStep(undo, "undo/"+isolated, moment)
 	}
 	l.next(undo, "", 0)
 	checkReleased(t, storeURL, file, undo, before)
