@@ -161,10 +161,17 @@ func isOurs(g types.SecurityGroup) bool { return tagsOf(g.Tags)[respond.TagRun] 
 // both families, and looks that none is left. A group that this step made is
 // born with rules: as long as none was seen, none being there is not believed.
 func emptyGroup(x *respond.Exec, id string, made bool) error {
-	for {
+	for asked := false; ; {
 		rules, err := rulesOf(x, id)
 		if err != nil {
 			return err
+		}
+		if len(rules) > 0 && asked { // AWS shows the old rules for a while
+			if err := x.Sleep(time.Second); err != nil {
+				return err
+			}
+			asked = false
+			continue
 		}
 		var revoked bool
 		x.Load(savedRevoked, &revoked)
@@ -196,10 +203,7 @@ func emptyGroup(x *respond.Exec, id string, made bool) error {
 		if x.Now().Sub(x.Started()) > 5*time.Minute {
 			return unseen(x, fmt.Sprintf("%s still has %d rules", id, len(rules)))
 		}
-		// AWS shows the old rules for a while.
-		if err := x.Sleep(time.Second); err != nil {
-			return err
-		}
+		asked = true // looked at at once: isolation waits for it
 	}
 }
 
