@@ -181,12 +181,13 @@ func BenchmarkRunsWaiting(b *testing.B) {
 	for b.Loop() {
 		f := newFleet(b, many, 1, sim.Options{}, nil)
 		debug.FreeOSMemory()
-		idle := residentSet(b)
+		idle := memoryOf(b, "VmRSS:")
 		runs := make([]respond.RunID, many)
 		for n := range runs {
 			runs[n] = f.approve(f.planned(n, forensics.Name))
 		}
 		until(b, func() bool {
+			time.Sleep(time.Second) // looking often would be what is measured
 			waiting := 0
 			for _, id := range runs {
 				list, err := f.db.Steps(b.Context(), id)
@@ -199,24 +200,25 @@ func BenchmarkRunsWaiting(b *testing.B) {
 			}
 			return waiting == many
 		}, "all runs wait for their snapshots")
-		used := residentSet(b)
+		used, private := memoryOf(b, "VmRSS:"), memoryOf(b, "RssAnon:")
 		debug.FreeOSMemory()
-		kept := residentSet(b)
+		kept := memoryOf(b, "VmRSS:")
 		b.ReportMetric(float64(idle)/1024, "MB/idle")
 		b.ReportMetric(float64(used)/1024, "MB/waiting")
+		b.ReportMetric(float64(private)/1024, "MB/private") // without the pages of the program's file
 		b.ReportMetric(float64(kept)/1024, "MB/collected")
 	}
 }
 
-// residentSet is the resident memory of this process in KiB.
-func residentSet(t testing.TB) int {
+// memoryOf is a line of /proc/self/status about the memory of this process, in KiB.
+func memoryOf(t testing.TB, name string) int {
 	t.Helper()
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(status)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+		if rest, ok := strings.CutPrefix(line, name); ok {
 			n, err := strconv.Atoi(strings.Fields(rest)[0])
 			if err != nil {
 				t.Fatal(err)
@@ -224,6 +226,6 @@ func residentSet(t testing.TB) int {
 			return n
 		}
 	}
-	t.Fatal("no VmRSS")
+	t.Fatal("no " + name)
 	return 0
 }

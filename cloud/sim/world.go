@@ -281,7 +281,7 @@ func do[O any](ctx context.Context, c client, service, operation string, changes
 func (w *World) answered(c Call, err error) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	c.Err = err
+	c.Err, c.Context = err, nil // what is remembered holds nothing else
 	w.calls = append(w.calls, c)
 	return err
 }
