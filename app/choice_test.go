@@ -8,6 +8,7 @@ import (
 	"github.com/guardroom/guardroom/api"
 	"github.com/guardroom/guardroom/cloud/sim"
 	"github.com/guardroom/guardroom/config"
+	"github.com/guardroom/guardroom/internal/escape"
 )
 
 func TestWhatAFindingNamesAndAPlanLeavesOutIsSaidWithItsCommand(t *testing.T) {
@@ -37,7 +38,7 @@ func TestWhatAFindingNamesAndAPlanLeavesOutIsSaidWithItsCommand(t *testing.T) {
 func TestACommandThatIsPastedIsOneCommand(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{"second-data-b": "second-data-b", "b/a key": "'b/a key'", "b/$(id)": "'b/$(id)'", "b/x'; id; '": `'b/x'\''; id; '\'''`} {
-		if got := pasted(in); got != want {
+		if got := escape.ShellWord(in); got != want {
 			t.Errorf("%s: %s, want %s", in, got, want)
 		}
 	}

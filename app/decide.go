@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"github.com/guardroom/guardroom/cloud"
 	"slices"
 	"time"
 
 	"github.com/guardroom/guardroom/api"
 	"github.com/guardroom/guardroom/audit"
+	"github.com/guardroom/guardroom/cloud"
 	"github.com/guardroom/guardroom/durable"
 	"github.com/guardroom/guardroom/incident"
 	"github.com/guardroom/guardroom/internal/fault"

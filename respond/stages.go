@@ -3,6 +3,8 @@ package respond
 import (
 	"fmt"
 	"strings"
+
+	"github.com/guardroom/guardroom/internal/escape"
 )
 
 // StageWords names a stage for people who read it on a phone, and have never seen
@@ -70,7 +72,13 @@ func containing(p *Plan, s Step) string {
 	if strings.HasPrefix(s.Action, "ec2.") && s.Part == "" {
 		name = "ec2-contain" // evidence need not be preserved again for that
 	}
-	return fmt.Sprintf("guardroom plan create --incident %s --playbook %s --resource %s", p.Incident, name, p.Target.ID)
+	return planned(p, name)
+}
+
+// planned is the command for a plan of a playbook for the same resource, to be
+// copied into a shell.
+func planned(p *Plan, playbook string) string {
+	return fmt.Sprintf("guardroom plan create --incident %s --playbook %s --resource %s", p.Incident, playbook, escape.ShellWord(p.Target.ID))
 }
 
 func joinHints(a, b string) string {
@@ -89,5 +97,5 @@ func missing(p *Plan, s Step) string {
 	if p.UndoOf != "" {
 		return fmt.Sprintf("the run has ended, and AWS is not asked again: guardroom run undo %s makes the plan for what is left", p.UndoOf)
 	}
-	return fmt.Sprintf("the run has ended, and AWS is not asked again; a new plan does what is missing: guardroom plan create --incident %s --playbook %s --resource %s", p.Incident, name, p.Target.ID)
+	return "the run has ended, and AWS is not asked again; a new plan does what is missing: " + planned(p, name)
 }

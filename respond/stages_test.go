@@ -130,3 +130,14 @@ func TestAStepThatAWSRefusedSaysItsTitleAndTheCodeOnce(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// The key of an object is as somebody wrote it, and a command is there to be copied.
+func TestACommandForANewPlanIsOneCommand(t *testing.T) {
+	t.Parallel()
+	p := &Plan{Incident: 7, Playbook: "s3-object", Target: Target{ID: "b/$(reboot); 'x'"}}
+	for _, got := range []string{containing(p, Step{Action: "s3.tag-object"}), missing(p, Step{Action: "s3.tag-object"})} {
+		if want := `--resource 'b/$(reboot); '\''x'\'''`; !strings.HasSuffix(got, want) {
+			t.Errorf("%s, want it to end with %s", got, want)
+		}
+	}
+}

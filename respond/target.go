@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/guardroom/guardroom/finding"
+	"github.com/guardroom/guardroom/internal/escape"
 )
 
 // Names of Target.Parts. All come from the finding, checked by their pattern,
@@ -84,7 +85,7 @@ func targets(f *finding.Finding) (out []Target, unfit []string) {
 				name = r.Name
 			}
 			if r.Kind == finding.KindOther && r.Type != "" {
-				unfit = append(unfit, fmt.Sprintf("guardroom does not know resources of the type %q", r.Type[:min(len(r.Type), 100)]))
+				unfit = append(unfit, fmt.Sprintf("guardroom does not know resources of the type %q", escape.CutEnd(r.Type, 100)))
 				continue
 			}
 			if name == "" {
