@@ -52,7 +52,8 @@ func (d *wisher) look(ctx context.Context) error {
 	for again := true; ; {
 		if again && ctx.Err() == nil {
 			var err error
-			if queue, err = d.store.DueWishes(ctx, d.now(), 200); err != nil {
+			// Being told to end meanwhile is no failure.
+			if queue, err = d.store.DueWishes(ctx, d.now(), 200); err != nil && ctx.Err() == nil {
 				if under == 0 {
 					return err
 				}
