@@ -165,7 +165,7 @@ func (c *Cloud) checkDetectors(ctx context.Context, source string, p Place) []Ch
 	return checks
 }
 
-func checkDetector(ctx context.Context, client *guardduty.Client, what, detector string) Check {
+func checkDetector(ctx context.Context, client GuardDutyClient, what, detector string) Check {
 	out, err := client.GetDetector(ctx, &guardduty.GetDetectorInput{DetectorId: aws.String(detector)})
 	if err != nil {
 		return wrong(what, Explain(err, "look at detector "+detector))

@@ -38,11 +38,7 @@ func TestNothingIsCheckedWhereNothingIsConfigured(t *testing.T) {
 
 func TestEveryPartOfTheConfigurationIsLookedAt(t *testing.T) {
 	t.Parallel()
-	queues, err := plain(t).SQS(t.Context(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	queue, err := queues.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("findings")})
+	queue, err := sqs.NewFromConfig(unobserved()).CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("findings")})
 	if err != nil {
 		t.Fatal(err)
 	}

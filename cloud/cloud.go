@@ -207,72 +207,72 @@ func Partition(region string) string {
 // GuardDuty returns a client for an account and a region. role is the name of
 // the role to assume; empty is aws.read_role. Credentials are fetched by the
 // first call, cached, and renewed before they end.
-func (c *Cloud) GuardDuty(ctx context.Context, account, role, region string) (*guardduty.Client, error) {
+func (c *Cloud) GuardDuty(ctx context.Context, account, role, region string) (GuardDutyClient, error) {
 	cfg, err := c.as(ctx, account, role, region)
 	if err != nil {
 		return nil, err
 	}
-	return guardduty.NewFromConfig(cfg), nil
+	return asGuardDutyClient(guardduty.NewFromConfig(cfg)), nil
 }
 
 // EC2 returns a client for an account and a region, through aws.read_role.
-func (c *Cloud) EC2(ctx context.Context, account, region string) (*ec2.Client, error) {
+func (c *Cloud) EC2(ctx context.Context, account, region string) (EC2Client, error) {
 	cfg, err := c.as(ctx, account, "", region)
 	if err != nil {
 		return nil, err
 	}
-	return ec2.NewFromConfig(cfg), nil
+	return asEC2Client(ec2.NewFromConfig(cfg)), nil
 }
 
 // SQS returns a client of guardroom's own account.
-func (c *Cloud) SQS(ctx context.Context, region string) (*sqs.Client, error) {
+func (c *Cloud) SQS(ctx context.Context, region string) (SQSClient, error) {
 	cfg, err := c.in(ctx, region)
 	if err != nil {
 		return nil, err
 	}
-	return sqs.NewFromConfig(cfg), nil
+	return asSQSClient(sqs.NewFromConfig(cfg)), nil
 }
 
 // S3 returns a client of guardroom's own account. Behind a configured endpoint
 // it names the bucket in the path, because test servers and proxies have no
 // host name for each bucket.
-func (c *Cloud) S3(ctx context.Context, region string) (*s3.Client, error) {
+func (c *Cloud) S3(ctx context.Context, region string) (S3Client, error) {
 	cfg, err := c.in(ctx, region)
 	if err != nil {
 		return nil, err
 	}
-	return s3.NewFromConfig(cfg, func(o *s3.Options) {
+	return asS3Client(s3.NewFromConfig(cfg, func(o *s3.Options) {
 		o.UsePathStyle = o.BaseEndpoint != nil
 		o.HTTPClient = c.transport(objectTimeout)
-	}), nil
+	})), nil
 }
 
 // SSM returns a client of guardroom's own account.
-func (c *Cloud) SSM(ctx context.Context, region string) (*ssm.Client, error) {
+func (c *Cloud) SSM(ctx context.Context, region string) (SSMClient, error) {
 	cfg, err := c.in(ctx, region)
 	if err != nil {
 		return nil, err
 	}
-	return ssm.NewFromConfig(cfg), nil
+	return asSSMClient(ssm.NewFromConfig(cfg)), nil
 }
 
 // SecretsManager returns a client of guardroom's own account.
-func (c *Cloud) SecretsManager(ctx context.Context, region string) (*secretsmanager.Client, error) {
+func (c *Cloud) SecretsManager(ctx context.Context, region string) (SecretsManagerClient, error) {
 	cfg, err := c.in(ctx, region)
 	if err != nil {
 		return nil, err
 	}
-	return secretsmanager.NewFromConfig(cfg), nil
+	return asSecretsManagerClient(secretsmanager.NewFromConfig(cfg)), nil
 }
 
 // Organizations returns a client of guardroom's own account, which must be the
 // management account or a delegated administrator for its calls to succeed.
-func (c *Cloud) Organizations(ctx context.Context) (*organizations.Client, error) {
+func (c *Cloud) Organizations(ctx context.Context) (OrganizationsClient, error) {
 	cfg, err := c.in(ctx, "")
 	if err != nil {
 		return nil, err
 	}
-	return organizations.NewFromConfig(cfg), nil
+	return asOrganizationsClient(organizations.NewFromConfig(cfg)), nil
 }
 
 // Region is the region that is used where nothing else says which.

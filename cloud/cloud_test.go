@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/guardduty"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/guardroom/guardroom/cloud"
@@ -54,8 +55,10 @@ func TestTheEnvironmentsEndpointStandsInForAWS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !client.Options().UsePathStyle {
-		t.Error("buckets are host names, which no single endpoint can serve")
+	// A bucket in the host name would be looked for at a host that is not there.
+	bucket(t, "in-the-path")
+	if _, err := client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String("in-the-path")}); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -12,10 +12,12 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	orgtypes "github.com/aws/aws-sdk-go-v2/service/organizations/types"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/guardroom/guardroom/cloud"
@@ -48,10 +50,7 @@ func refusing(t *testing.T, code string, status int) refused {
 
 func TestAccountsGetTheirNamesFromOrganizations(t *testing.T) {
 	t.Parallel()
-	client, err := plain(t).Organizations(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := organizations.NewFromConfig(unobserved())
 	if _, err := client.CreateOrganization(t.Context(), &organizations.CreateOrganizationInput{FeatureSet: orgtypes.OrganizationFeatureSetAll}); err != nil {
 		t.Fatal(err)
 	}
@@ -132,12 +131,9 @@ func TestInstancesGetTheTagsThatTheyHaveNow(t *testing.T) {
 	t.Parallel()
 	accounts := []config.Account{{ID: second}}
 	w := newWorld(t, config.AWS{ReadRole: "reader"}, accounts, fakeguardduty.Options{})
-	client, err := w.cloud.EC2(t.Context(), second, region)
-	if err != nil {
-		t.Fatal(err)
-	}
-	// Not through the observed client: guardroom runs no instances.
-	direct := ec2.New(client.Options(), func(o *ec2.Options) { o.APIOptions = nil })
+	there := unobserved()
+	there.Credentials = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(sts.NewFromConfig(unobserved()), "arn:aws:iam::"+second+":role/owner"))
+	direct := ec2.NewFromConfig(there)
 	made, err := direct.RunInstances(t.Context(), &ec2.RunInstancesInput{ImageId: aws.String("ami-12c6146b"), MinCount: aws.Int32(1), MaxCount: aws.Int32(1),
 		TagSpecifications: []ec2types.TagSpecification{{ResourceType: ec2types.ResourceTypeInstance, Tags: []ec2types.Tag{{Key: aws.String("team"), Value: aws.String("payments")}}}}})
 	if err != nil {

@@ -79,7 +79,7 @@ func (k *S3Keeper) Keep(ctx context.Context, h audit.Head) error {
 }
 
 // same makes sure that what is there already says the same.
-func (k *S3Keeper) same(ctx context.Context, client *s3.Client, key string, want audit.Head) error {
+func (k *S3Keeper) same(ctx context.Context, client S3Client, key string, want audit.Head) error {
 	out, err := client.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(k.bucket), Key: aws.String(key)})
 	if err != nil {
 		return Explain(err, "read the audit head back from "+k.String())

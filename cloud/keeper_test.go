@@ -19,10 +19,7 @@ import (
 
 func bucket(t *testing.T, name string) *s3.Client {
 	t.Helper()
-	client, err := plain(t).S3(t.Context(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := s3.NewFromConfig(unobserved(), func(o *s3.Options) { o.UsePathStyle = true })
 	if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String(name),
 		CreateBucketConfiguration: &s3types.CreateBucketConfiguration{LocationConstraint: s3types.BucketLocationConstraint(region)}}); err != nil {
 		t.Fatal(err)

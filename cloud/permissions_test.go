@@ -41,7 +41,8 @@ func TestThePermissionsAreExactlyWhatTheSourceCalls(t *testing.T) {
 		if d.IsDir() && (name == "internal" || name == "sim" || name == "cloudtest" || name == "awscalls" || name == "kittest" || name == "testdata" || (strings.HasPrefix(name, ".") && name != "..")) {
 			return filepath.SkipDir
 		}
-		if d.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+		declares := path == filepath.Join("..", "cloud", "calls.go") || path == filepath.Join("..", "cloud", "clients.go")
+		if d.IsDir() || declares || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
 			return nil
 		}
 		for _, call := range callsOf(t, path) {

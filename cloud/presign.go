@@ -15,5 +15,5 @@ func (r *responses) Presign(ctx context.Context, p awscalls.Place) (awscalls.Pre
 	if err != nil {
 		return nil, err
 	}
-	return s3.NewPresignClient(s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = o.BaseEndpoint != nil })), nil
+	return asPresigner(s3.NewPresignClient(s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = o.BaseEndpoint != nil }))), nil
 }

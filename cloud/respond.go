@@ -202,80 +202,80 @@ func client[I any](ctx context.Context, r *responses, p awscalls.Place, from fun
 
 // EC2 implements awscalls.AWS.
 func (r *responses) EC2(ctx context.Context, p awscalls.Place) (awscalls.EC2, error) {
-	return client(ctx, r, p, func(cfg aws.Config) awscalls.EC2 { return ec2.NewFromConfig(cfg) })
+	return client(ctx, r, p, func(cfg aws.Config) awscalls.EC2 { return asEC2(ec2.NewFromConfig(cfg)) })
 }
 
 // AutoScaling implements awscalls.AWS.
 func (r *responses) AutoScaling(ctx context.Context, p awscalls.Place) (awscalls.AutoScaling, error) {
-	return client(ctx, r, p, func(cfg aws.Config) awscalls.AutoScaling { return autoscaling.NewFromConfig(cfg) })
+	return client(ctx, r, p, func(cfg aws.Config) awscalls.AutoScaling { return asAutoScaling(autoscaling.NewFromConfig(cfg)) })
 }
 
 // ELB implements awscalls.AWS.
 func (r *responses) ELB(ctx context.Context, p awscalls.Place) (awscalls.ELB, error) {
-	return client(ctx, r, p, func(cfg aws.Config) awscalls.ELB { return elasticloadbalancing.NewFromConfig(cfg) })
+	return client(ctx, r, p, func(cfg aws.Config) awscalls.ELB { return asELB(elasticloadbalancing.NewFromConfig(cfg)) })
 }
 
 // ELBv2 implements awscalls.AWS.
 func (r *responses) ELBv2(ctx context.Context, p awscalls.Place) (awscalls.ELBv2, error) {
-	return client(ctx, r, p, func(cfg aws.Config) awscalls.ELBv2 { return elasticloadbalancingv2.NewFromConfig(cfg) })
+	return client(ctx, r, p, func(cfg aws.Config) awscalls.ELBv2 { return asELBv2(elasticloadbalancingv2.NewFromConfig(cfg)) })
 }
 
 // IAM implements awscalls.AWS.
 func (r *responses) IAM(ctx context.Context, p awscalls.Place) (awscalls.IAM, error) {
-	return client(ctx, r, p, func(cfg aws.Config) awscalls.IAM { return iam.NewFromConfig(cfg) })
+	return client(ctx, r, p, func(cfg aws.Config) awscalls.IAM { return asIAM(iam.NewFromConfig(cfg)) })
 }
 
 // STS implements awscalls.AWS.
 func (r *responses) STS(ctx context.Context, p awscalls.Place) (awscalls.STS, error) {
-	return client(ctx, r, p, func(cfg aws.Config) awscalls.STS { return sts.NewFromConfig(cfg) })
+	return client(ctx, r, p, func(cfg aws.Config) awscalls.STS { return asSTS(sts.NewFromConfig(cfg)) })
 }
 
 // SSM implements awscalls.AWS.
 func (r *responses) SSM(ctx context.Context, p awscalls.Place) (awscalls.SSM, error) {
-	return client(ctx, r, p, func(cfg aws.Config) awscalls.SSM { return ssm.NewFromConfig(cfg) })
+	return client(ctx, r, p, func(cfg aws.Config) awscalls.SSM { return asSSM(ssm.NewFromConfig(cfg)) })
 }
 
 // S3 implements awscalls.AWS.
 func (r *responses) S3(ctx context.Context, p awscalls.Place) (awscalls.S3, error) {
 	return client(ctx, r, p, func(cfg aws.Config) awscalls.S3 {
-		return s3.NewFromConfig(cfg, func(o *s3.Options) {
+		return asS3(s3.NewFromConfig(cfg, func(o *s3.Options) {
 			o.UsePathStyle = o.BaseEndpoint != nil
 			o.HTTPClient = r.objects
-		})
+		}))
 	})
 }
 
 // KMS implements awscalls.AWS.
 func (r *responses) KMS(ctx context.Context, p awscalls.Place) (awscalls.KMS, error) {
-	return client(ctx, r, p, func(cfg aws.Config) awscalls.KMS { return kms.NewFromConfig(cfg) })
+	return client(ctx, r, p, func(cfg aws.Config) awscalls.KMS { return asKMS(kms.NewFromConfig(cfg)) })
 }
 
 // EBS implements awscalls.AWS.
 func (r *responses) EBS(ctx context.Context, p awscalls.Place) (awscalls.EBS, error) {
-	return client(ctx, r, p, func(cfg aws.Config) awscalls.EBS { return ebs.NewFromConfig(cfg) })
+	return client(ctx, r, p, func(cfg aws.Config) awscalls.EBS { return asEBS(ebs.NewFromConfig(cfg)) })
 }
 
 // Lambda implements awscalls.AWS.
 func (r *responses) Lambda(ctx context.Context, p awscalls.Place) (awscalls.Lambda, error) {
-	return client(ctx, r, p, func(cfg aws.Config) awscalls.Lambda { return lambda.NewFromConfig(cfg) })
+	return client(ctx, r, p, func(cfg aws.Config) awscalls.Lambda { return asLambda(lambda.NewFromConfig(cfg)) })
 }
 
 // RDS implements awscalls.AWS.
 func (r *responses) RDS(ctx context.Context, p awscalls.Place) (awscalls.RDS, error) {
-	return client(ctx, r, p, func(cfg aws.Config) awscalls.RDS { return rds.NewFromConfig(cfg) })
+	return client(ctx, r, p, func(cfg aws.Config) awscalls.RDS { return asRDS(rds.NewFromConfig(cfg)) })
 }
 
 // WAF implements awscalls.AWS.
 func (r *responses) WAF(ctx context.Context, p awscalls.Place) (awscalls.WAF, error) {
-	return client(ctx, r, p, func(cfg aws.Config) awscalls.WAF { return wafv2.NewFromConfig(cfg) })
+	return client(ctx, r, p, func(cfg aws.Config) awscalls.WAF { return asWAF(wafv2.NewFromConfig(cfg)) })
 }
 
 // Logs implements awscalls.AWS.
 func (r *responses) Logs(ctx context.Context, p awscalls.Place) (awscalls.Logs, error) {
-	return client(ctx, r, p, func(cfg aws.Config) awscalls.Logs { return cloudwatchlogs.NewFromConfig(cfg) })
+	return client(ctx, r, p, func(cfg aws.Config) awscalls.Logs { return asLogs(cloudwatchlogs.NewFromConfig(cfg)) })
 }
 
 // CloudTrail implements awscalls.AWS.
 func (r *responses) CloudTrail(ctx context.Context, p awscalls.Place) (awscalls.CloudTrail, error) {
-	return client(ctx, r, p, func(cfg aws.Config) awscalls.CloudTrail { return cloudtrail.NewFromConfig(cfg) })
+	return client(ctx, r, p, func(cfg aws.Config) awscalls.CloudTrail { return asCloudTrail(cloudtrail.NewFromConfig(cfg)) })
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
@@ -16,10 +17,10 @@ import (
 	"github.com/guardroom/guardroom/internal/fault"
 )
 
-// plain is a Cloud that is not observed, for what only tests do.
-func plain(t *testing.T) *cloud.Cloud {
-	t.Helper()
-	return cloud.New(config.AWS{Region: region, EndpointURL: motoURL}, nil, cloud.Deps{})
+// unobserved is a configuration of the SDK for what tests do that guardroom does
+// not.
+func unobserved() aws.Config {
+	return aws.Config{Region: region, BaseEndpoint: &motoURL, Credentials: credentials.NewStaticCredentialsProvider("test", "test", "")}
 }
 
 type answer struct {
@@ -49,10 +50,7 @@ func resolve(t *testing.T, r interface {
 
 func TestParametersAreReadDecrypted(t *testing.T) {
 	t.Parallel()
-	client, err := plain(t).SSM(t.Context(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := ssm.NewFromConfig(unobserved())
 	if _, err := client.PutParameter(t.Context(), &ssm.PutParameterInput{Name: aws.String("/guardroom/token"), Value: aws.String("hunter2"), Type: ssmtypes.ParameterTypeSecureString}); err != nil {
 		t.Fatal(err)
 	}
@@ -66,10 +64,7 @@ func TestParametersAreReadDecrypted(t *testing.T) {
 
 func TestSecretsAreReadWholeOrByKey(t *testing.T) {
 	t.Parallel()
-	client, err := plain(t).SecretsManager(t.Context(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := secretsmanager.NewFromConfig(unobserved())
 	for name, value := range map[string]string{"guardroom/plain": "hunter2", "guardroom/pairs": `{"token":"hunter3","port":1,"empty":""}`} {
 		if _, err := client.CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{Name: aws.String(name), SecretString: aws.String(value)}); err != nil {
 			t.Fatal(err)

@@ -231,7 +231,7 @@ func (a *Archiver) near(account, region string) []cloud.Place {
 }
 
 // at returns a client of a place and its detectors.
-func (a *Archiver) at(ctx context.Context, p cloud.Place, region string) (*guardduty.Client, []string, error) {
+func (a *Archiver) at(ctx context.Context, p cloud.Place, region string) (cloud.GuardDutyClient, []string, error) {
 	p.Region = region
 	client, err := a.clients.GuardDuty(ctx, p.Account, p.Role, p.Region)
 	if err != nil {
@@ -253,7 +253,7 @@ func (a *Archiver) at(ctx context.Context, p cloud.Place, region string) (*guard
 	return client, ids, nil
 }
 
-func (a *Archiver) call(ctx context.Context, client *guardduty.Client, detector string, ids []finding.ID) error {
+func (a *Archiver) call(ctx context.Context, client cloud.GuardDutyClient, detector string, ids []finding.ID) error {
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
 	words := make([]string, len(ids))

@@ -48,7 +48,7 @@ type read struct {
 	digest    digest
 }
 
-func listDetectors(ctx context.Context, client *guardduty.Client) ([]string, error) {
+func listDetectors(ctx context.Context, client cloud.GuardDutyClient) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
 	var ids []string

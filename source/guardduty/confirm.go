@@ -3,8 +3,7 @@ package guardduty
 import (
 	"context"
 
-	"github.com/aws/aws-sdk-go-v2/service/guardduty"
-
+	"github.com/guardroom/guardroom/cloud"
 	"github.com/guardroom/guardroom/finding"
 )
 
@@ -12,7 +11,7 @@ import (
 // because of it. It returns the answer as bytes for a source.Intake, and false
 // where no detector of the account and region knows the finding. Without a
 // detector it asks all of them. It may be repeated.
-func Confirm(ctx context.Context, client *guardduty.Client, detector string, id finding.ID) (body []byte, known bool, err error) {
+func Confirm(ctx context.Context, client cloud.GuardDutyClient, detector string, id finding.ID) (body []byte, known bool, err error) {
 	if !realID.MatchString(string(id)) {
 		return nil, false, nil
 	}

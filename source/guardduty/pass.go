@@ -7,8 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/guardduty"
-
+	"github.com/guardroom/guardroom/cloud"
 	"github.com/guardroom/guardroom/finding"
 	"github.com/guardroom/guardroom/source"
 )
@@ -17,7 +16,7 @@ import (
 type reader struct {
 	poller   *Poller
 	target   *target
-	client   *guardduty.Client
+	client   cloud.GuardDutyClient
 	detector string
 	region   string
 	pages    int

@@ -10,8 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/guardduty"
-
 	"github.com/guardroom/guardroom/cloud"
 	"github.com/guardroom/guardroom/config"
 	"github.com/guardroom/guardroom/finding"
@@ -22,7 +20,9 @@ import (
 // of the credentials, an empty role the configured read role, an empty region
 // the configured one. It does not call AWS and is safe for concurrent use.
 type Clients interface {
-	GuardDuty(ctx context.Context, account, role, region string) (*guardduty.Client, error)
+	GuardDuty(ctx context.Context, account, role, region string) (cloud.GuardDutyClient, error)
+	// Region is the configured region.
+	Region(ctx context.Context) (string, error)
 }
 
 // State is what the poller keeps in the store. It is safe for concurrent use.
@@ -209,16 +209,22 @@ func (p *Poller) read(ctx context.Context, t *target, open []openFinding) (err e
 	if err != nil {
 		return err
 	}
+	region := t.region
+	if region == "" {
+		if region, err = p.clients.Region(ctx); err != nil {
+			return err
+		}
+	}
 	detectors, err := listDetectors(ctx, client)
 	if err != nil {
 		return err
 	}
 	if len(detectors) == 0 {
-		p.deps.Log.Debug("guardduty is off here", "source", p.name, "account_id", t.account, "region", client.Options().Region)
+		p.deps.Log.Debug("guardduty is off here", "source", p.name, "account_id", t.account, "region", region)
 	}
 	var errs []error
 	for _, d := range detectors {
-		r := reader{poller: p, target: t, client: client, detector: d, region: client.Options().Region}
+		r := reader{poller: p, target: t, client: client, detector: d, region: region}
 		errs = append(errs, r.pass(ctx), r.refresh(ctx, open, detectors))
 	}
 	return errors.Join(errs...)
