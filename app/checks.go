@@ -151,7 +151,20 @@ func (r *runs) note(ctx context.Context, run respond.RunRow, change func(now *re
 		}
 		for _, n := range news {
 			tx.Audit(audit.Record{Who: incident.Guardroom, Action: n.action, Object: "run/" + string(run.ID), After: n.text})
-			if err := r.tell(ctx, tx, run.Incident, n.kind, incident.Guardroom, n.text); err != nil {
+			held, err := stillHeld(ctx, tx, run.Incident)
+			if err != nil {
+				return err
+			}
+			err = r.change(ctx, tx, run.Incident, true, func(i *incident.Incident, at time.Time) []incident.Entry {
+				switch {
+				case n.ends:
+					return i.Loosen(n.text, !held, at)
+				case n.holds:
+					return i.Hold(n.text, at)
+				}
+				return i.Responded(n.kind, incident.Guardroom, n.text, at)
+			})
+			if err != nil {
 				return err
 			}
 		}
@@ -171,7 +184,7 @@ func (r *runs) unseen(ctx context.Context, run respond.RunRow, why error) error 
 		if now.Unseen++; now.Unseen != unseenAfter {
 			return nil
 		}
-		return []saying{{incident.KindDrift, "run.unseen", fmt.Sprintf("%s could not be looked at %d times in a row, so nobody knows whether it holds: %s", subjectOf(now), now.Unseen, respond.Explain(why, "look at it again", "nothing was changed"))}}
+		return []saying{{kind: incident.KindDrift, action: "run.unseen", text: fmt.Sprintf("%s could not be looked at %d times in a row, so nobody knows whether it holds: %s", subjectOf(now), now.Unseen, respond.Explain(why, "look at it again", "nothing was changed"))}}
 	})
 }
 
@@ -182,7 +195,7 @@ func visible(now *respond.RunRow) []saying {
 	if failed < unseenAfter {
 		return nil
 	}
-	return []saying{{incident.KindProven, "run.seen", fmt.Sprintf("%s can be looked at again, after %d looks that failed", subjectOf(now), failed)}}
+	return []saying{{kind: incident.KindProven, action: "run.seen", text: fmt.Sprintf("%s can be looked at again, after %d looks that failed", subjectOf(now), failed)}}
 }
 
 // proof is what the records of traffic say. Where they cannot be looked at, nothing
@@ -227,6 +240,7 @@ func (r *runs) talking(ctx context.Context, run respond.RunRow, plan *respond.Pl
 type saying struct {
 	kind         incident.Kind
 	action, text string
+	ends, holds  bool // the containment, from now on
 }
 
 // news keeps in the row what was found, and returns what people are told: each
@@ -248,12 +262,12 @@ func (s sight) news(run *respond.RunRow) []saying {
 	subject := subjectOf(run)
 	switch {
 	case len(drift) > 0 && !slices.Equal(before, drift):
-		out = append(out, saying{incident.KindDrift, "run.drift", subject + " no longer holds: " + joinShort(lines) + "; guardroom does not repair it by itself"})
+		out = append(out, saying{kind: incident.KindDrift, action: "run.drift", text: subject + " no longer holds: " + joinShort(lines) + "; guardroom does not repair it by itself", ends: true})
 	case len(drift) == 0 && len(before) > 0:
-		out = append(out, saying{incident.KindProven, "run.drift", subject + " holds again"})
+		out = append(out, saying{kind: incident.KindProven, action: "run.drift", text: subject + " holds again", holds: true})
 	}
 	if len(proven) > 0 {
-		out = append(out, saying{incident.KindProven, "run.proven", subject + " is proven: " + strings.Join(proven, ", ") + " isolated, and the flow records since then show nothing that went through"})
+		out = append(out, saying{kind: incident.KindProven, action: "run.proven", text: subject + " is proven: " + strings.Join(proven, ", ") + " isolated, and the flow records since then show nothing that went through"})
 	}
 	return out
 }
@@ -264,7 +278,7 @@ func (s sight) talks(run *respond.RunRow, at time.Time) []saying {
 		return nil
 	}
 	run.TalkingAt = at
-	return []saying{{incident.KindDrift, "run.talking", subjectOf(run) + " may not hold: " + s.talk}}
+	return []saying{{kind: incident.KindDrift, action: "run.talking", text: subjectOf(run) + " may not hold: " + s.talk}}
 }
 
 func subjectOf(run *respond.RunRow) string {

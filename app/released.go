@@ -53,10 +53,11 @@ func (r *runs) undone(ctx context.Context, tx *store.Tx, undo respond.RunRow) (r
 	return !held, err
 }
 
-// stillHeld reports whether a run holds a resource of an incident.
+// stillHeld reports whether a run holds a resource of an incident, as far as the
+// last look at it showed.
 func stillHeld(ctx context.Context, tx *store.Tx, n incident.Number) (bool, error) {
 	list, err := tx.Runs(ctx, store.RunFilter{Incident: n, Limit: 200})
-	return slices.ContainsFunc(list, func(o respond.RunRow) bool { return o.Contained && o.UndoneBy == "" }), err
+	return slices.ContainsFunc(list, func(o respond.RunRow) bool { return o.Contained && o.UndoneBy == "" && len(o.Drift) == 0 }), err
 }
 
 // loosened is what an undo let out that did not come to its end: what people are

@@ -4,11 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
-	"os"
-	"runtime/debug"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -21,10 +17,8 @@ import (
 	"github.com/guardroom/guardroom/cloud/sim"
 	"github.com/guardroom/guardroom/config"
 	"github.com/guardroom/guardroom/incident"
-	"github.com/guardroom/guardroom/playbook"
 	"github.com/guardroom/guardroom/respond"
 	"github.com/guardroom/guardroom/respond/ec2"
-	"github.com/guardroom/guardroom/respond/forensics"
 	"github.com/guardroom/guardroom/source"
 )
 
@@ -172,60 +166,4 @@ func BenchmarkApprovalToIsolation(b *testing.B) {
 	slices.Sort(took)
 	b.ReportMetric(float64(took[len(took)/2].Milliseconds()), "ms/isolated")
 	b.ReportMetric(float64(took[len(took)-1].Milliseconds()), "ms/slowest")
-}
-
-// BenchmarkRunsWaiting measures what the process holds in memory while 200 runs
-// wait for snapshots, the simulated AWS included.
-func BenchmarkRunsWaiting(b *testing.B) {
-	const many = 200
-	for b.Loop() {
-		f := newFleet(b, many, 1, sim.Options{}, nil)
-		debug.FreeOSMemory()
-		idle := memoryOf(b, "VmRSS:")
-		runs := make([]respond.RunID, many)
-		for n := range runs {
-			runs[n] = f.approve(f.planned(n, forensics.Name))
-		}
-		until(b, func() bool {
-			time.Sleep(time.Second) // looking often would be what is measured
-			waiting := 0
-			for _, id := range runs {
-				list, err := f.db.Steps(b.Context(), id)
-				if err != nil {
-					b.Fatal(err)
-				}
-				if slices.ContainsFunc(list, func(r playbook.Record) bool { return strings.HasPrefix(r.Name, "snapshot/vol-") && !r.State.Ended() }) {
-					waiting++
-				}
-			}
-			return waiting == many
-		}, "all runs wait for their snapshots")
-		used, private := memoryOf(b, "VmRSS:"), memoryOf(b, "RssAnon:")
-		debug.FreeOSMemory()
-		kept := memoryOf(b, "VmRSS:")
-		b.ReportMetric(float64(idle)/1024, "MB/idle")
-		b.ReportMetric(float64(used)/1024, "MB/waiting")
-		b.ReportMetric(float64(private)/1024, "MB/private") // without the pages of the program's file
-		b.ReportMetric(float64(kept)/1024, "MB/collected")
-	}
-}
-
-// memoryOf is a line of /proc/self/status about the memory of this process, in KiB.
-func memoryOf(t testing.TB, name string) int {
-	t.Helper()
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(status)) {
-		if rest, ok := strings.CutPrefix(line, name); ok {
-			n, err := strconv.Atoi(strings.Fields(rest)[0])
-			if err != nil {
-				t.Fatal(err)
-			}
-			return n
-		}
-	}
-	t.Fatal("no " + name)
-	return 0
 }

@@ -128,14 +128,15 @@ func (l *listeners) show(t *testing.T, v *message.View) {
 // news are what people read now and did not before, one line each.
 func (l *listeners) news() []string {
 	var out []string
-	fresh := func(name string, n int, text func(i int) string) {
-		for i := l.told[name]; i < n; i++ {
+	freshOf := func(name, of string, n int, text func(i int) string) {
+		for i := l.told[name+of]; i < n; i++ {
 			if s := text(i); s != "" {
 				out = append(out, name+": "+s)
 			}
 		}
-		l.told[name] = n
+		l.told[name+of] = n
 	}
+	fresh := func(name string, n int, text func(i int) string) { freshOf(name, "", n, text) }
 	for _, m := range l.slack.All() {
 		// A message that is edited in place is read again.
 		if m.ThreadTS == "" || l.slackText[m.TS+m.Text] {
@@ -169,8 +170,10 @@ func (l *listeners) news() []string {
 		}
 	}
 	l.told["mail"] = len(mails)
-	for _, i := range l.pager.Incidents() {
-		fresh("pagerduty", len(i.Notes), func(n int) string { return i.Notes[n] })
+	pages := l.pager.Incidents()
+	fresh("pagerduty pages", len(pages), func(n int) string { return pages[n].Title })
+	for _, i := range pages {
+		freshOf("pagerduty", i.ID, len(i.Notes), func(n int) string { return i.Notes[n] })
 	}
 	hooks := l.hook.Messages()
 	fresh("webhook", len(hooks), func(n int) string {

@@ -172,15 +172,26 @@ func (i *Incident) Release(text string, now time.Time) []Entry {
 	return []Entry{e}
 }
 
-// Loosen records that a containment was undone in part and does not hold any more.
-// free says that nothing else is contained: then the incident is acknowledged or open
-// again, as after Release.
+// Hold records that a containment which did not hold any more does again. A closed
+// incident stays closed.
+func (i *Incident) Hold(text string, now time.Time) []Entry {
+	e := i.entry(now, now, KindProven, Guardroom, text)
+	if i.State != Closed && i.State != Contained {
+		e.From, e.To = string(i.State), string(Contained)
+		i.State, i.ContainedAt = Contained, now
+	}
+	i.changed(now)
+	return []Entry{e}
+}
+
+// Loosen records that a containment does not hold any more: a part of it was undone,
+// or somebody changed it. free says that nothing else is contained: then the incident
+// is acknowledged or open again, as after Release.
 func (i *Incident) Loosen(text string, free bool, now time.Time) []Entry {
 	e := i.entry(now, now, KindDrift, Guardroom, text)
-	if free {
-		e.From = string(i.State)
+	if free && i.State == Contained {
 		i.uncontain()
-		e.To = string(i.State)
+		e.From, e.To = string(Contained), string(i.State)
 	}
 	i.changed(now)
 	return []Entry{e}

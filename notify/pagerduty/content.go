@@ -2,6 +2,7 @@ package pagerduty
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -104,6 +105,22 @@ func (n *Notifier) content(v *message.View) content {
 	return m
 }
 
+// letOut reports whether what was contained is not any more, by nobody's approval.
+func letOut(v *message.View) bool {
+	if v.State != incident.Open && v.State != incident.Acknowledged {
+		return false
+	}
+	for _, e := range slices.Backward(v.Events) {
+		switch e.Kind {
+		case incident.KindDrift:
+			return true
+		case incident.KindContained, incident.KindReleased, incident.KindReopened:
+			return false
+		}
+	}
+	return false
+}
+
 // title is the first line on the phone: how bad, what, where, which.
 func title(v *message.View, b finding.Band) string {
 	head := text(v.Headline, maxHeadline)
@@ -122,7 +139,11 @@ func title(v *message.View, b finding.Band) string {
 	case message.KindDigest, message.KindNotice:
 		return head
 	}
-	s := strings.ToUpper(b.String()) + " " + head
+	s := strings.ToUpper(b.String()) + " "
+	if letOut(v) {
+		s += "NO LONGER CONTAINED: "
+	}
+	s += head
 	if account := accountName(v); account != "" && !strings.HasSuffix(head, " in "+account) {
 		s += " in " + escape.CutMiddle(account, 100)
 	}
