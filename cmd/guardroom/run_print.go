@@ -17,7 +17,7 @@ const fewSteps = 12
 // leastText is how narrow the text of a step becomes.
 const leastText = 24
 
-// run prints how a run stands: the whole, its stages, and steps.
+// run prints how a run stands: the whole, its stages, and steps. runEnd follows.
 func (e *env) run(g respond.Progress, all bool) {
 	for _, l := range e.runHead(g) {
 		for n, l := range e.broken(l, width.Of(indent)) {
@@ -37,7 +37,13 @@ func (e *env) run(g respond.Progress, all bool) {
 	}
 	if len(steps) > 0 {
 		e.printf("\n")
-		e.lines(stepLines(g, steps))
+		brief := slices.Clone(steps)
+		for i, s := range brief {
+			if s.State.Bad() {
+				brief[i].Message = "" // runEnd has it, with what is safe and what to do
+			}
+		}
+		e.lines(stepLines(g, brief))
 	}
 	if len(steps) < len(g.Steps) {
 		e.printf("\n")
@@ -199,6 +205,15 @@ func (e *env) broken(text string, behind int) []string {
 // summaryOf says how far a run is: 3 of 7 steps, 12 s, expected about 9 to 25 min.
 func summaryOf(g respond.Progress) string {
 	s := fmt.Sprintf("%d of %s", g.Done, plural(g.Total, "step"))
+	bad := 0
+	for _, step := range g.Steps {
+		if step.State.Bad() {
+			bad++
+		}
+	}
+	if bad > 0 {
+		s += fmt.Sprintf(" (%d failed)", bad)
+	}
 	if g.Took != "" {
 		s += ", " + g.Took
 	}

@@ -95,14 +95,13 @@ func TestALongRunIsShownByItsStagesAndTimesHaveAColumn(t *testing.T) {
 	}
 	want := `! part failed  containment of web \x1b[2J(i-1)
 run_1
-13 of 13 steps
+13 of 13 steps (1 failed)
 
 + completed        3 s  12 of 12       isolation
 ! failed     12 m 10 s  1 of 1 failed  snapshots
 
 ! failed  12 m 10 s  vol-0a1: wait until its snapshot is
-                     complete: AWS says that the snapshot is
-                     in error, and that nobody can mend it
+                     complete
 
 all steps  guardroom run show run_1 --steps
 `
