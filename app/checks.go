@@ -17,9 +17,9 @@ import (
 
 // When a containment is looked at, counted from it: for what somebody changed back,
 // and for the proof that nothing goes through, whose records come late. After the
-// last it is looked at hourly.
+// last it is looked at every quarter of an hour, and after a day hourly.
 var (
-	driftLooks = []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour}
+	driftLooks = []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute}
 	proofLooks = []time.Duration{2 * time.Minute, 10 * time.Minute, 30 * time.Minute}
 )
 
@@ -53,6 +53,9 @@ func (r *runs) nextLook(contained, now time.Time, pending bool) time.Time {
 		if at := contained.Add(r.tempo.Scale(after)); at.After(now) {
 			return at
 		}
+	}
+	if now.Sub(contained) < r.tempo.Scale(24*time.Hour) {
+		return now.Add(r.tempo.Scale(15 * time.Minute))
 	}
 	return now.Add(r.tempo.Scale(time.Hour))
 }

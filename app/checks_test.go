@@ -18,8 +18,8 @@ func TestAContainmentIsLookedAtMoreOftenWhileTheProofMayCome(t *testing.T) {
 		pending bool
 		want    []float64
 	}{
-		{false, []float64{1, 5, 15, 60, 120, 180}},
-		{true, []float64{1, 2, 5, 10, 15, 30, 60, 120, 180}},
+		{false, []float64{1, 5, 15, 30, 45, 60}},
+		{true, []float64{1, 2, 5, 10, 15, 30, 45, 60, 75}},
 	} {
 		var got []float64
 		for now := at; len(got) < len(c.want); {
@@ -29,6 +29,9 @@ func TestAContainmentIsLookedAtMoreOftenWhileTheProofMayCome(t *testing.T) {
 		if !slices.Equal(got, c.want) {
 			t.Errorf("pending %v: it is looked at after %v minutes, not %v", c.pending, got, c.want)
 		}
+	}
+	if day := at.Add(24 * time.Hour); r.nextLook(at, day, false) != day.Add(time.Hour) {
+		t.Errorf("after a day it is looked at again at %s", r.nextLook(at, day, false))
 	}
 	// A worker that was away for long looks once, and not for each time it missed.
 	if next := r.nextLook(at, at.Add(7*time.Minute), true); next != at.Add(10*time.Minute) {
