@@ -389,7 +389,7 @@ func (d *desk) Playbooks() []api.Playbook {
 	out, table := []api.Playbook{}, cloud.Permissions()
 	for _, p := range d.playbooks {
 		o := outlineOf(p.Name())
-		one := api.Playbook{Name: p.Name(), Version: p.Version(), Summary: sentence(p.Summary()), Of: o.of, Undo: o.undo, Guards: slices.Concat(o.guards, everyGuard()), Never: slices.Concat(o.never, neverAll())}
+		one := api.Playbook{Name: p.Name(), Version: p.Version(), Summary: sentence(p.Summary()), Of: o.of, Undo: o.undo, Guards: o.questions(), Never: slices.Concat(o.never, neverAll())}
 		for _, does := range o.does {
 			one.Does = append(one.Does, does.words)
 		}

@@ -41,6 +41,41 @@ func neverAll() []string {
 	return []string{"delete sealed evidence", "overwrite what somebody else changed since", "begin without an approval of exactly this plan"}
 }
 
+// guardAsks is what the guards ask that only some playbooks have, by their names.
+var guardAsks = map[string]string{
+	"state of the instance":             "one that is terminated is refused, and of one that does not run it is said",
+	"already contained":                 "what a run contained is not contained again",
+	"started after the finding":         "what was in its memory then is gone",
+	"last healthy target":               "whether a service stands still without it",
+	"Auto Scaling group at its minimum": "whether fewer are left than the group wants",
+	"shared role":                       "who else runs with its role, and whose sessions are denied",
+	"managed by a service":              "EKS, ECS, EMR, Batch or CloudFormation may put back what is changed",
+	"spot instance":                     "AWS may take it back at any time",
+	"instance store":                    "a root disk that is lost when it stops",
+	"room in the network ACL":           "whether the entries fit below its quota",
+	"memory after isolation":            "what must stay open for it meanwhile",
+	"not described":                     "what AWS did not answer about",
+	"dry runs":                          "what AWS answered when each change was tried",
+	"shared evidence":                   "a volume under a key of AWS needs a transfer key",
+	"workstation":                       "whether there can be one",
+	"break-glass":                       "who is kept for the worst day is not locked out",
+	"size of the inline policies":       "whether one more fits below the limit of AWS",
+	"key of the finding":                "whether it is still there",
+	"in use":                            "what used its keys in the last hour",
+	"same user":                         "whether it was deleted and made again",
+	"managed role":                      "a role that belongs to AWS cannot be changed",
+	"same role":                         "whether it was deleted and made again",
+	"root":                              "no policy binds it, so a person must act",
+	"break-glass list":                  "it names somebody who is there, and nobody in general",
+	"guardroom's bucket":                "the evidence bucket is left to a person",
+	"public policy":                     "whether the deny can be written at all",
+	"quarantine tag":                    "whether it is in quarantine already, and has room for a tag",
+	"addresses":                         "which may be blocked: no private, own or reserved ones, and no large networks",
+	"place":                             "whether there is an IP set or a network ACL to block in",
+	"family":                            "the IP set takes IPv4 or IPv6 only",
+	"notify only":                       "there is no playbook for it, so people must act",
+}
+
 func outlines() map[string]outline {
 	host := []deed{
 		{"record everything as it is, in the store and in the evidence bucket", []string{"ec2.record"}},
@@ -169,6 +204,15 @@ func outlineOf(name string) outline {
 		o.never = []string{"what its parts never do"}
 	}
 	return o
+}
+
+// questions are its guards, and those of every plan, with what they ask.
+func (o outline) questions() []string {
+	var out []string
+	for _, g := range o.guards {
+		out = append(out, g+": "+guardAsks[g])
+	}
+	return append(out, everyGuard()...)
 }
 
 // actions are all that its plans, and those that undo them, may do.

@@ -68,6 +68,11 @@ func TestEveryPlaybookSaysWhatItDoesUndoesAndNeverDoes(t *testing.T) {
 		if o.undo == "" || len(o.never) == 0 || len(o.guards) == 0 {
 			t.Errorf("%s: %+v", p.Name(), o)
 		}
+		for _, g := range o.guards {
+			if guardAsks[g] == "" {
+				t.Errorf("%s does not say what its guard %s asks", p.Name(), g)
+			}
+		}
 		for _, a := range o.actions() {
 			if said[a] = true; all[a].Do == nil {
 				t.Errorf("%s: there is no action %s", p.Name(), a)
