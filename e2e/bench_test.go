@@ -37,7 +37,7 @@ func BenchmarkStart(b *testing.B) {
 		}
 		took = append(took, time.Since(began))
 		time.Sleep(time.Second)
-		memory = append(memory, resident(b, i.cmd.Process.Pid))
+		memory = append(memory, memoryOf(b, i.cmd.Process.Pid, "VmRSS:"))
 		_ = i.kill(syscall.SIGTERM)
 	}
 	slices.Sort(took)
@@ -46,15 +46,15 @@ func BenchmarkStart(b *testing.B) {
 	b.ReportMetric(float64(memory[len(memory)/2])/1024, "MB/idle")
 }
 
-// resident is the resident memory of a process in KiB.
-func resident(b *testing.B, pid int) int {
+// memoryOf is a line about the memory of a process, VmRSS: or RssAnon:, in KiB.
+func memoryOf(b *testing.B, pid int, name string) int {
 	b.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		b.Fatal(err)
 	}
 	for line := range strings.Lines(string(status)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+		if rest, ok := strings.CutPrefix(line, name); ok {
 			n, err := strconv.Atoi(strings.Fields(rest)[0])
 			if err != nil {
 				b.Fatal(err)
@@ -62,7 +62,7 @@ func resident(b *testing.B, pid int) int {
 			return n
 		}
 	}
-	b.Fatal("no VmRSS")
+	b.Fatal("no " + name)
 	return 0
 }
 

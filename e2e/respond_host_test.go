@@ -106,10 +106,15 @@ func (h *host) serve(more string) {
 	h.account.serve(fmt.Sprintf("  forensics: {subnets: [%s], security_groups: [%s], image: ami-03cf127a, image_owners: [amazon], types: [m5.xlarge]}\n%s", h.forensicNet, h.forensicSG, more))
 }
 
-// attack sends a finding about the instance.
+// attack sends a finding about the instance and returns its incident.
 func (h *host) attack() string {
 	h.t.Helper()
-	return h.finding("CryptoCurrency:EC2/BitcoinTool.B!DNS", 8, map[string]any{"resourceType": "Instance", "instanceDetails": map[string]any{"instanceId": h.id, "instanceType": "m5.large"}})
+	return h.finding(mining(h.id))
+}
+
+// mining is a finding about an instance.
+func mining(id string) (typ string, severity float64, resource map[string]any) {
+	return "CryptoCurrency:EC2/BitcoinTool.B!DNS", 8, map[string]any{"resourceType": "Instance", "instanceDetails": map[string]any{"instanceId": id, "instanceType": "m5.large"}}
 }
 
 func (h *host) describe() types.Instance {

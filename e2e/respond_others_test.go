@@ -20,7 +20,7 @@ import (
 )
 
 // code is the error code of AWS, empty where there was no error.
-func code(t *testing.T, err error) string {
+func code(t testing.TB, err error) string {
 	t.Helper()
 	if err == nil {
 		return ""

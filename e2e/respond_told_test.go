@@ -15,7 +15,7 @@ import (
 )
 
 // document is a policy as it can be compared.
-func document(t *testing.T, text string) string {
+func document(t testing.TB, text string) string {
 	t.Helper()
 	if s, err := url.QueryUnescape(text); err == nil && strings.HasPrefix(text, "%7B") {
 		text = s

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -40,7 +41,7 @@ const externalID = "external-id-of-the-tests"
 // clients of the SDK, never by guardroom's code.
 type account struct {
 	*instance
-	t       *testing.T
+	t       testing.TB
 	number  string                 // of the account
 	on      *cloudtest.MotoScenery // the account, as its owner
 	home    aws.Config             // the security team's own account
@@ -48,9 +49,10 @@ type account struct {
 	proxy   *proxy.Proxy // nil: moto alone
 	vendors *vendors
 	queue   string
-	bucket  string // for evidence
-	code    []byte // of functions
-	store   string // of the service; empty: a SQLite file
+	bucket  string  // for evidence
+	code    []byte  // of functions
+	store   string  // of the service; empty: a SQLite file
+	scale   float64 // of the service's waits; 0: 20
 
 	mu       sync.Mutex
 	assumed  []url.Values // the requests for roles
@@ -62,7 +64,13 @@ var quick = proxy.Timing{Snapshot: time.Second, Copy: time.Second, Volume: 300 *
 	Checks: time.Second, Metadata: 300 * time.Millisecond, Invocation: 200 * time.Millisecond}
 
 // newAccount builds the account; respondYAML is what stands below respond:.
-func newAccount(t *testing.T, id string, behindProxy bool) *account {
+func newAccount(t testing.TB, id string, behindProxy bool) *account {
+	t.Helper()
+	return newSlowAccount(t, id, behindProxy, quick)
+}
+
+// newSlowAccount is newAccount where AWS takes its time.
+func newSlowAccount(t testing.TB, id string, behindProxy bool, timing proxy.Timing) *account {
 	t.Helper()
 	m, err := awsServer()
 	if err != nil {
@@ -70,7 +78,7 @@ func newAccount(t *testing.T, id string, behindProxy bool) *account {
 	}
 	usedAWS.Store(true)
 	a := &account{t: t, number: id, bucket: "evidence-" + id, vendors: newVendors(t, 20, 0, 1)}
-	_, a.on = cloudtest.OnMoto(t, m.URL, id, time.Now, func(time.Duration) {}, proxy.Options{Timing: quick, Problem: func(message string) {
+	_, a.on = cloudtest.OnMoto(t, m.URL, id, time.Now, func(time.Duration) {}, proxy.Options{Timing: timing, Problem: func(message string) {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		a.problems = append(a.problems, message)
@@ -179,7 +187,7 @@ func (a *account) serve(more string) {
 		a.on.Role("guardroom-read", "/")
 	}
 	env := append(awsEnv(aws.ToString(a.home.BaseEndpoint)), "AWS_REGION="+cloudtest.Region)
-	a.instance = newInstance(a.t, a.vendors, settings{store: a.store, scale: 20, env: env, sources: fmt.Sprintf(`  sqs:
+	a.instance = newInstance(a.t, a.vendors, settings{store: a.store, scale: cmp.Or(a.scale, 20), env: env, sources: fmt.Sprintf(`  sqs:
     - {name: findings, queue_url: %q, region: %s, visibility: 5s}
 `, a.queue, cloudtest.Region), more: fmt.Sprintf(`aws: {region: %s, read_role: guardroom-read, external_id: %s}
 respond:
@@ -194,9 +202,24 @@ respond:
 	}
 }
 
-// finding sends a finding as EventBridge puts it into the queue and returns its
-// incident, as INC-1.
+// finding sends a finding and returns its incident, as INC-1.
 func (a *account) finding(typ string, severity float64, resource map[string]any) string {
+	a.t.Helper()
+	id := a.send(typ, severity, resource)
+	var number int64
+	await(a.t, a.instance, "the finding from the queue is an incident", func() bool {
+		for _, f := range lines[findingLine](a.t, a.must("finding", "list", "--json")) {
+			if f.ID == id {
+				number = f.Incident
+			}
+		}
+		return number > 0
+	})
+	return fmt.Sprintf("INC-%d", number)
+}
+
+// send sends a finding as EventBridge puts it into the queue and returns its id.
+func (a *account) send(typ string, severity float64, resource map[string]any) string {
 	a.t.Helper()
 	now := time.Now().UTC().Format("2006-01-02T15:04:05.000Z")
 	id := fmt.Sprintf("%032x", time.Now().UnixNano())
@@ -214,16 +237,7 @@ func (a *account) finding(typ string, severity float64, resource map[string]any)
 	if _, err := sqs.NewFromConfig(a.home).SendMessage(a.t.Context(), &sqs.SendMessageInput{QueueUrl: &a.queue, MessageBody: aws.String(string(body))}); err != nil {
 		a.t.Fatal(err)
 	}
-	var number int64
-	await(a.t, a.instance, "the finding from the queue is an incident", func() bool {
-		for _, f := range lines[findingLine](a.t, a.must("finding", "list", "--json")) {
-			if f.ID == id {
-				number = f.Incident
-			}
-		}
-		return number > 0
-	})
-	return fmt.Sprintf("INC-%d", number)
+	return id
 }
 
 // plan makes a plan that waits for its approval.
@@ -289,7 +303,7 @@ func stepLines(d api.RunDetail) string {
 }
 
 // got is a value without its error, which fails the test.
-func got[O any](t *testing.T) func(O, error) O {
+func got[O any](t testing.TB) func(O, error) O {
 	return func(out O, err error) O {
 		t.Helper()
 		if err != nil {

@@ -131,7 +131,7 @@ func TestServeTakesFromQueueHTTPAndAPI(t *testing.T) {
 }
 
 // await polls until is holds.
-func await(t *testing.T, i *instance, what string, is func() bool) {
+func await(t testing.TB, i *instance, what string, is func() bool) {
 	t.Helper()
 	for until := time.Now().Add(patience); !is(); time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(until) {

@@ -68,7 +68,7 @@ var Roles = cloud.ResponseRoles{Read: "guardroom-read", Act: "guardroom-act", Fo
 	Pace: map[cloud.PaceClass]cloud.Pace{cloud.Changing: {PerSecond: 1000, AtOnce: 1000}, cloud.Looking: {PerSecond: 1000, AtOnce: 1000}}}
 
 // OnMoto is AWS by the real SDK, the proxy and moto, and the scenery there.
-func OnMoto(t *testing.T, motoURL, account string, now func() time.Time, move func(time.Duration), o proxy.Options) (awscalls.AWS, *MotoScenery) {
+func OnMoto(t testing.TB, motoURL, account string, now func() time.Time, move func(time.Duration), o proxy.Options) (awscalls.AWS, *MotoScenery) {
 	t.Helper()
 	o.Upstream, o.Now = motoURL, now
 	if o.Problem == nil {

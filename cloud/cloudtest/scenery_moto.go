@@ -48,7 +48,7 @@ type MotoScenery struct {
 	// Config is the SDK's configuration as the owner of the account.
 	Config aws.Config
 
-	t       *testing.T
+	t       testing.TB
 	account string
 	move    func(time.Duration)
 	ec2     *ec2.Client
@@ -57,7 +57,7 @@ type MotoScenery struct {
 
 var _ Scenery = (*MotoScenery)(nil)
 
-func newMotoScenery(t *testing.T, p *proxy.Proxy, account string, move func(time.Duration)) *MotoScenery {
+func newMotoScenery(t testing.TB, p *proxy.Proxy, account string, move func(time.Duration)) *MotoScenery {
 	base := aws.Config{Region: Region, BaseEndpoint: aws.String(p.URL), Credentials: credentials.NewStaticCredentialsProvider("AKIATEST", "test", ""), RetryMaxAttempts: 1}
 	cfg := base.Copy()
 	cfg.Credentials = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(sts.NewFromConfig(base), "arn:aws:iam::"+account+":role/owner"))
