@@ -31,7 +31,10 @@ func TestAnIncidentIsContainedOnlyWhileItHolds(t *testing.T) {
 	if _, err := i.Acknowledge("raj", later(7)); err != nil {
 		t.Fatal(err)
 	}
-	is("let out while somebody has it", i.Loosen("no longer holds", true, later(8)), incident.Acknowledged, never, "contained", "acknowledged")
+	is("who acknowledged it has not seen this", i.Loosen("no longer holds", true, later(8)), incident.Open, never, "contained", "open")
+	if i.AcknowledgedBy != "" {
+		t.Errorf("it is acknowledged by %s", i.AcknowledgedBy)
+	}
 	if _, err := i.Close(incident.Malicious, "", "raj", later(9)); err != nil {
 		t.Fatal(err)
 	}

@@ -186,10 +186,11 @@ func (i *Incident) Hold(text string, now time.Time) []Entry {
 
 // Loosen records that a containment does not hold any more: a part of it was undone,
 // or somebody changed it. free says that nothing else is contained: then the incident
-// is acknowledged or open again, as after Release.
+// is open again, and whoever acknowledged it before has not seen this.
 func (i *Incident) Loosen(text string, free bool, now time.Time) []Entry {
 	e := i.entry(now, now, KindDrift, Guardroom, text)
 	if free && i.State == Contained {
+		i.AcknowledgedAt, i.AcknowledgedBy = time.Time{}, ""
 		i.uncontain()
 		e.From, e.To = string(Contained), string(i.State)
 	}

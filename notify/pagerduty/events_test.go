@@ -18,6 +18,14 @@ func TestEventsFollowTheIncident(t *testing.T) {
 	t.Parallel()
 	type stage func(*story) *story
 	open := func(s *story) *story { return s }
+	becomes := func(k incident.Kind, state incident.State) stage {
+		return func(s *story) *story {
+			s.happens(k).v.State = state
+			return s
+		}
+	}
+	contain, release := becomes(incident.KindContained, incident.Contained), becomes(incident.KindReleased, incident.Open)
+	letGo, holds := becomes(incident.KindDrift, incident.Open), becomes(incident.KindProven, incident.Contained)
 	for _, tt := range []struct {
 		name    string
 		change  func(*Config)
@@ -29,17 +37,12 @@ func TestEventsFollowTheIncident(t *testing.T) {
 			[]string{"trigger"}, []string{mainKey + " triggered error"}},
 		{"acknowledged and closed become acknowledge and resolve", nil, []stage{open, (*story).acknowledge, (*story).close},
 			[]string{"trigger", "acknowledge", "resolve"}, []string{mainKey + " resolved error"}},
-		{"contained counts as acknowledged", nil, []stage{open, func(s *story) *story {
-			s.happens(incident.KindContained).v.State = incident.Contained
-			return s
-		}}, []string{"trigger", "acknowledge"}, []string{mainKey + " acknowledged error"}},
-		{"released by an undo stays as it is while the incident is open", nil, []stage{open, func(s *story) *story {
-			s.happens(incident.KindContained).v.State = incident.Contained
-			return s
-		}, func(s *story) *story {
-			s.happens(incident.KindReleased).v.State = incident.Open
-			return s
-		}, open, (*story).close}, []string{"trigger", "acknowledge", "resolve"}, []string{mainKey + " resolved error"}},
+		{"contained counts as acknowledged", nil, []stage{open, contain}, []string{"trigger", "acknowledge"}, []string{mainKey + " acknowledged error"}},
+		{"released by an undo stays as it is while the incident is open", nil, []stage{open, contain, release, open, (*story).close}, []string{"trigger", "acknowledge", "resolve"}, []string{mainKey + " resolved error"}},
+		{"what somebody let out pages again, and is acknowledged when it holds again", nil, []stage{open, contain, letGo, func(s *story) *story { return s.happens(incident.KindDrift) }, holds, (*story).close},
+			[]string{"trigger", "acknowledge", "resolve", "trigger", "acknowledge", "resolve"}, []string{mainKey + " resolved error", mainKey + " resolved error"}},
+		{"also where an undo had released it before", nil, []stage{open, contain, release, contain, letGo},
+			[]string{"trigger", "acknowledge", "resolve", "trigger"}, []string{mainKey + " resolved error", mainKey + " triggered error"}},
 		{"a finding that only updates the incident sends nothing", nil,
 			[]stage{open, func(s *story) *story { return s.happens(incident.KindFindingUpdated) }},
 			[]string{"trigger"}, []string{mainKey + " triggered error"}},

@@ -59,7 +59,7 @@ func (n *Notifier) wanted(v *message.View, s state) wanted {
 			w.releasedSeq = max(w.releasedSeq, e.Seq)
 		}
 	}
-	if v.State == incident.Open && w.releasedSeq > w.reopenSeq {
+	if v.State == incident.Open && w.releasedSeq > w.reopenSeq && !letOut(v) {
 		// People let it out by an undo that they approved: nobody is to be called
 		// for it, and the alert of the open incident is not to be resolved.
 		w.stage = stageAcknowledged
