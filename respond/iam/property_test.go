@@ -53,14 +53,15 @@ func TestContainAndUndoOfAnyUserGivesTheSameWorld(t *testing.T) {
 	})
 }
 
-func TestAnAbortAnywhereChangesNothingMoreAndCanBeUndone(t *testing.T) {
+func TestAnAbortAnywhereBeginsNothingAndCanBeUndone(t *testing.T) {
 	t.Parallel()
 	for name, fresh := range map[string]func(t *testing.T) *kittest.Bench{
 		"user":    func(t *testing.T) *kittest.Bench { return userBench(t) },
 		"session": func(t *testing.T) *kittest.Bench { return roleBench(t, theirs) },
 		"role":    func(t *testing.T) *kittest.Bench { return roleBench(t, "") },
 	} {
-		t.Run(name, func(t *testing.T) { t.Parallel(); kittest.Aborts(t, fresh, nil) })
+		t.Run(name, func(t *testing.T) { t.Parallel(); kittest.Stops(t, kittest.Stop{Fresh: fresh}) })
+		t.Run(name+"-undo", func(t *testing.T) { t.Parallel(); kittest.UndoStops(t, kittest.Stop{Fresh: fresh}) })
 	}
 }
 

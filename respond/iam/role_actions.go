@@ -113,18 +113,32 @@ func undoDenyRole() respond.Action {
 		Calls:   map[awscalls.Role][]string{awscalls.Read: {"IAM.GetRolePolicy"}, awscalls.Act: {"IAM.DeleteRolePolicy", "IAM.PutRolePolicy"}},
 		Options: playbook.Options{Timeout: brief},
 		Do: kit.Do(func(x *respond.Exec, b kit.Back[roleParams, kit.Document]) (playbook.Outcome, error) {
+			if !b.Before.Absent { // of what an earlier step wrote, which an undo before this one may have taken off
+				now, err := ownPolicy(x, b.Of)
+				if err != nil {
+					return playbook.Outcome{}, err
+				}
+				if now.Absent {
+					return playbook.Outcome{Message: "policy " + b.Of.Policy + " is off role " + b.Of.Role + " already"}, nil
+				}
+			}
 			return kit.Restore(x, inlineOfRole(x, b.Of), b.Before, b.After)
 		}),
 	}
 }
 
-// roleMissing says whether the policy is not one of those that the steps wrote.
-func roleMissing(x *respond.Exec, p roleParams) ([]string, error) {
-	var now kit.Document
-	err := onIAM(x, func(ctx context.Context, api awscalls.IAM) (err error) {
+// ownPolicy is our policy on the role as it is now.
+func ownPolicy(x *respond.Exec, p roleParams) (now kit.Document, err error) {
+	err = onIAM(x, func(ctx context.Context, api awscalls.IAM) (err error) {
 		now, err = rolePolicy(ctx, api, p.Role, p.Policy)
 		return err
 	})
+	return now, err
+}
+
+// roleMissing says whether the policy is not one of those that the steps wrote.
+func roleMissing(x *respond.Exec, p roleParams) ([]string, error) {
+	now, err := ownPolicy(x, p)
 	if err != nil {
 		return nil, err
 	}

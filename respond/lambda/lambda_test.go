@@ -320,9 +320,12 @@ func TestTheCallsOfTheActionsAreThoseThatAreMade(t *testing.T) {
 	kittest.SameCalls(t, lambda.Actions(nil), []*kittest.Bench{unset, three, warmBench(t)}, "S3.GetObject")
 }
 
-func TestAnAbortAnywhereChangesNothingMoreAndCanBeUndone(t *testing.T) {
+func TestAnAbortAnywhereBeginsNothingAndCanBeUndone(t *testing.T) {
 	t.Parallel()
-	kittest.Aborts(t, newBench, nil)
+	for name, fresh := range map[string]func(t *testing.T) *kittest.Bench{"cold": newBench, "warm": warmBench} {
+		t.Run(name, func(t *testing.T) { t.Parallel(); kittest.Stops(t, kittest.Stop{Fresh: fresh}) })
+		t.Run(name+"-undo", func(t *testing.T) { t.Parallel(); kittest.UndoStops(t, kittest.Stop{Fresh: fresh}) })
+	}
 }
 
 func TestADriftOfAFunctionIsFoundLater(t *testing.T) {

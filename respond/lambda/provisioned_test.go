@@ -294,11 +294,6 @@ func TestACrashAnywhereInTheRunOfAWarmFunctionEndsTheSame(t *testing.T) {
 	})
 }
 
-func TestAnAbortAnywhereOfAWarmFunctionCanBeUndone(t *testing.T) {
-	t.Parallel()
-	kittest.Aborts(t, warmBench, nil)
-}
-
 // Whoever holds the role of the function may change these each second.
 func TestNothingAboutAFunctionButItselfMakesItAnotherWorld(t *testing.T) {
 	t.Parallel()

@@ -75,14 +75,15 @@ func TestABlockThatRefusesPublicPolicies(t *testing.T) {
 	}
 }
 
-func TestAnAbortAnywhereChangesNothingMoreAndCanBeUndone(t *testing.T) {
+func TestAnAbortAnywhereBeginsNothingAndCanBeUndone(t *testing.T) {
 	t.Parallel()
 	for name, fresh := range map[string]func(t *testing.T) *kittest.Bench{
 		"bucket": func(t *testing.T) *kittest.Bench { return bucketBench(t, "s3-bucket") },
 		"public": func(t *testing.T) *kittest.Bench { return bucketBench(t, "s3-public") },
 		"object": func(t *testing.T) *kittest.Bench { return objectBench(t, true) },
 	} {
-		t.Run(name, func(t *testing.T) { t.Parallel(); kittest.Aborts(t, fresh, nil) })
+		t.Run(name, func(t *testing.T) { t.Parallel(); kittest.Stops(t, kittest.Stop{Fresh: fresh}) })
+		t.Run(name+"-undo", func(t *testing.T) { t.Parallel(); kittest.UndoStops(t, kittest.Stop{Fresh: fresh}) })
 	}
 }
 

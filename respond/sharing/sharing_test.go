@@ -314,10 +314,12 @@ func TestTheCallsOfTheActionsAreThoseThatAreMade(t *testing.T) {
 	kittest.SameCalls(t, sharing.Actions(), benches, "S3.GetObject")
 }
 
-func TestAnAbortAnywhereChangesNothingMoreAndCanBeUndone(t *testing.T) {
+func TestAnAbortAnywhereBeginsNothingAndCanBeUndone(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, th thing) {
-		kittest.Aborts(t, func(t *testing.T) *kittest.Bench { return th.bench(t, []string{partner}, true) }, nil)
+		fresh := func(t *testing.T) *kittest.Bench { return th.bench(t, []string{partner}, true) }
+		t.Run("run", func(t *testing.T) { t.Parallel(); kittest.Stops(t, kittest.Stop{Fresh: fresh}) })
+		t.Run("undo", func(t *testing.T) { t.Parallel(); kittest.UndoStops(t, kittest.Stop{Fresh: fresh}) })
 	})
 }
 

@@ -33,6 +33,8 @@ var Start = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 const (
 	Run     respond.RunID = "run_01test"
 	UndoRun respond.RunID = "run_01undo"
+
+	undoAgain respond.RunID = "run_02undo"
 )
 
 // Bench is a world with a playbook in front of it.

@@ -42,10 +42,27 @@ type Stop struct {
 func Stops(t *testing.T, s Stop) {
 	t.Helper()
 	whole := s.Fresh(t)
+	s.everywhere(t, whole, whole.Plan(), Run, s.once)
+}
+
+// UndoStops aborts the undo of a run, and not the run, at such moments. After the
+// abort nothing may be begun but what closes something; nothing may be owed in the
+// end; and another undo of the same run gives back the world. Tells, Check and Opens
+// are not asked.
+func UndoStops(t *testing.T, s Stop) {
+	t.Helper()
+	whole := s.Fresh(t)
+	p, records := whole.Contain()
+	s.everywhere(t, whole, whole.UndoPlan(p, records), UndoRun, s.undoOnce)
+}
+
+// everywhere carries a plan out, and then stops a new one of its kind at each of the
+// moments that were seen.
+func (s Stop) everywhere(t *testing.T, whole *Bench, p *respond.Plan, run respond.RunID, once func(t *testing.T, at moment, used *sync.Map)) {
+	t.Helper()
 	whole.watch = newWatch(moment{}, nil)
 	whole.Hook(whole.watch.hook)
-	p := whole.Plan()
-	if _, err := whole.Execute(Run, p, whole.Journal); err != nil {
+	if _, err := whole.Execute(run, p, &playbook.Memory{}); err != nil {
 		t.Fatal(err)
 	}
 	if len(whole.watch.loose) > 0 {
@@ -69,7 +86,7 @@ func Stops(t *testing.T, s Stop) {
 			t.Run(fmt.Sprint(lane), func(t *testing.T) {
 				t.Parallel()
 				for i := lane; i < len(moments) && !t.Failed(); i += lanes {
-					s.once(t, moments[i], &used)
+					once(t, moments[i], &used)
 				}
 			})
 		}
@@ -96,65 +113,96 @@ func choose(seen []moment, stride int) []moment {
 	return out
 }
 
-// once aborts at one moment. Where a run was otherwise this time and never came to
-// it, there is nothing to see.
-func (s Stop) once(t *testing.T, at moment, used *sync.Map) {
-	t.Helper()
-	b := s.Fresh(t)
-	before := b.Same()
-	p := b.Plan()
-	w := newWatch(at, func() { b.Journal.Send(playbook.AbortTopic, nil) })
+// stopped carries a plan out and aborts it at a moment. Where a run was otherwise
+// this time and never came to it, there is nothing to see.
+func (s Stop) stopped(b *Bench, at moment, run respond.RunID, p *respond.Plan, used *sync.Map) (records map[string]playbook.Record, reached bool) {
+	b.T.Helper()
+	journal := b.Journal
+	if run == UndoRun {
+		journal = &playbook.Memory{}
+	}
+	w := newWatch(at, func() { journal.Send(playbook.AbortTopic, nil) })
 	b.watch = w
 	b.Hook(w.hook)
-	records, err := b.Execute(Run, p, b.Journal)
+	records, err := b.Execute(run, p, journal)
 	if err != nil {
-		t.Fatalf("%s: %v", at, err)
+		b.T.Fatalf("%s: %v", at, err)
 	}
 	b.watch = nil
 	b.Hook(nil)
 	if !w.reached {
 		if at.N == 1 && at.What == "begins" {
-			t.Fatalf("%s: the run never came to it", at)
+			b.T.Fatalf("%s: the run never came to it", at)
 		}
-		return
+		return records, false
 	}
 	for _, c := range w.closed {
 		used.Store(c.String(), true)
 		if !slices.Contains(s.Closing, c.String()) {
-			t.Errorf("%s: after the abort %s was called to close something", at, c)
+			b.T.Errorf("%s: after the abort %s was called to close something", at, c)
 		}
-		if s.Opens == nil {
+		if s.Opens == nil || run == UndoRun {
 			continue
 		}
 		if what := s.Opens(c, records); what != "" {
-			t.Errorf("%s: after the abort %s was called: %s", at, c, what)
+			b.T.Errorf("%s: after the abort %s was called: %s", at, c, what)
 		}
 	}
 	if len(w.late) > 0 {
-		t.Errorf("%s: begun after the abort: %v", at, w.late)
+		b.T.Errorf("%s: begun after the abort: %v", at, w.late)
 	}
 	for _, st := range p.Steps {
 		if r := records[st.ID]; r.State != playbook.Completed && r.State != playbook.Skipped && st.ID != s.Tells {
-			t.Errorf("%s: step %s is %s: %s", at, st.ID, r.State, r.Message)
+			b.T.Errorf("%s: step %s is %s: %s", at, st.ID, r.State, r.Message)
 		}
 	}
 	b.closeAll(at)
+	return records, true
+}
+
+// once aborts a run at one moment, and undoes what was done by then.
+func (s Stop) once(t *testing.T, at moment, used *sync.Map) {
+	t.Helper()
+	b := s.Fresh(t)
+	before := b.Same()
+	p := b.Plan()
+	records, reached := s.stopped(b, at, Run, p, used)
+	if !reached {
+		return
+	}
 	if s.Check != nil {
 		s.Check(t, b, p, records)
 	}
+	b.gaveBack(at, before, p, records)
+}
+
+// undoOnce aborts an undo at one moment, and undoes again.
+func (s Stop) undoOnce(t *testing.T, at moment, used *sync.Map) {
+	t.Helper()
+	b := s.Fresh(t)
+	before := b.Same()
+	p, records := b.Contain()
+	if _, reached := s.stopped(b, at, UndoRun, b.UndoPlan(p, records), used); reached {
+		b.gaveBack(at, before, p, records)
+	}
+}
+
+// gaveBack fails where the undo of a run does not give back the world.
+func (b *Bench) gaveBack(at moment, before string, p *respond.Plan, records map[string]playbook.Record) {
+	b.T.Helper()
 	b.Pass(time.Minute)
-	undone, err := b.Execute(UndoRun, b.UndoPlan(p, records), &playbook.Memory{})
+	undone, err := b.Execute(undoAgain, b.UndoPlan(p, records), &playbook.Memory{})
 	if err != nil {
-		t.Fatalf("%s: undo: %v", at, err)
+		b.T.Fatalf("%s: undo: %v", at, err)
 	}
 	for id, r := range undone {
 		if r.State != playbook.Completed && r.State != playbook.Skipped {
-			t.Errorf("%s: the undo's step %s is %s: %s", at, id, r.State, r.Message)
+			b.T.Errorf("%s: the undo's step %s is %s: %s", at, id, r.State, r.Message)
 		}
 	}
 	b.Pass(3 * time.Hour) // until AWS forgets what has ended
 	if diff := cmp.Diff(before, b.Same()); diff != "" {
-		t.Errorf("%s: the world differs (-before +after):\n%s", at, diff)
+		b.T.Errorf("%s: the world differs (-before +after):\n%s", at, diff)
 	}
 }
 
