@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/guardroom/guardroom/audit"
 	"github.com/guardroom/guardroom/incident"
 	"github.com/guardroom/guardroom/playbook"
@@ -28,6 +30,8 @@ const (
 	quietAfter = 15 * time.Minute
 	// lookAgain is when a look that failed is made again, at the latest.
 	lookAgain = 5 * time.Minute
+	// checksAtOnce is how many containments are looked at side by side.
+	checksAtOnce = 4
 	// asked is how many findings GuardDuty is asked for at one look.
 	asked = 10
 	// proofLimit is how long looking for proof may take. It has that for itself: who
@@ -67,10 +71,17 @@ func (r *runs) checks(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var errs []error
-	for _, run := range list {
-		errs = append(errs, r.check(ctx, run))
+	// Side by side: who fills the logs of one holds up few others.
+	errs := make([]error, len(list))
+	var g errgroup.Group
+	g.SetLimit(checksAtOnce)
+	for i, run := range list {
+		g.Go(func() error {
+			errs[i] = r.check(ctx, run)
+			return nil
+		})
 	}
+	_ = g.Wait()
 	return errors.Join(errs...)
 }
 
@@ -154,16 +165,16 @@ func (r *runs) note(ctx context.Context, run respond.RunRow, change func(now *re
 		}
 		for _, n := range news {
 			tx.Audit(audit.Record{Who: incident.Guardroom, Action: n.action, Object: "run/" + string(run.ID), After: n.text})
-			held, err := stillHeld(ctx, tx, run.Incident)
+			all, err := allHolds(ctx, tx, run.Incident)
 			if err != nil {
 				return err
 			}
 			err = r.change(ctx, tx, run.Incident, true, func(i *incident.Incident, at time.Time) []incident.Entry {
 				switch {
 				case n.ends:
-					return i.Loosen(n.text, !held, at)
+					return i.Loosen(n.text, at)
 				case n.holds:
-					return i.Hold(n.text, at)
+					return i.Hold(n.text, all, at)
 				}
 				return i.Responded(n.kind, incident.Guardroom, n.text, at)
 			})
@@ -246,16 +257,22 @@ type saying struct {
 	ends, holds  bool // the containment, from now on
 }
 
+// goesThrough ends what is said of a thing that flow records show to be open.
+const goesThrough = " is open: traffic goes through it"
+
+func goes(said string) bool { return strings.HasSuffix(said, goesThrough) }
+
 // news keeps in the row what was found, and returns what people are told: each
 // thing once, and again only when it has changed.
 func (s sight) news(run *respond.RunRow) []saying {
 	var out []saying
 	before, drift := run.Drift, slices.Clone(s.missing)
 	lines := slices.Clone(s.missing)
+	through := false
 	for _, v := range s.verdicts {
 		if v.IsOpen() && len(v.Traffic) > 0 {
 			// Whom it talks to may change from look to look; that is no news.
-			drift = append(drift, v.What+" is open: traffic goes through it")
+			drift, through = append(drift, v.What+goesThrough), true
 			lines = append(lines, v.String())
 		}
 	}
@@ -264,10 +281,18 @@ func (s sight) news(run *respond.RunRow) []saying {
 	run.Verdicts, run.StillOpen = s.verdicts, respond.Restate(run.StillOpen, s.verdicts)
 	subject := subjectOf(run)
 	switch {
+	case len(drift) > 0 && !slices.Equal(before, drift) && !respond.LetOut(drift):
+		out = append(out, saying{kind: incident.KindDrift, action: "run.drift", text: subject + " has nothing to hold any more: " + joinShort(lines)})
 	case len(drift) > 0 && !slices.Equal(before, drift):
-		out = append(out, saying{kind: incident.KindDrift, action: "run.drift", text: subject + " no longer holds: " + joinShort(lines) + "; guardroom does not repair it by itself", ends: true})
+		// Of more of it people are told, and are not called again; nor of a beacon
+		// that comes back.
+		changed := slices.DeleteFunc(slices.Clone(before), goes)
+		ends := respond.LetOut(s.missing) && !respond.LetOut(changed) || through && !run.Through && !respond.LetOut(before)
+		out = append(out, saying{kind: incident.KindDrift, action: "run.drift", text: subject + " no longer holds: " + joinShort(lines) + "; guardroom does not repair it by itself", ends: ends})
+		run.Through = run.Through || through
 	case len(drift) == 0 && len(before) > 0:
-		out = append(out, saying{kind: incident.KindProven, action: "run.drift", text: subject + " holds again", holds: true})
+		// That a beacon is silent for a while mends nothing: then people say so.
+		out = append(out, saying{kind: incident.KindProven, action: "run.drift", text: subject + " holds again", holds: !slices.ContainsFunc(before, goes)})
 	}
 	if len(proven) > 0 {
 		out = append(out, saying{kind: incident.KindProven, action: "run.proven", text: subject + " is proven: " + strings.Join(proven, ", ") + " isolated, and the flow records since then show nothing that went through"})

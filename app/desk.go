@@ -364,7 +364,9 @@ func (d *desk) ask(ctx context.Context, from asker, q *safety.Question, plan *re
 	}
 	for _, r := range runs {
 		if r.Contained && r.UndoneBy == "" {
-			q.Contained = r.ID
+			if !r.LetOut() { // what was let out may be contained anew
+				q.Contained = r.ID
+			}
 			break
 		}
 	}
@@ -547,9 +549,23 @@ func (d *desk) tell(ctx context.Context, tx *store.Tx, n incident.Number, kind i
 	})
 }
 
-// change changes an incident in a transaction and raises what shows it.
+// followed is an incident, or the one that it was merged into: that is where people
+// read what happens. It is locked until the transaction ends.
+func followed(ctx context.Context, tx *store.Tx, n incident.Number) (*incident.Incident, error) {
+	for range 100 { // merged again and again
+		i, err := tx.Incident(ctx, n)
+		if err != nil || i.MergedInto == 0 {
+			return i, err
+		}
+		n = i.MergedInto
+	}
+	return nil, fmt.Errorf("%s was merged without an end", n)
+}
+
+// change changes an incident, or the one that it was merged into, in a transaction
+// and raises what shows it.
 func (d *desk) change(ctx context.Context, tx *store.Tx, n incident.Number, urgent bool, do func(i *incident.Incident, now time.Time) []incident.Entry) error {
-	i, err := tx.Incident(ctx, n)
+	i, err := followed(ctx, tx, n)
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ func (r *runs) isReleased(ctx context.Context, tx *store.Tx, plan *respond.Plan,
 }
 
 // undone marks the run that was taken back. It reports whether that had contained
-// something, and no other run of the incident holds anything.
+// something, and the incident is not contained any more.
 func (r *runs) undone(ctx context.Context, tx *store.Tx, undo respond.RunRow) (released bool, err error) {
 	old, err := tx.LockRun(ctx, undo.UndoOf)
 	if err != nil {
@@ -49,46 +49,66 @@ func (r *runs) undone(ctx context.Context, tx *store.Tx, undo respond.RunRow) (r
 	if err := tx.PutRun(ctx, old); err != nil || !released {
 		return false, err
 	}
-	held, err := stillHeld(ctx, tx, undo.Incident)
-	return !held, err
+	holds, err := allHolds(ctx, tx, undo.Incident)
+	return !holds, err
 }
 
-// stillHeld reports whether a run holds a resource of an incident, as far as the
-// last look at it showed.
-func stillHeld(ctx context.Context, tx *store.Tx, n incident.Number) (bool, error) {
-	list, err := tx.Runs(ctx, store.RunFilter{Incident: n, Limit: 200})
-	return slices.ContainsFunc(list, func(o respond.RunRow) bool { return o.Contained && o.UndoneBy == "" && len(o.Drift) == 0 }), err
-}
-
-// loosened is what an undo let out that did not come to its end: what people are
-// told, empty where nothing was, and whether another run holds something still.
-type loosened struct {
-	text string
-	held bool
+// allHolds reports whether something of an incident is contained, and nothing of it
+// has been let out since, as far as the last looks showed. Of several runs over one
+// target the last counts: it contained what another had lost. The incident is locked
+// first, so that of two runs that change at the same time one sees the other.
+func allHolds(ctx context.Context, tx *store.Tx, n incident.Number) (bool, error) {
+	i, err := followed(ctx, tx, n)
+	if err != nil {
+		return false, err
+	}
+	numbers := []incident.Number{n}
+	if i.Number != n {
+		numbers = append(numbers, i.Number)
+	}
+	holds, seen := false, map[string]bool{}
+	for _, n := range numbers {
+		list, err := tx.Runs(ctx, store.RunFilter{Incident: n, Limit: 200}) // the newest first
+		if err != nil {
+			return false, err
+		}
+		for _, o := range list {
+			if o.UndoOf != "" || o.UndoneBy != "" || !o.Contained && o.LoosenedBy == "" || seen[o.Target] {
+				continue
+			}
+			seen[o.Target] = true
+			if o.LoosenedBy != "" || o.LetOut() {
+				return false, nil
+			}
+			holds = true
+		}
+	}
+	return holds, nil
 }
 
 // loosen ends the containment of a run of which an undo has taken back a part, and
-// then failed or was aborted: what is open is not contained, whatever stays.
-func (r *runs) loosen(ctx context.Context, tx *store.Tx, plan *respond.Plan, undo respond.RunRow) (loosened, error) {
+// then failed or was aborted: what is open is not contained, whatever stays. It
+// returns what people are told, empty where nothing was let out.
+func (r *runs) loosen(ctx context.Context, tx *store.Tx, plan *respond.Plan, undo respond.RunRow) (string, error) {
 	old, err := tx.LockRun(ctx, undo.UndoOf)
 	if err != nil || !old.Contained {
-		return loosened{}, err
+		return "", err
 	}
 	row, err := tx.GetPlan(ctx, old.Plan)
 	if err != nil {
-		return loosened{}, err
+		return "", err
 	}
 	was, err := openPlan(row)
 	if err != nil {
-		return loosened{}, nil //nolint:nilerr // a plan that was changed in the store has no steps to go by; audit verify names it
+		return "", nil //nolint:nilerr // a plan that was changed in the store has no steps to go by; audit verify names it
 	}
 	records, err := tx.Steps(ctx, undo.ID)
 	if err != nil {
-		return loosened{}, err
+		return "", err
 	}
 	open, stays := takenBack(was, plan, byName(records))
 	if len(open) == 0 {
-		return loosened{}, nil
+		return "", nil
 	}
 	text := fmt.Sprintf("%s no longer holds: %s took back %s, and ended %s", subjectOf(&old), undo.ID, joinShort(open), undo.State)
 	if len(stays) > 0 {
@@ -96,11 +116,7 @@ func (r *runs) loosen(ctx context.Context, tx *store.Tx, plan *respond.Plan, und
 	}
 	old.Contained, old.LoosenedBy, old.NextCheck = false, undo.ID, time.Time{}
 	tx.Audit(audit.Record{Who: incident.Guardroom, Action: "run.loosened", Object: "run/" + string(old.ID), After: strings.Join(open, "; "), Why: "by " + string(undo.ID)})
-	if err := tx.PutRun(ctx, old); err != nil {
-		return loosened{}, err
-	}
-	held, err := stillHeld(ctx, tx, undo.Incident)
-	return loosened{text, held}, err
+	return text, tx.PutRun(ctx, old)
 }
 
 // takenBack are the steps of an undo that let out what a step of the plan contained,

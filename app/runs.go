@@ -241,6 +241,7 @@ func (r *runs) finish(ctx context.Context, run respond.RunRow, plan *respond.Pla
 		if now.Epoch != run.Epoch || now.State.Ended() {
 			return nil
 		}
+		told := now.Contained // when it was verified, and may have been let out since
 		now.State, now.EndedAt, now.Summary, now.Contained = state, tx.Now(), summary, contained
 		now.StillOpen = respond.Restate(open, now.Verdicts)
 		if contained && now.NextCheck.IsZero() {
@@ -253,8 +254,12 @@ func (r *runs) finish(ctx context.Context, run respond.RunRow, plan *respond.Pla
 			return err
 		}
 		tx.Audit(audit.Record{Who: incident.Guardroom, Action: "run.ended", Object: "run/" + string(run.ID), Before: string(respond.RunRunning), After: string(state), Why: summary})
-		released, freed, loose := false, "", loosened{}
+		released, freed, loose, all := false, "", "", false
 		switch {
+		case contained && !told:
+			if all, err = allHolds(ctx, tx, run.Incident); err != nil {
+				return err
+			}
 		case now.UndoOf != "" && state == respond.RunCompleted:
 			if released, err = r.undone(ctx, tx, now); err != nil {
 				return err
@@ -278,12 +283,12 @@ func (r *runs) finish(ctx context.Context, run respond.RunRow, plan *respond.Pla
 			}
 			entries := i.Responded(incident.KindRunEnded, incident.Guardroom, simulated(now.Simulated)+text, at)
 			switch {
-			case contained:
-				entries = append(entries, i.Contain(simulated(now.Simulated)+isContained(plan, run.ID, open), at)...)
+			case contained && !told:
+				entries = append(entries, i.Contain(simulated(now.Simulated)+isContained(plan, run.ID, open), all, at)...)
 			case released:
 				entries = append(entries, i.Release(simulated(now.Simulated)+freed, at)...)
-			case loose.text != "":
-				entries = append(entries, i.Loosen(loose.text, !loose.held, at)...)
+			case loose != "":
+				entries = append(entries, i.Loosen(loose, at)...)
 			}
 			return entries
 		})
@@ -414,8 +419,12 @@ func (p *progress) contained(ctx context.Context, tx *store.Tx) error {
 		return err
 	}
 	tx.Audit(audit.Record{Who: incident.Guardroom, Action: "run.contained", Object: "run/" + string(run.ID), After: run.Target})
+	all, err := allHolds(ctx, tx, run.Incident)
+	if err != nil {
+		return err
+	}
 	return p.change(ctx, tx, run.Incident, true, func(i *incident.Incident, at time.Time) []incident.Entry {
-		return i.Contain(simulated(run.Simulated)+isContained(p.plan, run.ID, open), at)
+		return i.Contain(simulated(run.Simulated)+isContained(p.plan, run.ID, open), all, at)
 	})
 }
 

@@ -38,7 +38,7 @@ func copySnapshot(c *ec2.Client) call[ec2.CopySnapshotInput, ec2.Options, ec2.Co
 		fail := func(err error) (*ec2.CopySnapshotOutput, error) {
 			return nil, &smithy.OperationError{ServiceID: ec2.ServiceID, OperationName: copyOperation, Err: err}
 		}
-		if aws.ToString(in.SourceRegion) == "" || aws.ToString(in.SourceSnapshotId) == "" {
+		if in == nil || aws.ToString(in.SourceRegion) == "" || aws.ToString(in.SourceSnapshotId) == "" {
 			return fail(errors.New("a copy needs the region and the id of its source"))
 		}
 		o := c.Options().Copy()

@@ -141,70 +141,72 @@ func (i *Incident) Reopen(who, why string, now time.Time) ([]Entry, error) {
 	e.From, e.To = string(i.Verdict), string(Open)
 	i.State, i.Verdict, i.Note = Open, NoVerdict, ""
 	i.ClosedAt, i.ClosedBy = time.Time{}, ""
-	i.AcknowledgedAt, i.AcknowledgedBy = time.Time{}, ""
+	i.AcknowledgedAt, i.AcknowledgedBy, i.ContainedAt = time.Time{}, "", time.Time{}
 	i.Silent = false
 	i.changed(now)
 	return []Entry{e}, nil
 }
 
-// Contain records that a response contained the resource, which was verified by
-// a second look at AWS. A closed incident stays closed; again changes nothing.
-func (i *Incident) Contain(text string, now time.Time) []Entry {
+// Contain records that a response contained a resource, which was verified by a
+// second look at AWS. all says that nothing of the incident is out: only then the
+// incident is contained. A closed incident stays closed; again changes nothing.
+func (i *Incident) Contain(text string, all bool, now time.Time) []Entry {
 	if i.State == Closed || i.State == Contained {
 		return nil
 	}
-	from := i.State
-	i.State, i.ContainedAt = Contained, now
 	e := i.entry(now, now, KindContained, Guardroom, text)
-	e.From, e.To = string(from), string(Contained)
+	if all {
+		i.becomes(&e, Contained, now)
+	}
 	i.changed(now)
 	return []Entry{e}
 }
 
-// Release records that a containment was undone. The incident is acknowledged or
-// open again, as it was taken by a person or not.
+// Release records that a containment was undone, by an undo that people approved. An
+// incident that was contained is acknowledged or open again, as it was taken by a
+// person or not.
 func (i *Incident) Release(text string, now time.Time) []Entry {
 	e := i.entry(now, now, KindReleased, Guardroom, text)
-	e.From = string(i.State)
-	i.uncontain()
-	e.To = string(i.State)
-	i.changed(now)
-	return []Entry{e}
-}
-
-// Hold records that a containment which did not hold any more does again. A closed
-// incident stays closed.
-func (i *Incident) Hold(text string, now time.Time) []Entry {
-	e := i.entry(now, now, KindProven, Guardroom, text)
-	if i.State != Closed && i.State != Contained {
-		e.From, e.To = string(i.State), string(Contained)
-		i.State, i.ContainedAt = Contained, now
+	switch {
+	case i.State == Contained && i.AcknowledgedBy != "":
+		i.becomes(&e, Acknowledged, now)
+	case i.State == Contained:
+		i.becomes(&e, Open, now)
 	}
 	i.changed(now)
 	return []Entry{e}
 }
 
 // Loosen records that a containment does not hold any more: a part of it was undone,
-// or somebody changed it. free says that nothing else is contained: then the incident
-// is open again, and whoever acknowledged it before has not seen this.
-func (i *Incident) Loosen(text string, free bool, now time.Time) []Entry {
+// or somebody changed it. Unless it is closed the incident is open again, and whoever
+// acknowledged it before has not seen this.
+func (i *Incident) Loosen(text string, now time.Time) []Entry {
 	e := i.entry(now, now, KindDrift, Guardroom, text)
-	if free && i.State == Contained {
+	if i.State != Closed {
 		i.AcknowledgedAt, i.AcknowledgedBy = time.Time{}, ""
-		i.uncontain()
-		e.From, e.To = string(Contained), string(i.State)
+		i.becomes(&e, Open, now)
 	}
 	i.changed(now)
 	return []Entry{e}
 }
 
-func (i *Incident) uncontain() {
-	if i.State != Contained {
-		return
+// Hold records that a containment which did not hold any more does again. all is as
+// that of Contain.
+func (i *Incident) Hold(text string, all bool, now time.Time) []Entry {
+	e := i.entry(now, now, KindProven, Guardroom, text)
+	if all && i.State != Closed && i.State != Contained {
+		i.becomes(&e, Contained, now)
 	}
-	i.State, i.ContainedAt = Open, time.Time{}
-	if i.AcknowledgedBy != "" {
-		i.State = Acknowledged
+	i.changed(now)
+	return []Entry{e}
+}
+
+// becomes changes the state by an entry.
+func (i *Incident) becomes(e *Entry, to State, now time.Time) {
+	e.From, e.To = string(i.State), string(to)
+	i.State, i.ContainedAt = to, time.Time{}
+	if to == Contained {
+		i.ContainedAt = now
 	}
 }
 

@@ -83,6 +83,12 @@ func (l *life) check(t *rapid.T) {
 	if len(l.Findings) > maxFindings || len(l.Resources) > maxResources || len(l.Links) > maxLinks {
 		t.Fatalf("%d findings, %d resources, %d links are kept", len(l.Findings), len(l.Resources), len(l.Links))
 	}
+	if (l.State == Contained) == l.ContainedAt.IsZero() && !closed {
+		t.Fatalf("%s, contained at %s", l.State, l.ContainedAt)
+	}
+	if (l.State == Acknowledged) && l.AcknowledgedBy == "" || l.State == Open && l.AcknowledgedBy != "" {
+		t.Fatalf("%s and acknowledged by %q", l.State, l.AcknowledgedBy)
+	}
 	ids := map[finding.ID]bool{}
 	for _, r := range l.Findings {
 		if f := l.newest[r.ID]; l.MergedInto == 0 && (ids[r.ID] || f == nil || f.Count != r.Count || !f.At().Equal(r.UpdatedAt)) {
@@ -132,9 +138,13 @@ func TestLife(t *testing.T) {
 			"close": func(t *rapid.T) {
 				act(l.Close(rapid.SampledFrom([]Verdict{Malicious, Benign, FalsePositive, Test, Unknown, Merged, NoVerdict}).Draw(t, "verdict"), "n", "eve", now))
 			},
-			"reopen": func(*rapid.T) { act(l.Reopen("eve", "w", now)) },
-			"link":   func(*rapid.T) { act(l.LinkTo(Number(1000+draw("other", 40)), "same actor", now), nil) },
-			"park":   func(*rapid.T) { act(l.Parked("chat", "no permission", now), nil) },
+			"reopen":  func(*rapid.T) { act(l.Reopen("eve", "w", now)) },
+			"contain": func(t *rapid.T) { act(l.Contain("c", rapid.Bool().Draw(t, "all"), now), nil) },
+			"release": func(*rapid.T) { act(l.Release("r", now), nil) },
+			"loosen":  func(*rapid.T) { act(l.Loosen("l", now), nil) },
+			"hold":    func(t *rapid.T) { act(l.Hold("h", rapid.Bool().Draw(t, "all"), now), nil) },
+			"link":    func(*rapid.T) { act(l.LinkTo(Number(1000+draw("other", 40)), "same actor", now), nil) },
+			"park":    func(*rapid.T) { act(l.Parked("chat", "no permission", now), nil) },
 			"absorb": func(t *rapid.T) {
 				if l.State == Closed {
 					return

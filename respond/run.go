@@ -1,6 +1,8 @@
 package respond
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/guardroom/guardroom/incident"
@@ -77,7 +79,10 @@ type RunRow struct {
 	// NextCheck is when the containment is looked at for drift; zero: never.
 	NextCheck time.Time `json:"next_check,omitzero"`
 	Checks    int       `json:"checks,omitempty"`
-	Drift     []string  `json:"drift,omitempty"`
+	// Drift is what was not so any more at the last look.
+	Drift []string `json:"drift,omitempty"`
+	// Through says that flow records have shown traffic through what was cut off.
+	Through bool `json:"through,omitempty"`
 	// Unseen is how many looks at the containment have failed since the last that did not.
 	Unseen int `json:"unseen,omitempty"`
 	// ContainedAt is when the isolation was verified; Verdicts are what later looks
@@ -142,4 +147,20 @@ func Result(p *Plan, records map[string]playbook.Record, aborted bool) (state Ru
 		stays = "it is not contained; what was isolated stays so"
 	}
 	return state, contained, stillOpen, summarize(state, len(p.Steps), counts, failed, stays)
+}
+
+// gone is in what a look says of a thing that is not there any more.
+const gone = " is gone: "
+
+// NotThere is what a look says of a thing that is not there any more: nobody let it
+// out.
+func NotThere(what, why string) string { return what + gone + why }
+
+// LetOut reports whether something was let out again that the run contained, as far
+// as the last look showed. That it is gone is no escape.
+func (r RunRow) LetOut() bool { return LetOut(r.Drift) }
+
+// LetOut reports whether that is among what a look said.
+func LetOut(drift []string) bool {
+	return slices.ContainsFunc(drift, func(s string) bool { return !strings.Contains(s, gone) })
 }

@@ -20,15 +20,25 @@ func events(inc *incident.Incident, timeline []incident.Entry, runs []Run, now t
 	var list []Event
 	speaker := speaker{inc: inc, lastClosed: lastClosed(timeline), runs: runs, now: now}
 	for _, e := range timeline {
+		speaker.letOut(e)
 		text, spoken := speaker.sentence(e)
 		if !spoken {
 			continue
 		}
 		list = append(list, Event{
-			Seq: e.Seq, Kind: e.Kind, At: e.EventAt, Who: who(e.Who), Text: text, Alerts: alerts(e) || speaker.calls(e),
+			Seq: e.Seq, Kind: e.Kind, At: e.EventAt, Who: who(e.Who), Text: text, Alerts: alerts(e) || speaker.calls(e), Became: became(e),
 		})
 	}
 	return list
+}
+
+// became is what a response made of the incident.
+func became(e incident.Entry) incident.State {
+	switch e.Kind {
+	case incident.KindContained, incident.KindReleased, incident.KindDrift, incident.KindProven:
+		return incident.State(e.To)
+	}
+	return ""
 }
 
 // alerts reports what must reach people who do not look.
@@ -97,6 +107,13 @@ func (s *speaker) sentence(e incident.Entry) (Text, bool) {
 		return s.held("Released", e), true
 	}
 	return s.response(e)
+}
+
+// letOut forgets who had the incident: nobody has seen this yet.
+func (s *speaker) letOut(e incident.Entry) {
+	if e.Kind == incident.KindDrift && e.To == string(incident.Open) {
+		s.acknowledgedBy = ""
+	}
 }
 
 func (s *speaker) acknowledged(e incident.Entry) Text {

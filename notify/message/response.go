@@ -321,6 +321,9 @@ func contained(runs []Run, now time.Time) Text {
 		if r.InPart {
 			t = Words(r.prefix() + "in part")
 		}
+		if len(r.Drift) > 0 {
+			return Words(r.prefix() + "not any more: ").Join(r.drift())
+		}
 		if !r.Ended.IsZero() {
 			t = t.Words(", " + clock(r.Ended, now))
 		}

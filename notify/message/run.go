@@ -68,6 +68,7 @@ type Run struct {
 	Contained bool
 	InPart    bool     // of what is contained: StillOpen says what is left
 	StillOpen []string // untrusted: what the isolation could not close
+	Drift     []string // untrusted: what is not so any more
 	Evidence  []RunEvidence
 	Gaps      []RunGap
 	Connect   string // untrusted: the command that opens a shell on the workstation
@@ -323,6 +324,9 @@ func (r Run) containment() Text {
 	if r.State == RunUndone {
 		return Words("It was contained, and the containment was undone")
 	}
+	if len(r.Drift) > 0 {
+		return Words("It was contained, and does not hold any more: ").Join(r.drift())
+	}
 	t := Words("Contained, looked at again in AWS")
 	if r.InPart {
 		t = Words("Contained in part, looked at again in AWS")
@@ -331,6 +335,11 @@ func (r Run) containment() Text {
 		t = t.Words("; still open: ").Join(join(some(r.StillOpen, 3, func(s string) Text { return value(s, 120) }), ", "))
 	}
 	return t
+}
+
+// drift is what is not so any more.
+func (r Run) drift() Text {
+	return join(some(r.Drift, 3, func(s string) Text { return value(s, 120) }), ", ")
 }
 
 // workstation is where the evidence can be examined, and how to get there.

@@ -94,6 +94,8 @@ type Event struct {
 	// Alerts marks the few events that must reach people who do not look:
 	// broadcast in Slack, mail, page again.
 	Alerts bool
+	// Became is the state of the incident by it, where a response changed that.
+	Became incident.State
 }
 
 // Reference is where the same incident is shown by another destination.

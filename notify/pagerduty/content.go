@@ -107,14 +107,11 @@ func (n *Notifier) content(v *message.View) content {
 
 // letOut reports whether what was contained is not any more, by nobody's approval.
 func letOut(v *message.View) bool {
-	if v.State != incident.Open && v.State != incident.Acknowledged {
-		return false
-	}
 	for _, e := range slices.Backward(v.Events) {
-		switch e.Kind {
-		case incident.KindDrift:
-			return true
-		case incident.KindContained, incident.KindReleased, incident.KindReopened:
+		switch {
+		case e.Kind == incident.KindDrift && e.Became == incident.Open:
+			return v.State == incident.Open || v.State == incident.Acknowledged
+		case e.Became != "", e.Kind == incident.KindReopened:
 			return false
 		}
 	}

@@ -21,6 +21,7 @@ func TestEventsFollowTheIncident(t *testing.T) {
 	becomes := func(k incident.Kind, state incident.State) stage {
 		return func(s *story) *story {
 			s.happens(k).v.State = state
+			s.v.Events[len(s.v.Events)-1].Became = state
 			return s
 		}
 	}
@@ -39,10 +40,21 @@ func TestEventsFollowTheIncident(t *testing.T) {
 			[]string{"trigger", "acknowledge", "resolve"}, []string{mainKey + " resolved error"}},
 		{"contained counts as acknowledged", nil, []stage{open, contain}, []string{"trigger", "acknowledge"}, []string{mainKey + " acknowledged error"}},
 		{"released by an undo stays as it is while the incident is open", nil, []stage{open, contain, release, open, (*story).close}, []string{"trigger", "acknowledge", "resolve"}, []string{mainKey + " resolved error"}},
-		{"what somebody let out pages again, and is acknowledged when it holds again", nil, []stage{open, contain, letGo, func(s *story) *story { return s.happens(incident.KindDrift) }, holds, (*story).close},
-			[]string{"trigger", "acknowledge", "resolve", "trigger", "acknowledge", "resolve"}, []string{mainKey + " resolved error", mainKey + " resolved error"}},
+		{"what somebody let out pages again, once", nil, []stage{open, contain, letGo, func(s *story) *story { return s.happens(incident.KindDrift) }, open},
+			[]string{"trigger", "acknowledge", "resolve", "trigger"}, []string{mainKey + " resolved error", mainKey + " triggered error"}},
+		{"and whoever puts it back does not call that off", nil, []stage{open, contain, letGo, holds, open, (*story).close},
+			[]string{"trigger", "acknowledge", "resolve", "trigger", "resolve"}, []string{mainKey + " resolved error", mainKey + " resolved error"}},
+		{"a person does", nil, []stage{open, contain, letGo, (*story).acknowledge, holds, open},
+			[]string{"trigger", "acknowledge", "resolve", "trigger", "acknowledge"}, []string{mainKey + " resolved error", mainKey + " acknowledged error"}},
+		{"let out again after that it pages again", nil, []stage{open, contain, letGo, (*story).acknowledge, holds, letGo},
+			[]string{"trigger", "acknowledge", "resolve", "trigger", "acknowledge", "resolve", "trigger"},
+			[]string{mainKey + " resolved error", mainKey + " resolved error", mainKey + " triggered error"}},
 		{"also where an undo had released it before", nil, []stage{open, contain, release, contain, letGo},
 			[]string{"trigger", "acknowledge", "resolve", "trigger"}, []string{mainKey + " resolved error", mainKey + " triggered error"}},
+		{"an undo of something else does not end that", nil, []stage{open, contain, letGo, func(s *story) *story { return s.happens(incident.KindReleased) }},
+			[]string{"trigger", "acknowledge", "resolve", "trigger"}, []string{mainKey + " resolved error", mainKey + " triggered error"}},
+		{"an undo of it does", nil, []stage{open, contain, letGo, contain, release},
+			[]string{"trigger", "acknowledge", "resolve", "trigger", "acknowledge"}, []string{mainKey + " resolved error", mainKey + " acknowledged error"}},
 		{"a finding that only updates the incident sends nothing", nil,
 			[]stage{open, func(s *story) *story { return s.happens(incident.KindFindingUpdated) }},
 			[]string{"trigger"}, []string{mainKey + " triggered error"}},

@@ -29,7 +29,7 @@ type wanted struct {
 	pages    bool // severe enough to be sent at all
 	again    bool // a second page is configured
 
-	resourceSeq, reopenSeq, ackSeq, raiseSeq, releasedSeq, lastSeq int64
+	resourceSeq, reopenSeq, ackSeq, raiseSeq, releasedSeq, holdsSeq, lastSeq int64
 }
 
 func (n *Notifier) wanted(v *message.View, s state) wanted {
@@ -56,10 +56,27 @@ func (n *Notifier) wanted(v *message.View, s state) wanted {
 		case incident.KindSeverityRaised:
 			w.raiseSeq = max(w.raiseSeq, e.Seq)
 		case incident.KindReleased:
-			w.releasedSeq = max(w.releasedSeq, e.Seq)
+			if e.Became != "" {
+				w.releasedSeq = max(w.releasedSeq, e.Seq)
+			}
+		case incident.KindDrift:
+			if e.Became == incident.Open { // as if it were opened again
+				w.reopenSeq, w.holdsSeq = max(w.reopenSeq, e.Seq), 0
+			}
+		case incident.KindProven:
+			if e.Became == incident.Contained {
+				w.holdsSeq = e.Seq
+			}
+		case incident.KindContained:
+			w.holdsSeq = 0
 		}
 	}
-	if v.State == incident.Open && w.releasedSeq > w.reopenSeq && !letOut(v) {
+	if v.State == incident.Contained && w.holdsSeq > w.ackSeq && s.Main.Stage != stageAcknowledged {
+		// It was let out and put back: whom that calls is to see it, and whoever did
+		// it must not be able to call it off.
+		w.stage = stageTriggered
+	}
+	if v.State == incident.Open && w.releasedSeq > w.reopenSeq {
 		// People let it out by an undo that they approved: nobody is to be called
 		// for it, and the alert of the open incident is not to be resolved.
 		w.stage = stageAcknowledged

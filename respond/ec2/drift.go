@@ -63,9 +63,6 @@ func (v view) paths() []path {
 // drift says what a run set and is not so any more. Interfaces are judged by
 // verdicts.
 func (v view) drift(w *World) []string {
-	if w.Gone() {
-		return []string{w.InstanceID + " is " + w.State}
-	}
 	var out []string
 	say := func(format string, a ...any) { out = append(out, fmt.Sprintf(format, a...)) }
 	for _, s := range v.steps {
@@ -176,8 +173,12 @@ func (view) driftOfACL(w *World, s respond.Step, r playbook.Record, say func(str
 	}
 }
 
-// all is everything that is not as the run left it.
+// all is everything that is not as the run left it. What has ended needs nothing that
+// holds it: its stack may take the role and its policies with it.
 func (v view) all(ctx context.Context, a awscalls.AWS, place awscalls.Place, w *World, verified playbook.Record) ([]string, error) {
+	if w.Gone() {
+		return []string{respond.NotThere(w.InstanceID, "it is "+w.State)}, nil
+	}
 	policies, err := v.policies(ctx, a, place)
 	return slices.Concat(v.drift(w), v.opened(w, verified), policies), err
 }
