@@ -74,3 +74,14 @@ func opens(c sim.Call, records map[string]playbook.Record) string {
 	}
 	return ""
 }
+
+func TestAnAbortOfTheUndoBeginsNothingAndTheNextOneEndsIt(t *testing.T) {
+	t.Parallel()
+	kittest.UndoStops(t, kittest.Stop{
+		Stride: 29,
+		// Whether the group has a member too many by the aborted undo, or because
+		// somebody wants more, AWS does not say.
+		Leaves: map[string]string{"undo/service/group": "if an undo was aborted before this one"},
+		Fresh:  func(t *testing.T) *kittest.Bench { return newRig(t, fortress).Bench },
+	})
+}

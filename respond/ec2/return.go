@@ -70,7 +70,7 @@ func comeBack(x *respond.Exec) (playbook.Outcome, error) {
 	case start == nil:
 		return playbook.Outcome{}, conflict("group "+p.Group+" does not exist any more", "the instance stays outside", "put it where it belongs by hand")
 	case start.Lifecycle == inService:
-		return outcome("it is in "+p.Group+" already", p.release(x))
+		return outcome("it is in "+p.Group+" already"+p.oneMore(start), p.release(x))
 	case !away(start):
 		return playbook.Outcome{}, fmt.Errorf("it is %s in %s", start.Lifecycle, p.Group)
 	}
@@ -90,6 +90,17 @@ func comeBack(x *respond.Exec) (playbook.Outcome, error) {
 	}
 	message += left
 	return outcome("in "+p.Group+" again; "+message, p.release(x))
+}
+
+// oneMore says of a group that the instance is in already whether it may have one
+// member too many: an undo before this one that was aborted has put it back and not
+// ended its replacement, or a colleague wants more. A person knows which.
+func (p returnParams) oneMore(now *Scaling) string {
+	extra := p.replacement(now, now)
+	if extra == "" || now.Desired < p.Before.Desired || active(now) <= active(p.Before) {
+		return ""
+	}
+	return fmt.Sprintf("; %s is to have %d members, and had %d with it: if an undo was aborted before this one, %s is the replacement, to be ended by hand with one less desired", p.Group, now.Desired, active(p.Before), extra)
 }
 
 func outcome(message string, err error) (playbook.Outcome, error) {
