@@ -165,16 +165,9 @@ func (r *runs) note(ctx context.Context, run respond.RunRow, change func(now *re
 		}
 		for _, n := range news {
 			tx.Audit(audit.Record{Who: incident.Guardroom, Action: n.action, Object: "run/" + string(run.ID), After: n.text})
-			all, err := allHolds(ctx, tx, run.Incident)
-			if err != nil {
-				return err
-			}
-			err = r.change(ctx, tx, run.Incident, true, func(i *incident.Incident, at time.Time) []incident.Entry {
-				switch {
-				case n.ends:
+			err := r.change(ctx, tx, run.Incident, true, func(i *incident.Incident, at time.Time) []incident.Entry {
+				if n.ends {
 					return i.Loosen(n.text, at)
-				case n.holds:
-					return i.Hold(n.text, all, at)
 				}
 				return i.Responded(n.kind, incident.Guardroom, n.text, at)
 			})
@@ -254,7 +247,7 @@ func (r *runs) talking(ctx context.Context, run respond.RunRow, plan *respond.Pl
 type saying struct {
 	kind         incident.Kind
 	action, text string
-	ends, holds  bool // the containment, from now on
+	ends         bool // the containment: the incident is open from now on
 }
 
 // goesThrough ends what is said of a thing that flow records show to be open.
@@ -282,7 +275,7 @@ func (s sight) news(run *respond.RunRow) []saying {
 	subject := subjectOf(run)
 	switch {
 	case len(drift) > 0 && !slices.Equal(before, drift) && !respond.LetOut(drift):
-		out = append(out, saying{kind: incident.KindDrift, action: "run.drift", text: subject + " has nothing to hold any more: " + joinShort(lines)})
+		out = append(out, saying{kind: incident.KindDrift, action: "run.drift", text: subject + " is not as it was, and nothing is open by that: " + joinShort(lines)})
 	case len(drift) > 0 && !slices.Equal(before, drift):
 		// Of more of it people are told, and are not called again; nor of a beacon
 		// that comes back.
@@ -291,8 +284,9 @@ func (s sight) news(run *respond.RunRow) []saying {
 		out = append(out, saying{kind: incident.KindDrift, action: "run.drift", text: subject + " no longer holds: " + joinShort(lines) + "; guardroom does not repair it by itself", ends: ends})
 		run.Through = run.Through || through
 	case len(drift) == 0 && len(before) > 0:
-		// That a beacon is silent for a while mends nothing: then people say so.
-		out = append(out, saying{kind: incident.KindProven, action: "run.drift", text: subject + " holds again", holds: !slices.ContainsFunc(before, goes)})
+		// The incident stays open: whoever let it out may be who put it back, and a
+		// beacon is silent for a while. People say that it is over.
+		out = append(out, saying{kind: incident.KindProven, action: "run.drift", text: subject + " holds again"})
 	}
 	if len(proven) > 0 {
 		out = append(out, saying{kind: incident.KindProven, action: "run.proven", text: subject + " is proven: " + strings.Join(proven, ", ") + " isolated, and the flow records since then show nothing that went through"})

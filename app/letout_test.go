@@ -1,7 +1,6 @@
 package app
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
@@ -9,56 +8,6 @@ import (
 	"github.com/guardroom/guardroom/respond"
 	"github.com/guardroom/guardroom/store"
 )
-
-func TestAnIncidentIsContainedWhileAllOfItHolds(t *testing.T) {
-	t.Parallel()
-	out, gone := []string{"eni-1 is open: it is in sg-web"}, []string{respond.NotThere("i-1", "it is terminated")}
-	holds := respond.RunRow{Target: "a", State: respond.RunCompleted, Contained: true}
-	other := respond.RunRow{Target: "b", State: respond.RunCompleted, Contained: true}
-	with := func(r respond.RunRow, f func(r *respond.RunRow)) respond.RunRow { f(&r); return r }
-	letOut := with(other, func(r *respond.RunRow) { r.Drift = out })
-	loosened := with(other, func(r *respond.RunRow) { r.Contained, r.LoosenedBy = false, "run_x" })
-	undone := with(letOut, func(r *respond.RunRow) { r.Contained, r.UndoneBy = false, "run_x" })
-	for n, c := range []struct {
-		name string
-		runs []respond.RunRow // the oldest first
-		want bool
-	}{
-		{"nothing", nil, false},
-		{"one", []respond.RunRow{holds}, true},
-		{"both", []respond.RunRow{holds, other}, true},
-		{"one was let out", []respond.RunRow{holds, letOut}, false},
-		{"and contained anew", []respond.RunRow{holds, letOut, other}, true},
-		{"and let out anew", []respond.RunRow{holds, letOut, other, letOut}, false},
-		{"one is gone", []respond.RunRow{holds, with(other, func(r *respond.RunRow) { r.Drift = gone })}, true},
-		{"one was undone", []respond.RunRow{holds, undone}, true},
-		{"one was undone in part", []respond.RunRow{holds, loosened}, false},
-		{"all was undone", []respond.RunRow{undone}, false},
-		{"one that contained nothing came later", []respond.RunRow{letOut, with(other, func(r *respond.RunRow) { r.Contained = false })}, false},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			r := startResponding(t, start{world: attackedWorld(t, "")})
-			r.take(t, true)
-			err := r.db.Write(t.Context(), func(tx *store.Tx) error {
-				for k, row := range c.runs {
-					row.ID, row.Incident, row.Plan = respond.RunID(fmt.Sprintf("run_%02d%02d", n, k)), 1, "pln_1"
-					if err := tx.PutRun(t.Context(), row); err != nil {
-						return err
-					}
-				}
-				got, err := allHolds(t.Context(), tx, 1)
-				if got != c.want {
-					t.Errorf("it is contained: %v", got)
-				}
-				return err
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-		})
-	}
-}
 
 // What was let out while the evidence was still being preserved is not contained
 // because the run comes to its end.
@@ -76,7 +25,7 @@ func TestWhatWasLetOutDuringARunIsNotContainedByItsEnd(t *testing.T) {
 				return err
 			}
 			return r.desk.change(t.Context(), tx, 1, true, func(i *incident.Incident, at time.Time) []incident.Entry {
-				entries := i.Contain("contained", true, at)
+				entries := i.Contain("contained", at)
 				if c.drift != nil {
 					entries = append(entries, i.Loosen("let out", at)...)
 				}
@@ -113,11 +62,11 @@ func TestPeopleAreCalledOnceForWhatIsLetOut(t *testing.T) {
 		want  string
 	}
 	for _, steps := range [][]step{
-		{{"let out", see(quiet, "x"), "ends"}, {"more of it", see(quiet, "x", "y"), "told"}, {"the same", see(quiet, "x", "y"), ""}, {"put back", see(quiet), "holds"}, {"let out again", see(quiet, "x"), "ends"}},
+		{{"let out", see(quiet, "x"), "ends"}, {"more of it", see(quiet, "x", "y"), "told"}, {"the same", see(quiet, "x", "y"), ""}, {"put back", see(quiet), "told"}, {"let out again", see(quiet, "x"), "ends"}},
 		{{"a beacon", see(talks), "ends"}, {"it is silent", see(quiet), "told"}, {"it comes back", see(talks), "told"}, {"and somebody lets it out", see(talks, "x"), "ends"},
 			{"which is put back", see(talks), "told"}, {"and the beacon is silent", see(quiet), "told"}},
-		{{"it is gone", see(quiet, respond.NotThere("i-1", "it is terminated")), "told"}, {"still", see(quiet, respond.NotThere("i-1", "it is terminated")), ""}},
-		{{"let out", see(quiet, "x"), "ends"}, {"and gone", see(quiet, respond.NotThere("i-1", "it is terminated")), "told"}},
+		{{"it is gone", see(quiet, respond.Harmless("i-1 is terminated")), "told"}, {"still", see(quiet, respond.Harmless("i-1 is terminated")), ""}},
+		{{"let out", see(quiet, "x"), "ends"}, {"and gone", see(quiet, respond.Harmless("i-1 is terminated")), "told"}},
 	} {
 		row := respond.RunRow{ID: "run_1", Verdicts: []respond.Verdict{quiet}}
 		for _, s := range steps {
@@ -126,8 +75,6 @@ func TestPeopleAreCalledOnceForWhatIsLetOut(t *testing.T) {
 				switch {
 				case n.ends:
 					got = "ends"
-				case n.holds:
-					got = "holds"
 				default:
 					got = "told"
 				}

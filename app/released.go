@@ -33,7 +33,7 @@ func (r *runs) isReleased(ctx context.Context, tx *store.Tx, plan *respond.Plan,
 }
 
 // undone marks the run that was taken back. It reports whether that had contained
-// something, and the incident is not contained any more.
+// something, and no other run of the incident holds anything.
 func (r *runs) undone(ctx context.Context, tx *store.Tx, undo respond.RunRow) (released bool, err error) {
 	old, err := tx.LockRun(ctx, undo.UndoOf)
 	if err != nil {
@@ -49,41 +49,15 @@ func (r *runs) undone(ctx context.Context, tx *store.Tx, undo respond.RunRow) (r
 	if err := tx.PutRun(ctx, old); err != nil || !released {
 		return false, err
 	}
-	holds, err := allHolds(ctx, tx, undo.Incident)
-	return !holds, err
+	held, err := stillHeld(ctx, tx, undo.Incident)
+	return !held, err
 }
 
-// allHolds reports whether something of an incident is contained, and nothing of it
-// has been let out since, as far as the last looks showed. Of several runs over one
-// target the last counts: it contained what another had lost. The incident is locked
-// first, so that of two runs that change at the same time one sees the other.
-func allHolds(ctx context.Context, tx *store.Tx, n incident.Number) (bool, error) {
-	i, err := followed(ctx, tx, n)
-	if err != nil {
-		return false, err
-	}
-	numbers := []incident.Number{n}
-	if i.Number != n {
-		numbers = append(numbers, i.Number)
-	}
-	holds, seen := false, map[string]bool{}
-	for _, n := range numbers {
-		list, err := tx.Runs(ctx, store.RunFilter{Incident: n, Limit: 200}) // the newest first
-		if err != nil {
-			return false, err
-		}
-		for _, o := range list {
-			if o.UndoOf != "" || o.UndoneBy != "" || !o.Contained && o.LoosenedBy == "" || seen[o.Target] {
-				continue
-			}
-			seen[o.Target] = true
-			if o.LoosenedBy != "" || o.LetOut() {
-				return false, nil
-			}
-			holds = true
-		}
-	}
-	return holds, nil
+// stillHeld reports whether a run holds a resource of an incident, as far as the
+// last look at it showed.
+func stillHeld(ctx context.Context, tx *store.Tx, n incident.Number) (bool, error) {
+	list, err := tx.Runs(ctx, store.RunFilter{Incident: n, Limit: 200})
+	return slices.ContainsFunc(list, func(o respond.RunRow) bool { return o.Contained && o.UndoneBy == "" && !o.LetOut() }), err
 }
 
 // loosen ends the containment of a run of which an undo has taken back a part, and

@@ -254,12 +254,8 @@ func (r *runs) finish(ctx context.Context, run respond.RunRow, plan *respond.Pla
 			return err
 		}
 		tx.Audit(audit.Record{Who: incident.Guardroom, Action: "run.ended", Object: "run/" + string(run.ID), Before: string(respond.RunRunning), After: string(state), Why: summary})
-		released, freed, loose, all := false, "", "", false
+		released, freed, loose := false, "", ""
 		switch {
-		case contained && !told:
-			if all, err = allHolds(ctx, tx, run.Incident); err != nil {
-				return err
-			}
 		case now.UndoOf != "" && state == respond.RunCompleted:
 			if released, err = r.undone(ctx, tx, now); err != nil {
 				return err
@@ -284,7 +280,7 @@ func (r *runs) finish(ctx context.Context, run respond.RunRow, plan *respond.Pla
 			entries := i.Responded(incident.KindRunEnded, incident.Guardroom, simulated(now.Simulated)+text, at)
 			switch {
 			case contained && !told:
-				entries = append(entries, i.Contain(simulated(now.Simulated)+isContained(plan, run.ID, open), all, at)...)
+				entries = append(entries, i.Contain(simulated(now.Simulated)+isContained(plan, run.ID, open), at)...)
 			case released:
 				entries = append(entries, i.Release(simulated(now.Simulated)+freed, at)...)
 			case loose != "":
@@ -419,12 +415,8 @@ func (p *progress) contained(ctx context.Context, tx *store.Tx) error {
 		return err
 	}
 	tx.Audit(audit.Record{Who: incident.Guardroom, Action: "run.contained", Object: "run/" + string(run.ID), After: run.Target})
-	all, err := allHolds(ctx, tx, run.Incident)
-	if err != nil {
-		return err
-	}
 	return p.change(ctx, tx, run.Incident, true, func(i *incident.Incident, at time.Time) []incident.Entry {
-		return i.Contain(simulated(run.Simulated)+isContained(p.plan, run.ID, open), all, at)
+		return i.Contain(simulated(run.Simulated)+isContained(p.plan, run.ID, open), at)
 	})
 }
 

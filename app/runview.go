@@ -87,7 +87,10 @@ func messageRun(p respond.Progress) message.Run {
 		ID: string(p.Run), Plan: string(p.Plan), Digest: p.Digest, What: p.What, Target: p.Target, State: message.RunState(p.State), UndoOf: string(p.UndoOf),
 		Simulated: p.Simulated, DryRun: p.DryRun, Requester: p.Requester, ExpiresAt: p.ExpiresAt, Needed: max(p.Needed-len(p.Approvals), 0),
 		Started: p.Started, Ended: p.Ended, Took: p.Took, Expected: p.Expected, Slow: p.Slow, Done: p.Done, Total: p.Total,
-		Contained: p.Contained, InPart: len(respond.InPart(p.StillOpen)) > 0, StillOpen: p.StillOpen, Drift: p.Drift, Connect: p.Connect, Cost: p.Cost, AbortedBy: p.AbortedBy, AbortWhy: p.AbortWhy, Summary: p.Summary, Next: p.Next,
+		Contained: p.Contained, InPart: len(respond.InPart(p.StillOpen)) > 0, StillOpen: p.StillOpen, Connect: p.Connect, Cost: p.Cost, AbortedBy: p.AbortedBy, AbortWhy: p.AbortWhy, Summary: p.Summary, Next: p.Next,
+	}
+	if respond.LetOut(p.Drift) {
+		r.Drift = p.Drift
 	}
 	for _, a := range p.Approvals {
 		r.Approvals = append(r.Approvals, message.RunApproval{Who: a.Who, Reason: a.Reason, At: a.At})

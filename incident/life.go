@@ -147,17 +147,14 @@ func (i *Incident) Reopen(who, why string, now time.Time) ([]Entry, error) {
 	return []Entry{e}, nil
 }
 
-// Contain records that a response contained a resource, which was verified by a
-// second look at AWS. all says that nothing of the incident is out: only then the
-// incident is contained. A closed incident stays closed; again changes nothing.
-func (i *Incident) Contain(text string, all bool, now time.Time) []Entry {
+// Contain records that a response contained the resource, which was verified by
+// a second look at AWS. A closed incident stays closed; again changes nothing.
+func (i *Incident) Contain(text string, now time.Time) []Entry {
 	if i.State == Closed || i.State == Contained {
 		return nil
 	}
 	e := i.entry(now, now, KindContained, Guardroom, text)
-	if all {
-		i.becomes(&e, Contained, now)
-	}
+	i.becomes(&e, Contained, now)
 	i.changed(now)
 	return []Entry{e}
 }
@@ -178,24 +175,13 @@ func (i *Incident) Release(text string, now time.Time) []Entry {
 }
 
 // Loosen records that a containment does not hold any more: a part of it was undone,
-// or somebody changed it. Unless it is closed the incident is open again, and whoever
-// acknowledged it before has not seen this.
+// or somebody changed it. Unless it is closed the incident is open again, until people
+// act: whoever acknowledged it before has not seen this.
 func (i *Incident) Loosen(text string, now time.Time) []Entry {
 	e := i.entry(now, now, KindDrift, Guardroom, text)
 	if i.State != Closed {
 		i.AcknowledgedAt, i.AcknowledgedBy = time.Time{}, ""
 		i.becomes(&e, Open, now)
-	}
-	i.changed(now)
-	return []Entry{e}
-}
-
-// Hold records that a containment which did not hold any more does again. all is as
-// that of Contain.
-func (i *Incident) Hold(text string, all bool, now time.Time) []Entry {
-	e := i.entry(now, now, KindProven, Guardroom, text)
-	if all && i.State != Closed && i.State != Contained {
-		i.becomes(&e, Contained, now)
 	}
 	i.changed(now)
 	return []Entry{e}

@@ -149,18 +149,17 @@ func Result(p *Plan, records map[string]playbook.Record, aborted bool) (state Ru
 	return state, contained, stillOpen, summarize(state, len(p.Steps), counts, failed, stays)
 }
 
-// gone is in what a look says of a thing that is not there any more.
-const gone = " is gone: "
+// harmless ends what a look says of a change that lets nothing out.
+const harmless = " (nothing is open by that)"
 
-// NotThere is what a look says of a thing that is not there any more: nobody let it
-// out.
-func NotThere(what, why string) string { return what + gone + why }
+// Harmless is what a look says of a change that lets nothing out.
+func Harmless(said string) string { return said + harmless }
 
 // LetOut reports whether something was let out again that the run contained, as far
-// as the last look showed. That it is gone is no escape.
+// as the last look showed.
 func (r RunRow) LetOut() bool { return LetOut(r.Drift) }
 
 // LetOut reports whether that is among what a look said.
 func LetOut(drift []string) bool {
-	return slices.ContainsFunc(drift, func(s string) bool { return !strings.Contains(s, gone) })
+	return slices.ContainsFunc(drift, func(s string) bool { return !strings.HasSuffix(s, harmless) })
 }

@@ -259,7 +259,7 @@ func (e *env) runEnd(g respond.Progress) {
 			words = "in part"
 		}
 		words += ", as a second look at AWS has shown"
-		if len(g.Drift) > 0 {
+		if respond.LetOut(g.Drift) {
 			words += "; since then it was changed, and does not hold"
 		}
 		e.block("contained", words)

@@ -35,7 +35,7 @@ func events(inc *incident.Incident, timeline []incident.Entry, runs []Run, now t
 // became is what a response made of the incident.
 func became(e incident.Entry) incident.State {
 	switch e.Kind {
-	case incident.KindContained, incident.KindReleased, incident.KindDrift, incident.KindProven:
+	case incident.KindContained, incident.KindReleased, incident.KindDrift:
 		return incident.State(e.To)
 	}
 	return ""

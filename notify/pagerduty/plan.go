@@ -29,7 +29,7 @@ type wanted struct {
 	pages    bool // severe enough to be sent at all
 	again    bool // a second page is configured
 
-	resourceSeq, reopenSeq, ackSeq, raiseSeq, releasedSeq, holdsSeq, lastSeq int64
+	resourceSeq, reopenSeq, outSeq, ackSeq, raiseSeq, releasedSeq, lastSeq int64
 }
 
 func (n *Notifier) wanted(v *message.View, s state) wanted {
@@ -61,20 +61,9 @@ func (n *Notifier) wanted(v *message.View, s state) wanted {
 			}
 		case incident.KindDrift:
 			if e.Became == incident.Open { // as if it were opened again
-				w.reopenSeq, w.holdsSeq = max(w.reopenSeq, e.Seq), 0
+				w.reopenSeq, w.outSeq = e.Seq, e.Seq
 			}
-		case incident.KindProven:
-			if e.Became == incident.Contained {
-				w.holdsSeq = e.Seq
-			}
-		case incident.KindContained:
-			w.holdsSeq = 0
 		}
-	}
-	if v.State == incident.Contained && w.holdsSeq > w.ackSeq && s.Main.Stage != stageAcknowledged {
-		// It was let out and put back: whom that calls is to see it, and whoever did
-		// it must not be able to call it off.
-		w.stage = stageTriggered
 	}
 	if v.State == incident.Open && w.releasedSeq > w.reopenSeq {
 		// People let it out by an undo that they approved: nobody is to be called
@@ -103,6 +92,11 @@ func next(s state, w wanted) (step, bool) {
 	// again gets a new alert; a second page belongs to the life before.
 	if w.stage == stageTriggered && (s.Main.Stage == stageAcknowledged || s.Critical.live()) {
 		return closing(state{Main: ifStage(s.Main, stageAcknowledged), Critical: s.Critical})
+	}
+	// What was let out calls anew, also whoever has acknowledged the alert in
+	// PagerDuty itself, which is not known here.
+	if w.stage == stageTriggered && s.Main.Stage == stageTriggered && w.outSeq > s.ReopenSeq {
+		return closing(state{Main: s.Main})
 	}
 	if pagesAgain(s, w) {
 		return step{actOpen, true}, true

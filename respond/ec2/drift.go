@@ -120,7 +120,7 @@ func (v view) driftOf(w *World, s respond.Step, r playbook.Record, say func(stri
 		}
 	case actVolume:
 		if p, err := paramsOf[volumeParams](s); err == nil && slices.ContainsFunc(w.Volumes, func(have Volume) bool { return have.ID == p.Volume && have.DeleteOnTermination }) {
-			say("%s would be deleted with the instance", p.Volume)
+			say("%s", respond.Harmless(p.Volume+" would be deleted with the instance"))
 		}
 	case actIdle:
 		driftOfIdle(w, s, say)
@@ -133,11 +133,11 @@ func (view) driftOfAttribute(w *World, p attributeParams, say func(string, ...an
 	switch {
 	case !w.answered("ec2.DescribeInstanceAttribute " + string(attributeNames()[p.Attribute])): // not known is no drift
 	case p.Attribute == attrTermination && !w.Attributes.DisableTermination:
-		say("termination protection of %s is off", w.InstanceID)
+		say("%s", respond.Harmless("termination protection of "+w.InstanceID+" is off"))
 	case p.Attribute == attrStop && !w.Attributes.DisableStop:
-		say("stop protection of %s is off", w.InstanceID)
+		say("%s", respond.Harmless("stop protection of "+w.InstanceID+" is off"))
 	case p.Attribute == attrShutdown && w.Attributes.ShutdownBehavior == "terminate":
-		say("%s ends itself when it is shut down", w.InstanceID)
+		say("%s", respond.Harmless(w.InstanceID+" ends itself when it is shut down"))
 	}
 }
 
@@ -177,7 +177,7 @@ func (view) driftOfACL(w *World, s respond.Step, r playbook.Record, say func(str
 // holds it: its stack may take the role and its policies with it.
 func (v view) all(ctx context.Context, a awscalls.AWS, place awscalls.Place, w *World, verified playbook.Record) ([]string, error) {
 	if w.Gone() {
-		return []string{respond.NotThere(w.InstanceID, "it is "+w.State)}, nil
+		return []string{respond.Harmless(w.InstanceID + " is " + w.State)}, nil
 	}
 	policies, err := v.policies(ctx, a, place)
 	return slices.Concat(v.drift(w), v.opened(w, verified), policies), err
@@ -240,6 +240,9 @@ func again(x *respond.Exec) ([]string, error) {
 		return nil, err
 	}
 	w, err := describeIn(x, p.Instance)
+	if fault.CodeOf(err) == fault.NotFound { // AWS forgets what has ended within an hour
+		return []string{respond.Harmless(p.Instance + " is not there any more")}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
