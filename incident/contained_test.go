@@ -44,6 +44,12 @@ func TestAnIncidentIsContainedOnlyWhileItHolds(t *testing.T) {
 	is("an undo of the rest", i.Release("is not contained", later(6)), incident.Open, never, "", "")
 	ack(7)
 	is("contained anew", i.Contain("by run_2", later(8)), incident.Contained, later(8), "acknowledged", "contained")
+	i.Release("is not contained", later(8))
+	i.Loosen("no longer holds", later(8))
+	i.Contain("by run_3", later(8))
+	if list, err := i.Acknowledge("raj", later(8)); err != nil || list[0].Text != "acknowledged" {
+		t.Errorf("who is the first to acknowledge a contained one: %+v, %v", list, err)
+	}
 	is("released to who has it", i.Release("is not contained", later(9)), incident.Acknowledged, never, "contained", "acknowledged")
 	if _, err := i.Close(incident.Malicious, "", "raj", later(10)); err != nil {
 		t.Fatal(err)

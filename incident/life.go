@@ -39,7 +39,7 @@ func (i *Incident) Acknowledge(who string, now time.Time) ([]Entry, error) {
 		return nil, nil
 	}
 	text := "acknowledged"
-	if i.State != Open {
+	if i.State != Open && i.AcknowledgedBy != "" {
 		text = "taken over from " + i.AcknowledgedBy
 	}
 	from := i.AcknowledgedBy
