@@ -63,6 +63,9 @@ func (v view) paths() []path {
 // drift says what a run set and is not so any more. Interfaces are judged by
 // verdicts.
 func (v view) drift(w *World) []string {
+	if w.Gone() {
+		return []string{w.InstanceID + " is " + w.State}
+	}
 	var out []string
 	say := func(format string, a ...any) { out = append(out, fmt.Sprintf(format, a...)) }
 	for _, s := range v.steps {
