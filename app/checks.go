@@ -275,7 +275,7 @@ func (s sight) news(run *respond.RunRow) []saying {
 	subject := subjectOf(run)
 	switch {
 	case len(drift) > 0 && !slices.Equal(before, drift) && !respond.LetOut(drift):
-		out = append(out, saying{kind: incident.KindDrift, action: "run.drift", text: subject + " is not as it was, and nothing is open by that: " + joinShort(lines)})
+		out = append(out, saying{kind: incident.KindDrift, action: "run.drift", text: subject + " is not as it was: " + joinShort(lines)})
 	case len(drift) > 0 && !slices.Equal(before, drift):
 		// Of more of it people are told, and are not called again; nor of a beacon
 		// that comes back.

@@ -65,6 +65,7 @@ func TestPeopleAreCalledOnceForWhatIsLetOut(t *testing.T) {
 		{{"let out", see(quiet, "x"), "ends"}, {"more of it", see(quiet, "x", "y"), "told"}, {"the same", see(quiet, "x", "y"), ""}, {"put back", see(quiet), "told"}, {"let out again", see(quiet, "x"), "ends"}},
 		{{"a beacon", see(talks), "ends"}, {"it is silent", see(quiet), "told"}, {"it comes back", see(talks), "told"}, {"and somebody lets it out", see(talks, "x"), "ends"},
 			{"which is put back", see(talks), "told"}, {"and the beacon is silent", see(quiet), "told"}},
+		{{"named by who let it out", see(quiet, "i-1 is in service in x (nothing is open by it: y)"), "ends"}},
 		{{"it is gone", see(quiet, respond.Harmless("i-1 is terminated")), "told"}, {"still", see(quiet, respond.Harmless("i-1 is terminated")), ""}},
 		{{"let out", see(quiet, "x"), "ends"}, {"and gone", see(quiet, respond.Harmless("i-1 is terminated")), "told"}},
 	} {

@@ -149,11 +149,12 @@ func Result(p *Plan, records map[string]playbook.Record, aborted bool) (state Ru
 	return state, contained, stillOpen, summarize(state, len(p.Steps), counts, failed, stays)
 }
 
-// harmless ends what a look says of a change that lets nothing out.
-const harmless = " (nothing is open by that)"
+// harmless begins what a look says of a change that lets nothing out. It does not end
+// it: lines may end with the name of an Auto Scaling group, which others choose.
+const harmless = "nothing is open by it: "
 
 // Harmless is what a look says of a change that lets nothing out.
-func Harmless(said string) string { return said + harmless }
+func Harmless(said string) string { return harmless + said }
 
 // LetOut reports whether something was let out again that the run contained, as far
 // as the last look showed.
@@ -161,5 +162,5 @@ func (r RunRow) LetOut() bool { return LetOut(r.Drift) }
 
 // LetOut reports whether that is among what a look said.
 func LetOut(drift []string) bool {
-	return slices.ContainsFunc(drift, func(s string) bool { return !strings.HasSuffix(s, harmless) })
+	return slices.ContainsFunc(drift, func(s string) bool { return !strings.HasPrefix(s, harmless) })
 }
